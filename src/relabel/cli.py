@@ -1,0 +1,166 @@
+"""The commands: each a few lines over the Python API. Figures go to stdout as one line of JSON, all else to stderr.
+
+Exit codes: 0 complete, 1 incomplete, 2 refused.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from typer.core import TyperGroup
+
+from relabel.demo.task import Task
+from relabel.errors import Refused, RelabelError
+from relabel.spec import Spec, load_spec
+
+
+
+class Commands(TyperGroup):
+    """Where errors end: a refusal or a broken machine is a sentence on stderr, with --debug a traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on from here")
+            raise typer.Exit(1) from None
+        except RelabelError as error:
+            if ctx.params["debug"]:
+                raise
+            console.print(f"relabel: {error}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(2 if isinstance(error, Refused) else 1) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Run a language or vision-language model over a whole dataset, every row exactly once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(stderr=True)
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The YAML spec of the job.")]
+Folder = Annotated[str, typer.Argument(metavar="OUT", help="The output folder or URL of a run.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the spec.")]
+Address = Annotated[
+    str, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster to join; `local` starts one on this machine.")
+]
+RedoChanged = Annotated[bool, typer.Option("--redo-changed", help="Label source files that changed once more.")]
+
+
+@app.callback()
+def settings(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    """Set up what every command writes to stderr."""
+    plain = logging.StreamHandler()
+    handler = RichHandler(console=console, show_path=False, show_level=False) if console.is_terminal else plain
+    logging.basicConfig(format="%(message)s", handlers=[handler])
+    logging.getLogger("relabel").setLevel(logging.DEBUG if debug else logging.INFO)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+@app.command()
+def run(
+    spec: SpecPath, set_: Overrides = None, address: Address = "local", redo_changed: RedoChanged = False
+) -> None:
+    """Label every row of the source that has no label yet. The same command again goes on where it stopped."""
+    from relabel.job.run import run as run_spec
+
+    report = run_spec(load_spec(spec, set_), address=address, redo_changed=redo_changed)
+    _finish(report.to_json(), complete=report.complete)
+
+
+@app.command()
+def preview(
+    spec: SpecPath,
+    rows: Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows to show.")] = 5,
+    generate: Annotated[bool, typer.Option("--generate", help="Load the model and show their labels too.")] = False,
+    set_: Overrides = None,
+) -> None:
+    """Show the rendered prompts and token counts of the first rows, without the model and without Ray."""
+    from relabel.job.preview import preview as preview_spec
+
+    table = preview_spec(load_spec(spec, set_), rows, generate=generate)
+    for line in table.to_dict("records"):
+        console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
+        for name, value in line.items():
+            console.print(f"[bold]{name}[/]: ", end="")
+            console.print("-" if _is_null(value) else str(value), markup=False, highlight=False)
+    _finish({"rows": len(table), "rejected": int((table["prompt_tokens"].isna()).sum())}, complete=True)
+
+
+@app.command()
+def plan(spec: SpecPath, set_: Overrides = None) -> None:
+    """Say what a run would do: files, units and rows, and what is done already. Writes nothing."""
+    from relabel.job.prepare import outlook
+
+    _finish(outlook(load_spec(spec, set_)), complete=True)
+
+
+@app.command()
+def status(out: Folder) -> None:
+    """Say how far the run into OUT has come."""
+    from relabel.data.store import Store
+    from relabel.data.verify import status as status_of
+
+    _finish(status_of(Store(out, create=False)).to_json(), complete=True)
+
+
+@app.command()
+def verify(out: Folder) -> None:
+    """Read every part of OUT back: one part a unit, every row once, checksums, schema and fingerprint."""
+    from relabel.data.store import Store
+    from relabel.data.verify import verify as verify_store
+
+    verdict = verify_store(Store(out, create=False))
+    for problem in verdict.problems:
+        console.print(problem, markup=False, highlight=False)
+    _finish(verdict.to_json(), complete=verdict.complete)
+
+
+@app.command()
+def demo(
+    task: Annotated[Task, typer.Option(help="caption: from the image; rewrite: from the alt text alone.")] = Task.caption,
+    rows: Annotated[int, typer.Option(min=8, help="How many rows to draw.")] = 1000,
+    out: Annotated[Path, typer.Option(help="Where data/ and labels/ go.")] = Path("relabel-demo"),
+) -> None:
+    """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
+    from relabel.demo.show import show_demo
+    from relabel.job.demo import run_demo
+
+    figures = run_demo(task, rows, out)
+    show_demo(figures, console)
+    _finish(figures, complete=figures["complete"])
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a spec, for editors."""
+    typer.echo(json.dumps(Spec.model_json_schema(), indent=2))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit."""
+    app(args=arguments, prog_name="relabel")
+
+
+def _finish(figures: dict[str, Any], *, complete: bool) -> None:
+    typer.echo(json.dumps(figures))
+    raise typer.Exit(0 if complete else 1)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value  # pandas spells a missing number NaN
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

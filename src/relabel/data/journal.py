@@ -1,0 +1,166 @@
+"""What a run wrote down of itself in the output: `_run.json`, then `_plan-00001.json`, ... for each change of plan.
+
+Every document is created once and never changed; of two processes that write the same one, the second reads it and
+thinks again. A later document overrides an earlier one file by file. Knows nothing of sources or of parts' contents.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from relabel.data.labels import output_schema
+from relabel.data.plan import Plan, PlannedFile
+from relabel.data.recipe import changed_fields, fingerprint
+from relabel.data.store import Store
+from relabel.errors import RecipeChanged, Refused, StoreFailed
+from relabel.spec import Label
+
+RUN = "_run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An output folder's recipe and its newest plan."""
+
+    fingerprint: str
+    recipe: Mapping[str, Any]
+    unit_rows: int
+    versions: Mapping[str, str]
+    """Of the packages that the first process ran with; for the reader, nothing is decided by them."""
+    plan: Plan
+    num_documents: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of every part."""
+        kept = [self.plan.columns.field(name) for name in self.recipe["output"]["keep"]]
+        return output_schema(pa.schema(kept), Label.model_validate(self.recipe["label"]))
+
+
+def open_run(
+    store: Store,
+    recipe: Mapping[str, Any],
+    *,
+    unit_rows: int,
+    versions: Mapping[str, str],
+    replan: Callable[[Plan | None], Plan],
+) -> Run:
+    """Begin a run or go on with it: check the folder, plan on top of what is known, write down what is new.
+
+    `replan` gets the known plan, None in a new folder; it is called again if another process wrote in between.
+    Raises RecipeChanged if the folder is another recipe's, Refused if it holds files that relabel did not write.
+    """
+    try:
+        while True:
+            known = check_recipe(store, recipe)
+            plan = replan(known.plan if known else None)
+            if known is None:
+                _refuse_bad_names(plan)
+                first = {
+                    "fingerprint": fingerprint(recipe),
+                    "recipe": recipe,
+                    "unit_rows": unit_rows,
+                    "versions": dict(versions),
+                    "plan": json.loads(plan.to_json()),
+                }
+                if store.create_json(RUN, first):
+                    return _read_first(first, plan)
+            else:
+                run = replace(known, plan=plan)
+                if not (change := _difference(known.plan, plan)):
+                    return run
+                _refuse_bad_names(plan)
+                if store.create_json(_later(run.num_documents), change):
+                    return replace(run, num_documents=run.num_documents + 1)
+    except StoreFailed as error:
+        raise Refused(str(error)) from error
+
+
+def read_run(store: Store) -> Run | None:
+    """What is written down in the folder, or None if nothing is."""
+    if (first := store.read_json(RUN)) is None:
+        return None
+    try:
+        run = _read_first(first, Plan.from_json(json.dumps(first["plan"])))
+        while (change := store.read_json(_later(run.num_documents))) is not None:
+            run = replace(run, plan=_merge(run.plan, change), num_documents=run.num_documents + 1)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(
+            f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {error!r}"
+        ) from error
+    return run
+
+
+def check_recipe(store: Store, recipe: Mapping[str, Any]) -> Run | None:
+    """The run in the folder, None where it is empty. Refuses another recipe's folder and one that relabel did not make."""
+    run = read_run(store)
+    if run is None and (names := store.names()):
+        # Another process may have begun the run between the two looks.
+        run = read_run(store)
+        if run is None:
+            raise Refused(
+                f"{store.url} holds {next(iter(names))!r} and no {RUN}: relabel did not make it; "
+                "name a new or empty folder as output.path"
+            )
+    if run is not None and run.fingerprint != fingerprint(recipe):
+        fields = "; ".join(changed_fields(run.recipe, recipe)) or "the fingerprint"
+        raise RecipeChanged(
+            f"{store.url} was made by another recipe ({fields}): use the old values, or another output.path"
+        )
+    return run
+
+
+def _read_first(first: Mapping[str, Any], plan: Plan) -> Run:
+    return Run(
+        fingerprint=first["fingerprint"],
+        recipe=first["recipe"],
+        unit_rows=first["unit_rows"],
+        versions=first["versions"],
+        plan=plan,
+        num_documents=1,
+    )
+
+
+def _later(index: int) -> str:
+    return f"_plan-{index:05d}.json"
+
+
+def _difference(known: Plan, plan: Plan) -> dict[str, Any] | None:
+    before = {planned.file.path: planned for planned in known.files}
+    after = {planned.file.path: planned for planned in plan.files}
+    changed = tuple(
+        planned for path, planned in after.items() if path not in before or _layout(before[path]) != _layout(planned)
+    )
+    removed = sorted(before.keys() - after.keys())
+    if not changed and not removed and dict(known.unreadable).keys() == dict(plan.unreadable).keys():
+        return None
+    return {"plan": json.loads(replace(plan, files=changed).to_json()), "removed": removed}
+
+
+def _layout(planned: PlannedFile) -> tuple[Any, ...]:
+    """What parts depend on. Not the URL: the same file may be reached by another way."""
+    units = [(unit.index, unit.first_row, unit.num_rows, unit.offset) for unit in planned.units]
+    return planned.file.size, planned.file.version, units
+
+
+def _merge(plan: Plan, change: Mapping[str, Any]) -> Plan:
+    later = Plan.from_json(json.dumps(change["plan"]))
+    files = {planned.file.path: planned for planned in (*plan.files, *later.files)}
+    gone = set(change["removed"])
+    kept = tuple(files[path] for path in sorted(files) if path not in gone)
+    # The first readable file fixed the types of the kept columns, and with them the schema of every part.
+    columns = plan.columns if plan.files else later.columns
+    return Plan(files=kept, unreadable=later.unreadable, columns=columns)
+
+
+def _refuse_bad_names(plan: Plan) -> None:
+    """Stores know no control characters, and no text that is not Unicode."""
+    for planned in plan.files:
+        path = planned.file.path
+        if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in path):
+            raise Refused(f"the source file {path!r} has a character in its name that no part can have: rename it")

@@ -1,0 +1,91 @@
+"""A row's columns in, the texts of its prompt out: sandboxed Jinja2, every gap an error.
+
+Knows nothing of tokens, chat templates or models. Row data is only ever a value, never a template.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from relabel.errors import RowRejected, SpecError
+from relabel.spec import Prompt
+
+MAX_PROMPT_CHARACTERS = 4_000_000
+"""A longer rendered prompt is rejected before it is tokenized: a token is rarely under one character."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptText:
+    """The rendered texts of one row."""
+
+    user: str
+    system: str | None
+
+
+class PromptTemplate:
+    """The templates of a spec, compiled once. Raises SpecError where they are not valid Jinja2."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+        environment.globals.clear()  # range() and its kind could build a text of any size
+        self._columns: set[str] = set()
+        self._templates = {}
+        for name, text in (("system", prompt.system), ("user", prompt.user)):
+            if text is None:
+                continue
+            try:
+                self._columns |= meta.find_undeclared_variables(environment.parse(text))
+                self._templates[name] = environment.from_string(text)
+            except TemplateSyntaxError as error:
+                raise SpecError(f"prompt.{name}, line {error.lineno}: {error.message}") from error
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns the templates read."""
+        return frozenset(self._columns)
+
+    def values(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What the templates read of a row. Raises RowRejected for a null and for bytes that are not UTF-8."""
+        return {column: _checked(column, row[column]) for column in self._columns}
+
+    def render(self, values: Mapping[str, Any]) -> PromptText:
+        """Render the prompt of one row. Raises RowRejected for whatever the templates refuse."""
+        texts = {}
+        for name, template in self._templates.items():
+            try:
+                text = template.render(values)
+                text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise RowRejected("prompt: the text is not valid UTF-8") from error
+            except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+                raise RowRejected(f"prompt: prompt.{name} cannot be rendered ({type(error).__name__})") from error
+            if len(text) > MAX_PROMPT_CHARACTERS:
+                raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
+            texts[name] = text
+        return PromptText(user=texts["user"], system=texts.get("system"))
+
+
+def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
+    """Refuse columns that the source does not have. `needed` maps a column to the spec key that names it."""
+    for column, key in sorted(needed.items()):
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise SpecError(f"{key} names column {column!r}{hint}; the source has: {', '.join(sorted(known))}")
+
+
+def _checked(column: str, value: Any) -> Any:
+    if value is None:
+        raise RowRejected(f"prompt: column {column!r} is null")
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise RowRejected(f"prompt: column {column!r} is not valid UTF-8") from error
+    return value

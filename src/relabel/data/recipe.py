@@ -1,0 +1,68 @@
+"""What decides the result of a run, as plain data with one fingerprint, and the difference of two such recipes.
+
+Knows the spec's sections. Must never know speed: what `resources` says changes nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from relabel.spec import Spec
+
+_ABSENT = "(absent)"
+
+
+def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten."""
+    recipe = spec.model_dump(mode="json", exclude={"resources": True, "output": {"path"}})
+    recipe["source"]["path"] = spec.source.paths
+    recipe["prompt"]["image"] = spec.prompt.images
+    return {**recipe, "model_identity": dict(model_identity)}
+
+
+def fingerprint(recipe: Mapping[str, Any]) -> str:
+    """The same for equal recipes in every process. Raises TypeError or ValueError on a value without a stable text."""
+    _check(recipe, "recipe")
+    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """One `section.field: old -> new` for every field that differs."""
+    before, after = _flat(old), _flat(new)
+    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    return [f"{key}: {_clip(before, after, key)} -> {_clip(after, before, key)}" for key in changed]
+
+
+def _check(value: Any, place: str) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{place} has the key {key!r}: only texts can be fingerprinted as keys")
+            _check(item, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check(item, f"{place}[{index}]")
+    elif value is not None and not isinstance(value, str | int | float):
+        raise TypeError(f"{place} is a {type(value).__name__}, which has no stable fingerprint")
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            flat |= _flat(item, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = json.dumps(item, ensure_ascii=False)
+    return flat
+
+
+def _clip(these: Mapping[str, str], those: Mapping[str, str], key: str) -> str:
+    """The value, or of a long one the piece around the first character that differs."""
+    this, that = these.get(key, _ABSENT), those.get(key, _ABSENT)
+    at = next((i for i, (a, b) in enumerate(zip(this, that, strict=False)) if a != b), min(len(this), len(that)))
+    start = max(at - 20, 0) if len(this) > 60 else 0
+    return f"{'...' if start else ''}{this[start : start + 60]}{'...' if len(this) > start + 60 else ''}"

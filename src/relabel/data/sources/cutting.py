@@ -1,0 +1,43 @@
+"""How the rows of a file are cut into units. Integers only: knows nothing of files' contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from relabel.data.unit import SourceFile, Unit
+
+
+def cut_rows(file: SourceFile, offsets: Iterable[int], unit_rows: int) -> list[Unit]:
+    """Units of `unit_rows` rows, the last one shorter, from the byte at which each row begins."""
+    starts, num_rows = [], 0
+    for offset in offsets:
+        if num_rows % unit_rows == 0:
+            starts.append(offset)
+        num_rows += 1
+    return [
+        Unit(file=file, index=k, first_row=first, num_rows=min(unit_rows, num_rows - first), offset=start)
+        for k, (first, start) in enumerate(zip(range(0, num_rows, unit_rows), starts, strict=True))
+    ]
+
+
+def cut_groups(file: SourceFile, group_rows: Iterable[int], unit_rows: int) -> list[Unit]:
+    """Units that follow row groups: small neighbours go together, groups of over two units are cut, others stay."""
+    return [
+        Unit(file=file, index=k, first_row=first, num_rows=num_rows)
+        for k, (first, num_rows) in enumerate(_ranges(group_rows, unit_rows))
+    ]
+
+
+def _ranges(group_rows: Iterable[int], unit_rows: int) -> Iterator[tuple[int, int]]:
+    first = pending = 0
+    for num_rows in group_rows:
+        if pending and pending + num_rows > unit_rows:
+            yield first, pending
+            first, pending = first + pending, 0
+        pending += num_rows
+        while num_rows > 2 * unit_rows and pending:
+            size = min(unit_rows, pending)
+            yield first, size
+            first, pending = first + size, pending - size
+    if pending:
+        yield first, pending

@@ -1,0 +1,196 @@
+"""The output folder: parts and small JSON documents, each there whole or not at all, on disk or in an object store.
+
+Knows names and bytes. Must never know which parts there should be, or what their rows mean.
+
+Whoever creates a name first wins. On S3, GCS and Azure that is one conditional PUT; on a disk it is a hard link to a
+file that was written and synced in `_staging/`. (obstore's own LocalStore syncs nothing, and after a kill -9 leaves
+`<part>.parquet#1` beside the parts, where it breaks every reader of the folder.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+import pyarrow as pa
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
+
+from relabel.data.part import TAIL, decode_rows, decode_stamp, encode_part, footer_size
+from relabel.data.stamp import Stamp
+from relabel.errors import PartDamaged, Refused, StoreFailed
+
+_STAGING = "_staging"
+_GONE = (FileNotFoundError, NotFoundError)
+
+
+class Store:
+    """An output folder, by local path or by s3://, gs:// or az:// URL. Cheap to pickle: it travels as its URL."""
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        """Raises Refused if the folder cannot be reached; without `create`, also if a local folder is not there yet."""
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme == "file":
+            self._root = Path(rest if separator else url).expanduser().absolute()
+            self.url = str(self._root)
+        else:
+            self._root, self.url = None, url.rstrip("/")
+        try:
+            self._objects = _local(self._root, create) if self._root else _remote(self.url)
+        except (BaseError, OSError, ValueError) as error:
+            raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.url,)
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def names(self) -> dict[str, int]:
+        """Everything that readers of the folder see, with its size. Names beginning with `_` or `.` are hidden."""
+        with self._doing("list", ""):
+            found = {meta["path"]: meta["size"] for batch in obstore.list(self._objects) for meta in batch}
+        return {name: size for name, size in sorted(found.items()) if not re.search(r"(^|/)[_.]", name)}
+
+    def parts(self) -> dict[str, int]:
+        """The visible parts and their sizes."""
+        return {name: size for name, size in self.names().items() if name.endswith(".parquet")}
+
+    def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, Any]) -> bool:
+        """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first."""
+        return self._create(part, encode_part(rows, stamp))
+
+    def read_stamp(self, part: str, size: int | None = None) -> Stamp:
+        """The part's stamp, from its footer alone. Raises PartDamaged. `size` (from parts()) saves a request."""
+        try:
+            with self._doing("read", part, passing=_GONE):
+                size = obstore.head(self._objects, part)["size"] if size is None else size
+                tail = self._tail(part, size, TAIL)
+                if len(tail) < footer_size(tail) <= size:
+                    tail = self._tail(part, size, footer_size(tail))
+        except _GONE as error:
+            raise PartDamaged(f"{self.url}/{part} is not there") from error
+        return decode_stamp(tail, f"{self.url}/{part}")
+
+    def read_part(self, part: str) -> pa.Table:
+        """All rows of the part, every page checked against its checksum. Raises PartDamaged."""
+        try:
+            with self._doing("read", part, passing=_GONE):
+                data = obstore.get(self._objects, part).bytes()
+        except _GONE as error:
+            raise PartDamaged(f"{self.url}/{part} is not there") from error
+        return decode_rows(pa.py_buffer(data), f"{self.url}/{part}")
+
+    def read_json(self, name: str) -> Any | None:
+        """The document, or None where there is none."""
+        try:
+            with self._doing("read", name, passing=_GONE):
+                return json.loads(bytes(obstore.get(self._objects, name).bytes()))
+        except _GONE:
+            return None
+        except ValueError as error:
+            raise StoreFailed(
+                f"{self.url}/{name} is not JSON: restore it from a backup or use another output"
+            ) from error
+
+    def create_json(self, name: str, value: Any) -> bool:
+        """Write the document unless it is there; False if it was."""
+        return self._create(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+    def put_json(self, name: str, value: Any) -> None:
+        """Write the document over what is there."""
+        with self._doing("write", name):
+            obstore.put(self._objects, name, json.dumps(value, sort_keys=True).encode())
+
+    def delete(self, name: str) -> None:
+        """Remove the name, if it is there."""
+        try:
+            with self._doing("delete", name, passing=_GONE):
+                obstore.delete(self._objects, name)
+        except _GONE:
+            pass
+
+    def _create(self, name: str, data: bytes) -> bool:
+        with self._doing("write", name):
+            if self._root:
+                return _link(self._root, name, data)
+            try:
+                obstore.put(self._objects, name, data, mode="create")
+            except AlreadyExistsError:
+                return False
+            return True
+
+    def _tail(self, part: str, size: int, length: int) -> bytes:
+        return bytes(obstore.get_range(self._objects, part, start=max(size - length, 0), end=size)) if size else b""
+
+    @contextmanager
+    def _doing(self, verb: str, name: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        try:
+            yield
+        except passing:
+            raise
+        except (BaseError, OSError) as error:
+            raise StoreFailed(f"cannot {verb} {self.url}/{name}: {_cause(error)}") from error
+
+
+def _local(root: Path, create: bool) -> LocalStore:
+    if create:
+        root.mkdir(parents=True, exist_ok=True)
+    elif not root.is_dir():
+        raise FileNotFoundError("there is no such folder")
+    return LocalStore(root)
+
+
+def _remote(url: str) -> S3Store | GCSStore | AzureStore:
+    # Not obstore's from_url: it takes `#` and `?` in a folder's name for the end of the path.
+    scheme, _, path = url.partition("://")
+    bucket, _, prefix = path.partition("/")
+    if scheme not in ("s3", "gs", "az") or not bucket:
+        raise ValueError(
+            "an output is a local folder, or s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER"
+        )
+    # obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
+    if scheme == "gs":
+        return GCSStore(bucket, prefix=prefix or None, client_options={"timeout": "120s"})
+    if scheme == "az":
+        return AzureStore(bucket, prefix=prefix or None, client_options={"timeout": "120s"})
+    plain = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "").scheme == "http"
+    return S3Store(bucket, prefix=prefix or None, client_options={"timeout": "120s", "allow_http": plain})
+
+
+def _link(root: Path, name: str, data: bytes) -> bool:
+    """False if the name is taken. A kill at any point leaves the name whole or absent."""
+    target, staged = root / name, root / _STAGING / uuid.uuid4().hex
+    for folder in (staged.parent, target.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(staged, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(staged, target)
+        except FileExistsError:
+            return False
+    finally:
+        staged.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return True
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what went wrong, without the query of a URL, which may be signed."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"\?\S*", "", lines[0])[:300]

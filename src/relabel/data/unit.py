@@ -1,0 +1,62 @@
+"""The unit of work: a range of rows of one source file, and what is read of it.
+
+A unit is the only thing that is scheduled, retried, published and resumed. Knows nothing of formats or of where parts go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One file of the source, and the figures that tell whether it changed."""
+
+    path: str
+    """Relative to the root of the source, with `/`."""
+    url: str
+    """What is opened."""
+    size: int
+    """Bytes. For a folder of images: of all its images together."""
+    version: str
+    """Modification time in nanoseconds, or for a folder of images a digest of its listing; "" where the store has none."""
+
+    @property
+    def stem(self) -> str:
+        """The path without its suffixes of format and compression: the beginning of its parts' names."""
+        folder, _, name = self.path.rpartition("/")
+        for suffix in (".gz", ".zst", ".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tar"):
+            name = name.removesuffix(suffix) or name
+        return f"{folder}/{name}" if folder else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """Rows `first_row` to `first_row + num_rows - 1` of one file."""
+
+    file: SourceFile
+    index: int
+    first_row: int
+    num_rows: int
+    offset: int = 0
+    """Byte at which the first row begins, where the format can seek to it; else 0."""
+
+    @property
+    def part(self) -> str:
+        """The name of the one part file that this unit becomes."""
+        return f"{self.file.stem}-{self.index:05d}.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What was read of one unit; index k everywhere is row k of the unit."""
+
+    columns: dict[str, list[Any]]
+    """Python values of the columns asked for. The value of a row that has a reason is None."""
+    reasons: list[str | None]
+    """Why row k cannot be used (`source: ...`), or None."""
+    kept: pa.Table
+    """The kept columns in the run's fixed types."""

@@ -1,0 +1,133 @@
+"""Whether an output folder holds what it says: every row of every part, from the run's own documents alone.
+
+Opens neither source nor model. `status` is the quick look at the same documents.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from relabel.data.audit import SUCCESS, Report, audit
+from relabel.data.journal import RUN, Run, read_run
+from relabel.data.plan import Plan
+from relabel.data.stamp import make_stamp
+from relabel.data.store import Store
+from relabel.data.unit import Unit
+from relabel.errors import PartDamaged, Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was counted in rows that were read, and a sentence for everything that is wrong."""
+
+    units: int
+    rows: int
+    ok: int
+    rejected: int
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How far a run is."""
+
+    report: Report
+    success: bool
+    """Whether a run has counted everything and said so."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.report.to_json(), "success": self.success}
+
+
+def status(store: Store) -> Status:
+    """How far the run is, by the stamps of its parts. Raises Refused where no run was begun."""
+    run = _run(store)
+    return Status(report=audit(run.plan, store, run.fingerprint), success=store.read_json(SUCCESS) is not None)
+
+
+def verify(store: Store) -> Verification:
+    """Read everything and check it. Raises Refused where no run was begun."""
+    run = _run(store)
+    units = list(run.plan.units)
+    with ThreadPoolExecutor(4) as threads:
+        checked = list(threads.map(lambda unit: _check_part(store, run, unit), units))
+    counts = Counter[str]()
+    for statuses, _ in checked:
+        counts.update(statuses)
+    problems = [*_check_plan(run.plan), *(problem for _, found in checked for problem in found)]
+    foreign = sorted(store.parts().keys() - {unit.part for unit in units})
+    problems += [f"{name} is no part of this run: move it out of the output" for name in foreign]
+    problems += [f"the source file {path} is unreadable: {why}" for path, why in run.plan.unreadable]
+    return Verification(
+        units=len(units),
+        rows=counts.total(),
+        ok=counts["ok"],
+        rejected=counts["rejected"],
+        problems=tuple(problems),
+    )
+
+
+def _run(store: Store) -> Run:
+    if (run := read_run(store)) is None:
+        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
+    return run
+
+
+def _check_plan(plan: Plan) -> Iterator[str]:
+    """The units of a file must tile it, and no two units may share a part."""
+    shared = [part for part, count in Counter(unit.part for unit in plan.units).items() if count > 1]
+    yield from (f"{part} is the part of two units" for part in shared)
+    for planned in plan.files:
+        next_row = 0
+        for index, unit in enumerate(planned.units):
+            if (unit.index, unit.first_row) != (index, next_row):
+                yield f"the plan of {planned.file.path} has a gap or an overlap at row {next_row}"
+                break
+            next_row += unit.num_rows
+
+
+def _check_part(store: Store, run: Run, unit: Unit) -> tuple[Counter[str], list[str]]:
+    """The rows of each status, and what is wrong with the part."""
+    try:
+        stamp, rows = store.read_stamp(unit.part), store.read_part(unit.part)
+    except PartDamaged as error:
+        return Counter(), [str(error)]
+    if not rows.schema.equals(run.schema):
+        return Counter(), [f"{unit.part} has another schema than the run: {_first_difference(rows.schema, run.schema)}"]
+    problems = (
+        [] if stamp.is_of(unit, run.fingerprint) else [f"{unit.part} was made by another recipe or source version"]
+    )
+    if stamp != make_stamp(unit, stamp.fingerprint, rows) and not problems:
+        problems.append(f"{unit.part} has other counts than its stamp")
+    problems += [f"{unit.part}: {problem}" for problem in _check_rows(rows, unit, str(run.recipe["label"]["column"]))]
+    return Counter(rows.column("status").to_pylist()), problems
+
+
+def _check_rows(rows: pa.Table, unit: Unit, label: str) -> Iterator[str]:
+    columns = ("source_file", "source_row", "status", "reason", label)
+    files, numbers, statuses, reasons, labels = (rows.column(name).to_pylist() for name in columns)
+    if numbers != list(range(unit.first_row, unit.first_row + unit.num_rows)):
+        yield f"source_row does not go from {unit.first_row} to {unit.first_row + unit.num_rows - 1} one by one"
+    if set(files) != {unit.file.path}:
+        yield f"source_file is not {unit.file.path} in every row"
+    if not set(statuses) <= {"ok", "rejected"}:
+        yield "a status is neither ok nor rejected"
+    if any(status == "rejected" and not reason for status, reason in zip(statuses, reasons, strict=True)):
+        yield "a rejected row has no reason"
+    if any((status == "ok") != (value is not None) for status, value in zip(statuses, labels, strict=True)):
+        yield f"a row that is ok has no {label}, or a rejected one has"
+
+
+def _first_difference(one: pa.Schema, other: pa.Schema) -> str:
+    if one.names != other.names:
+        return f"the columns {', '.join(one.names)} in place of {', '.join(other.names)}"
+    return next(f"{a} in place of {b}" for a, b in zip(one, other, strict=True) if not a.equals(b))

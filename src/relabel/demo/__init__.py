@@ -1,0 +1,18 @@
+"""The embedded default: a small vision-language model trained for this package, and a dataset to relabel with it.
+
+Importing it costs no torch: the network and its training are in `relabel.demo.network` and `relabel.demo.train`.
+"""
+
+from pathlib import Path
+
+from relabel.demo.check import DemoReport, check_labels
+from relabel.demo.dataset import write_dataset
+
+__all__ = ["CAPTION_PROMPT", "MODEL_PATH", "REWRITE_PROMPT", "DemoReport", "check_labels", "write_dataset"]
+
+MODEL_PATH = Path(__file__).parent / "model"
+"""The shipped model, an ordinary Hugging Face folder."""
+CAPTION_PROMPT = "Describe the image."
+"""What follows the image in the prompts of the task `caption`."""
+REWRITE_PROMPT = "Clean up this alt text: {{ alt_text }}"
+"""The whole prompt of the task `rewrite`: Jinja2 over the row, no image."""

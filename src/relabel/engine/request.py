@@ -1,0 +1,64 @@
+"""What goes into an engine and what comes out of it: plain values, no torch.
+
+Knows nothing of models, batches or text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are chosen and where a row ends. Nothing comes from the checkpoint's own defaults."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 keeps the whole vocabulary."""
+    seed: int = 0
+    stop_token_ids: Sequence[int] = ()
+    """Empty means the model's own: its generation config's EOS list and its tokenizer's end-of-turn token."""
+    stop_strings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError("max_new_tokens must be at least 1")
+        if self.temperature < 0:
+            raise ValueError("temperature must not be negative")
+        if not 0 < self.top_p <= 1:
+            raise ValueError("top_p must be above 0 and at most 1")
+        if self.top_k < 0:
+            raise ValueError("top_k must not be negative")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError("seed must be from 0 to 2**64 - 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One row: its prompt as token ids, and what its processor made besides (pixels, image sizes, token types)."""
+
+    id: int
+    """Seeds the row's sampling together with `Sampling.seed`; a row keeps its text as long as it keeps its id."""
+    prompt_ids: Sequence[int]
+    tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """As its processor returns them for this row; `pixel_values` may be bytes beside `pixel_norm` (see pixels)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one request."""
+
+    id: int
+    token_ids: list[int] = field(default_factory=list)
+    """Without the stop token. Tokens that complete a stop string are kept: the text is trimmed by the caller."""
+    finish_reason: Literal["stop", "length"] | None = None
+    """None when there is an error."""
+    error: str | None = None
+    """`code: detail` with code nonfinite, out_of_memory or prompt_too_long."""

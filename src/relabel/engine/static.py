@@ -1,0 +1,190 @@
+"""The static engine: batches of whole rows, left-padded, each generated to its end by transformers' own `generate`.
+
+Knows requests, the model and its memory; nothing of text, files or jobs.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList, StopStringCriteria
+
+from relabel.engine.batching import Budget, longest_first, take_batch
+from relabel.engine.collate import collate
+from relabel.engine.memory import first_bounds, is_out_of_memory
+from relabel.engine.request import Request, Result, Sampling
+from relabel.engine.stops import find_pad_token, find_stop_tokens
+from relabel.engine.watch import Ends, Scores, Watch
+from relabel.errors import ModelRefused
+
+
+@dataclass(slots=True, kw_only=True)
+class EngineStats:
+    """What the engine has done so far."""
+
+    num_batches: int = 0
+    num_out_of_memory: int = 0
+    prompt_tokens: int = 0
+    padded_tokens: int = 0
+    """Prompt positions that were computed, padding included."""
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+
+class StaticEngine:
+    """One model on one device. Calls from several threads take turns: `generate` keeps state on the model."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any | None,
+        sampling: Sampling,
+        *,
+        batch_tokens: int | None = None,
+    ) -> None:
+        self.model, self.sampling, self.stats = model, sampling, EngineStats()
+        self.device: torch.device = model.device
+        text = model.config.get_text_config(decoder=True)
+        stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
+        self._pad_token = find_pad_token(model.generation_config, tokenizer, stops, text.vocab_size)
+        self._stop_table = torch.zeros(text.vocab_size, dtype=torch.bool)
+        self._stop_table[[token for token in stops if token < text.vocab_size]] = True
+        self._stop_table = self._stop_table.to(self.device)
+        self._stop_strings = None
+        if sampling.stop_strings:
+            if tokenizer is None:
+                raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
+            self._stop_strings = StopStringCriteria(tokenizer, list(sampling.stop_strings))
+        self._max_prompt_tokens = (getattr(text, "max_position_embeddings", None) or 2**62) - sampling.max_new_tokens
+        tokens, self._max_rows = first_bounds(model, self.device)
+        self._budget = Budget(batch_tokens or tokens)
+        # padding would leak into the running state of linear attention and state-space layers
+        self._equal_lengths = bool(getattr(model, "_is_stateful", False))
+        self._config = _explicit_config(sampling.max_new_tokens, self._pad_token)
+        # generate fills whatever is unset from the checkpoint's own settings
+        model.generation_config = GenerationConfig()
+        self._lock = threading.Lock()
+
+    def generate(self, requests: Sequence[Request]) -> list[Result]:
+        """One result per request, in order. Errors of a row are in its result; a broken device raises."""
+        with self._lock, torch.inference_mode():
+            start = time.perf_counter()
+            results = self._generate(requests)
+            self.stats.seconds += time.perf_counter() - start
+        return results
+
+    def _generate(self, requests: Sequence[Request]) -> list[Result]:
+        results: dict[int, Result] = {}
+        lengths = [len(request.prompt_ids) for request in requests]
+        for row, length in enumerate(lengths):
+            if length == 0:
+                results[row] = Result(id=requests[row].id, error="prompt_empty: the prompt has no tokens")
+            elif length > self._max_prompt_tokens:
+                results[row] = Result(
+                    id=requests[row].id,
+                    error=f"prompt_too_long: {length} tokens, and the model takes {max(0, self._max_prompt_tokens)} "
+                    f"beside {self.sampling.max_new_tokens} new ones",
+                )
+        queue = [row for row in longest_first(lengths) if row not in results]
+        alone: list[int] = []
+        while queue:
+            num_rows = take_batch(
+                [lengths[row] for row in queue],
+                new_tokens=self.sampling.max_new_tokens,
+                budget=self._budget.tokens,
+                max_rows=self._max_rows,
+                equal_lengths=self._equal_lengths,
+            )
+            rows = queue[:num_rows]
+            batch = self._run([requests[row] for row in rows])
+            if batch is None:
+                if num_rows > 1:
+                    continue  # the same rows are still at the front, and the budget is smaller now
+                request = requests[rows[0]]
+                batch = [
+                    Result(id=request.id, error=f"out_of_memory: {lengths[rows[0]]} prompt tokens did not fit alone")
+                ]
+            queue = queue[num_rows:]
+            results.update(zip(rows, batch, strict=True))
+            # padding itself makes some attention kernels give NaN: such a row gets a second try without any
+            if num_rows > 1:
+                alone += [row for row in rows if _is_nonfinite(results[row])]
+        for row in alone:
+            results[row] = (self._run([requests[row]]) or [results[row]])[0]
+        return [results[row] for row in range(len(requests))]
+
+    def _run(self, requests: list[Request]) -> list[Result] | None:
+        """The results of one batch, or None when it did not fit."""
+        width = max(len(request.prompt_ids) for request in requests)
+        num_tokens = len(requests) * (width + self.sampling.max_new_tokens)
+        try:
+            results = self._generate_batch(requests, width)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            results = None
+        # outside of the except block, whose traceback holds the tensors of the batch
+        if results is None:
+            self.stats.num_out_of_memory += 1
+            self._budget.failed(num_tokens)
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            return None
+        self._budget.succeeded()
+        self.stats.num_batches += 1
+        self.stats.prompt_tokens += sum(len(request.prompt_ids) for request in requests)
+        self.stats.padded_tokens += len(requests) * width
+        self.stats.output_tokens += sum(len(result.token_ids) for result in results)
+        return results
+
+    def _generate_batch(self, requests: list[Request], width: int) -> list[Result]:
+        watch = Watch(len(requests), self.device)
+        ids = self.model.generate(
+            **collate(requests, self._pad_token, self.device),
+            generation_config=self._config,
+            logits_processor=LogitsProcessorList([Scores(watch, self.sampling, [request.id for request in requests])]),
+            stopping_criteria=StoppingCriteriaList([Ends(watch, width, self._stop_table, self._stop_strings)]),
+        )
+        ends = zip(
+            requests,
+            ids[:, width:].tolist(),
+            watch.num_tokens.tolist(),
+            watch.stopped.tolist(),
+            watch.nonfinite.tolist(),
+            strict=True,
+        )
+        return [
+            Result(id=request.id, error="nonfinite: the model's logits are not finite numbers")
+            if nonfinite
+            else Result(id=request.id, token_ids=new[:num_tokens], finish_reason="stop" if stopped else "length")
+            for request, new, num_tokens, stopped, nonfinite in ends
+        ]
+
+
+def _is_nonfinite(result: Result) -> bool:
+    return result.error is not None and result.error.startswith("nonfinite")
+
+
+def _explicit_config(max_new_tokens: int, pad_token: int) -> GenerationConfig:
+    """Greedy over what `Scores` leaves, ended by `Ends`; generate draws nothing itself."""
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        min_new_tokens=0,
+        do_sample=False,
+        num_beams=1,
+        num_return_sequences=1,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        renormalize_logits=False,
+        remove_invalid_values=False,
+        use_cache=True,
+        return_dict_in_generate=False,
+        pad_token_id=pad_token,
+    )

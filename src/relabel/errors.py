@@ -1,0 +1,65 @@
+"""Everything relabel raises on purpose.
+
+RelabelError
+├── Refused                  exit code 2: nothing was started; the message says what to change
+│   ├── SpecError            the spec (or the command line) is wrong
+│   ├── SourceRefused        a source path matches nothing, cannot be reached, or would write clashing parts
+│   ├── RecipeChanged        the output folder was made by another recipe
+│   ├── SourceChanged        a source file changed since its parts were made
+│   └── ModelRefused         the model cannot be loaded safely or cannot do what the spec asks
+├── SourceUnreadable         one source file is broken: the others go on, the run ends incomplete
+├── PartDamaged              one published part cannot be read back
+├── StoreFailed              the output cannot be listed, read or written: no bucket, no permission, disk full
+├── RunFailed                Ray or a worker failed as a whole: what is published stays, the same command goes on
+└── RowRejected              one row cannot be labelled: it is written as a reject with its reason
+
+Anything else that escapes is a bug or a broken machine.
+"""
+
+
+class RelabelError(Exception):
+    """The root of the tree; its text is a sentence for the person at the terminal."""
+
+
+class Refused(RelabelError):
+    """The run was refused before any work was done."""
+
+
+class SpecError(Refused):
+    """The spec cannot be used as it is written."""
+
+
+class SourceRefused(Refused):
+    """The source as a whole cannot be planned."""
+
+
+class RecipeChanged(Refused):
+    """The output holds labels of another recipe."""
+
+
+class SourceChanged(Refused):
+    """A source file is not the one its published parts were made from."""
+
+
+class ModelRefused(Refused):
+    """The model cannot be loaded, or not safely, or lacks what the spec needs."""
+
+
+class SourceUnreadable(RelabelError):
+    """A source file cannot be read: missing, truncated, corrupt, or of another shape than the rest."""
+
+
+class PartDamaged(RelabelError):
+    """A published part cannot be read back whole."""
+
+
+class StoreFailed(RelabelError):
+    """The output folder or bucket failed; what is published stays, and a rerun goes on from there."""
+
+
+class RunFailed(RelabelError):
+    """The run could not go on; everything published so far stands."""
+
+
+class RowRejected(RelabelError):
+    """A row that gets a reason in place of a label. The text is `code: detail` and never quotes the row."""

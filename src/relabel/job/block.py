@@ -1,0 +1,77 @@
+"""The one Arrow table that carries a unit from stage to stage: a row for each row, or a single row that says why it failed.
+
+Knows the names of the travelling columns. `relabel:` keeps them apart from the columns of the source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from safetensors.numpy import load, save
+
+from relabel.data.unit import SourceFile, Unit
+
+UNIT = "relabel:unit"
+FAILURE = "relabel:failure"
+REASON = "relabel:reason"
+PROMPT_IDS = "relabel:prompt_ids"
+TENSORS = "relabel:tensors"
+PROMPT_TOKENS = "relabel:prompt_tokens"
+OUTPUT_IDS = "relabel:output_ids"
+FINISH_REASON = "relabel:finish_reason"
+SECONDS = "relabel:seconds"
+
+IDS = pa.list_(pa.int32())
+MAX_BLOCK_BYTES = 128 * 2**20
+"""Between stages a block should stay under this; default unit sizes are chosen for it."""
+
+
+def unit_block(unit: Unit, kept: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """A block of `unit.num_rows` rows: the kept columns and the travelling ones."""
+    block = kept.append_column(UNIT, pa.array([_unit_json(unit)] * unit.num_rows, pa.string()))
+    block = block.append_column(FAILURE, pa.nulls(unit.num_rows, pa.string()))
+    for name, column in columns.items():
+        block = block.append_column(name, column)
+    return block
+
+
+def failed_block(unit: Unit, why: str) -> pa.Table:
+    """A block that says why a unit has no labels this time."""
+    return pa.table({UNIT: pa.array([_unit_json(unit)]), FAILURE: pa.array([why])})
+
+
+def failure_of(block: pa.Table) -> str | None:
+    """Why the unit of a block failed, or None."""
+    return block[FAILURE][0].as_py()
+
+
+def unit_of(block: pa.Table) -> Unit:
+    """The unit of a block. Asserts that the block is that unit, whole, and nothing else."""
+    (text,) = set(block[UNIT].to_pylist())
+    fields = json.loads(text)
+    unit = Unit(**{**fields, "file": SourceFile(**fields["file"])})
+    assert failure_of(block) is not None or block.num_rows == unit.num_rows, f"{unit.part}: not one whole unit"
+    return unit
+
+
+def pack_tensors(rows: Sequence[dict[str, np.ndarray]]) -> pa.Array:
+    """Each row's tensors as one safetensors buffer; null for a row without any."""
+    return pa.array([save(_contiguous(row)) if row else None for row in rows], pa.large_binary())
+
+
+def unpack_tensors(value: Any) -> dict[str, np.ndarray]:
+    """The tensors of one row."""
+    return load(value) if value is not None else {}
+
+
+def _contiguous(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+
+
+def _unit_json(unit: Unit) -> str:
+    return json.dumps(asdict(unit), sort_keys=True)

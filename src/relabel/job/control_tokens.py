@@ -1,0 +1,63 @@
+"""Special tokens that a row's own text spells out: they reach the model as text, never as control tokens.
+
+A row may hold `<|eot_id|>` or `<image>`; a tokenizer would turn it into the token itself and let data write the prompt's
+structure. Each occurrence in a column is replaced by a mark before the templates run, and the marked places are tokenized
+apart afterwards. Rows without one are tokenized in one piece, exactly as transformers does it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from relabel.errors import RowRejected
+
+_OPEN, _CLOSE = "\ufdd0", "\ufdd1"  # noncharacters: Unicode keeps them out of text, so they cannot stand in a valid row
+_FIRST = 0xF0000
+_MARK = re.compile(f"{_OPEN}(.){_CLOSE}", re.DOTALL)
+
+
+class ControlTokens:
+    """The added tokens of one tokenizer, as `tokenizer.added_tokens_decoder` and its processor name them."""
+
+    def __init__(self, tokenizer: Any, processor: Any) -> None:
+        template = str(getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None) or "")
+        added = tokenizer.added_tokens_decoder
+        tokens = {token.content for token in added.values() if token.special or token.content in template}
+        tokens |= {getattr(processor, name, None) for name in ("image_token", "video_token", "audio_token")}
+        self._tokens = sorted((token for token in tokens if isinstance(token, str) and token), key=len, reverse=True)
+        self._added = frozenset(added)
+        self._pattern = re.compile("|".join(map(re.escape, self._tokens)) or r"(?!)")
+        self._tokenizer = tokenizer
+
+    def mark(self, value: Any) -> Any:
+        """Replace every control token in a column's value, however deep, by its mark."""
+        if isinstance(value, str):
+            if _OPEN in value or _CLOSE in value:
+                raise RowRejected("prompt: the text holds a code point that is not a character (U+FDD0 or U+FDD1)")
+            return self._pattern.sub(lambda found: self._mark_of(found.group()), value)
+        if isinstance(value, dict):
+            return {key: self.mark(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.mark(item) for item in value]
+        return value
+
+    def split(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Cut a rendered prompt at its marks: (piece, whether it is a control token that the row spelled out)."""
+        for at, piece in enumerate(_MARK.split(text)):
+            if at % 2:
+                yield self._tokens[ord(piece) - _FIRST], True
+            elif piece:
+                yield piece, False
+
+    def ids_as_text(self, token: str) -> list[int]:
+        """Token ids that spell a control token out."""
+        ids = self._tokenizer(token, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        if self._added.isdisjoint(ids):
+            return ids
+        # added tokens that are not "special" are matched all the same: one character at a time none can be
+        return [id for letter in token for id in self._tokenizer(letter, add_special_tokens=False)["input_ids"]]
+
+    def _mark_of(self, token: str) -> str:
+        return f"{_OPEN}{chr(_FIRST + self._tokens.index(token))}{_CLOSE}"

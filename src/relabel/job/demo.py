@@ -1,0 +1,49 @@
+"""The demo: draw a dataset, run the ordinary job over it with the shipped model, check every label against the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from relabel.demo import MODEL_PATH
+from relabel.demo.check import check_labels
+from relabel.demo.dataset import write_dataset
+from relabel.demo.task import Task
+from relabel.errors import SpecError
+from relabel.job.run import run
+from relabel.spec import Spec, load_spec
+
+
+def demo_spec(task: Task, folder: Path) -> Spec:
+    """The shipped spec of a task, with its data and labels under `folder`."""
+    spec = load_spec(MODEL_PATH.parent / f"{task}.yaml")
+    return spec.model_copy(
+        update={
+            "source": spec.source.model_copy(update={"path": f"{folder / 'data'}/*.parquet"}),
+            "model": spec.model.model_copy(update={"path": str(MODEL_PATH)}),
+            "output": spec.output.model_copy(update={"path": str(folder / "labels")}),
+        }
+    )
+
+
+def run_demo(task: Task, num_rows: int, folder: Path) -> dict[str, Any]:
+    """Label `num_rows` drawn rows under `folder`; the figures of the demo, `complete` where all is as it should be.
+
+    A second call goes on with the dataset that is there.
+    """
+    _draw(folder / "data", num_rows)
+    report = run(demo_spec(task, folder))
+    labels = check_labels(folder / "data", folder / "labels", task.value)
+    is_sound = report.complete and labels.every_row_once and not labels.broken_labelled and not labels.sound_rejected
+    rate = report.done_now.get("rows_per_second", 0.0)
+    return {**labels.as_dict(), "rows_per_second": rate, "labels": str(folder / "labels"), "complete": is_sound}
+
+
+def _draw(folder: Path, num_rows: int) -> None:
+    there = sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+    if not there:
+        write_dataset(folder, num_rows)
+    elif there != num_rows:
+        raise SpecError(f"{folder} holds a dataset of {there} rows, not {num_rows}: name another --out, or --rows {there}")

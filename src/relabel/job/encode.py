@@ -1,0 +1,191 @@
+"""One row in, what the model reads out: token ids, and for images uint8 pixels at the model's size.
+
+Joins the prompt template, the image decoder and the model's processor. Runs on CPUs; never loads weights, never sees Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from relabel.data.images import decode_image
+from relabel.data.prompt import PromptTemplate
+from relabel.engine.loading import load_processor
+from relabel.engine.pixels import quantise
+from relabel.errors import ModelRefused, RowRejected
+from relabel.job.control_tokens import ControlTokens
+from relabel.spec import Spec
+
+SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
+MAX_CUTS = 8
+"""Cutting a text changes how it is tokenized, so a cut may be a few tokens short; each try takes off what is left over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A row as the engine takes it."""
+
+    prompt_ids: list[int]
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+    remark: str | None = None
+    """`truncated: ...` where the prompt was cut to fit."""
+
+
+class Encoder:
+    """Encodes rows for one spec. Raises SpecError or ModelRefused where the spec and the model do not fit."""
+
+    def __init__(self, spec: Spec, image_root: str | None) -> None:
+        self._spec = spec
+        self._image_root = image_root
+        self._template = PromptTemplate(spec.prompt)
+        self._processor: Any = load_processor(spec.model.path, spec.model.revision)
+        self._tokenizer: Any = getattr(self._processor, "tokenizer", self._processor)
+        self._control = ControlTokens(self._tokenizer, self._processor)
+        self._is_chat = spec.prompt.chat == "always"
+        if self._is_chat and not _chat_template(self._processor, self._tokenizer):
+            raise ModelRefused(
+                f"{spec.model.path} has no chat template: set prompt.chat: never to send the rendered text as it is, "
+                "or choose an instruction-tuned model"
+            )
+        if spec.prompt.images and not hasattr(self._processor, "image_processor"):
+            raise ModelRefused(f"{spec.model.path} takes no images, but prompt.image names {spec.prompt.images[0]!r}")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The source columns a prompt needs, each with the spec key that names it."""
+        text = {column: "prompt" for column in self._template.columns}
+        return text | {column: "prompt.image" for column in self._spec.prompt.images}
+
+    def encode(self, row: Mapping[str, Any]) -> Encoded:
+        """Encode one row. Raises RowRejected with the reason where it cannot be."""
+        values = self._template.values(row)
+        images = [self._image(row[column]) for column in self._spec.prompt.images]
+        limit = self._spec.model.max_prompt_tokens
+        encoded = self._encode(values, images)
+        length = len(encoded.prompt_ids)
+        if length <= limit:
+            return encoded
+        cut = self._spec.prompt.truncate
+        for _ in range(MAX_CUTS):
+            if cut is None or not values[cut]:
+                break
+            values[cut] = self._without_tail(str(values[cut]), len(encoded.prompt_ids) - limit)
+            encoded = self._encode(values, images)
+            if len(encoded.prompt_ids) <= limit:
+                remark = f"truncated: column {cut!r} was cut, the prompt had {length} tokens, limit {limit}"
+                return Encoded(prompt_ids=encoded.prompt_ids, tensors=encoded.tensors, remark=remark)
+        raise RowRejected(f"prompt_too_long: {length} tokens, limit {limit}")
+
+    def prompt_text(self, row: Mapping[str, Any]) -> str:
+        """The rendered prompt before tokenization, as `preview` shows it."""
+        return self._render(self._template.values(row), len(self._spec.prompt.images))
+
+    def probe_bytes(self) -> int:
+        """Bytes of tensors that a row with images of the largest size becomes; 0 without images."""
+        if not self._spec.prompt.images:
+            return 0
+        side = max(1, int(self._spec.model.image_pixels**0.5))
+        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        images = [Image.fromarray(noise)] * len(self._spec.prompt.images)
+        values = {column: "" for column in self._template.columns}
+        marks = self._render_messages("", None, len(images)) if self._is_chat else self._render(values, len(images))
+        return sum(tensor.nbytes for tensor in self._with_images(marks, images)[1].values())
+
+    def _image(self, value: Any) -> Image.Image:
+        prompt = self._spec.prompt
+        return decode_image(
+            value,
+            root=self._image_root,
+            max_bytes=prompt.max_image_bytes,
+            max_pixels=prompt.max_image_pixels,
+            fit_pixels=self._spec.model.image_pixels,
+        )
+
+    def _encode(self, values: dict[str, Any], images: list[Image.Image]) -> Encoded:
+        marked = {column: self._control.mark(value) for column, value in values.items()}
+        pieces = list(self._control.split(self._render(marked, len(images))))
+        ids: list[int] = []
+        tensors: dict[str, np.ndarray] = {}
+        waiting = images
+        for at, (piece, is_spelled_out) in enumerate(pieces or [("", False)]):
+            if is_spelled_out:
+                new, new_tensors = self._control.ids_as_text(piece), {}
+            elif waiting and self._has_image(piece):
+                new, new_tensors = self._with_images(piece, waiting)
+                waiting = []
+            else:
+                new, new_tensors = self._ids(piece, is_first=at == 0), {}
+            tensors = _extended(tensors, len(ids), new_tensors, len(new))
+            ids += new
+        if waiting:
+            raise RowRejected("prompt: the rendered prompt has no place for its image")
+        return Encoded(prompt_ids=ids, tensors=tensors)
+
+    def _render(self, values: dict[str, Any], num_images: int) -> str:
+        text = self._template.render(values)
+        if not self._is_chat:
+            system = "" if text.system is None else f"{text.system}\n\n"
+            return str(getattr(self._processor, "image_token", "")) * num_images + system + text.user
+        return self._render_messages(text.user, text.system, num_images)
+
+    def _render_messages(self, user: str, system: str | None, num_images: int) -> str:
+        def content(text: str, images: int = 0) -> Any:
+            if not hasattr(self._processor, "image_processor"):
+                return text
+            return [{"type": "image"}] * images + [{"type": "text", "text": text}]
+
+        messages = [] if system is None else [{"role": "system", "content": content(system)}]
+        messages.append({"role": "user", "content": content(user, num_images)})
+        template_of = self._processor if getattr(self._processor, "chat_template", None) else self._tokenizer
+        return template_of.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+    def _has_image(self, piece: str) -> bool:
+        token = getattr(self._processor, "image_token", None)
+        return token is None or token in piece
+
+    def _ids(self, piece: str, *, is_first: bool) -> list[int]:
+        return self._tokenizer(piece, add_special_tokens=is_first and self._adds_bos(piece))["input_ids"]
+
+    def _adds_bos(self, piece: str) -> bool:
+        """Chat templates of text models write their own first token; those of processors may leave it to the tokenizer."""
+        if self._is_chat and not hasattr(self._processor, "image_processor"):
+            return False
+        bos = self._tokenizer.bos_token
+        return not (bos and piece.startswith(bos))
+
+    def _with_images(self, piece: str, images: list[Image.Image]) -> tuple[list[int], dict[str, np.ndarray]]:
+        batch = self._processor(
+            text=[piece], images=images, return_tensors="pt", add_special_tokens=self._adds_bos(piece)
+        )
+        arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
+        ids = arrays.pop("input_ids")[0].tolist()
+        pixels = arrays.pop("pixel_values")
+        norms = self._processor.image_processor
+        arrays |= quantise(pixels, getattr(norms, "image_mean", None), getattr(norms, "image_std", None))
+        return ids, arrays
+
+    def _without_tail(self, text: str, num_tokens: int) -> str:
+        """The text less its last tokens, cut where a token begins."""
+        batch = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        starts = [start for start, _ in batch["offset_mapping"]]
+        return text[: starts[-num_tokens]] if num_tokens < len(starts) else ""
+
+
+def _chat_template(processor: Any, tokenizer: Any) -> Any:
+    return getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None)
+
+
+def _extended(
+    tensors: dict[str, np.ndarray], num_ids: int, new: dict[str, np.ndarray], num_new: int
+) -> dict[str, np.ndarray]:
+    """Per-token inputs go on with zeros where a piece has none; all other tensors come from the one piece with images."""
+    merged = {**tensors, **new}
+    for name in SEQUENCE_INPUTS & merged.keys():
+        before = tensors.get(name, np.zeros((1, num_ids), dtype=np.int64))
+        after = new.get(name, np.zeros((1, num_new), dtype=np.int64))
+        merged[name] = np.concatenate([before, after], axis=1)
+    return merged

@@ -1,0 +1,28 @@
+"""The engine of a spec: the one place where spec keys become the engine's own settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relabel.engine import Sampling, load_engine
+from relabel.spec import Spec
+
+
+def engine_of(spec: Spec) -> Any:
+    """Load the model of a spec. Raises ModelRefused where it cannot be loaded safely."""
+    return load_engine(
+        spec.model.path,
+        batching="static",
+        dtype=spec.model.dtype,
+        device="cuda" if spec.resources.gpus_per_actor else "cpu",
+        revision=spec.model.revision,
+        batch_tokens=spec.resources.batch_tokens,
+        sampling=Sampling(
+            max_new_tokens=spec.sampling.max_new_tokens,
+            temperature=spec.sampling.temperature,
+            top_p=spec.sampling.top_p,
+            top_k=spec.sampling.top_k,
+            seed=spec.sampling.seed,
+            stop_strings=tuple(spec.sampling.stop),
+        ),
+    )

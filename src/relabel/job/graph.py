@@ -1,0 +1,117 @@
+"""The Ray Data graph of a run: one task per unit reads and encodes, actors generate, tasks publish.
+
+A unit is one block from end to end. Ray repeats a task whose process died, and a repeated task that cut its output
+elsewhere would lose or double rows without a word; with one block a task, and `target_max_block_size` off, it cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+
+from relabel.data.store import Store
+from relabel.data.unit import Unit
+from relabel.job.attempts import attempt, start_attempts
+from relabel.job.block import failure_of, unit_of
+from relabel.job.context import RunContext
+from relabel.job.engine import engine_of
+from relabel.job.stages import generate_unit, publish_unit, read_unit
+from relabel.spec import Spec
+
+NO_PROGRESS_SECONDS = 4 * 3600
+"""Ray ends a job in which no block moves for this long; it must outlast loading the model and the slowest unit."""
+
+LoadEngine = Callable[[Spec], Any]
+
+
+class Units(Datasource):
+    """One read task per unit."""
+
+    def __init__(self, units: list[Unit], context: RunContext, attempts: Any) -> None:
+        super().__init__()
+        self._units = units
+        self._context = ray.put(context)
+        self._attempts = attempts
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        return None
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        return [_read_task(unit, self._context, self._attempts) for unit in self._units]
+
+
+class Generate:
+    """The actor: holds the model and generates for one unit at a time."""
+
+    def __init__(self, context_ref: list[Any], attempts: Any, load: LoadEngine) -> None:
+        context: RunContext = ray.get(context_ref[0])
+        self._attempts = attempts
+        self._engine = load(context.spec)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        if failure_of(block) is not None:
+            return block
+        return attempt(self._attempts, "generating", unit_of(block), lambda: generate_unit(block, self._engine))
+
+
+def publish(block: pa.Table, context_ref: list[Any]) -> pa.Table:
+    """The last stage: one block in, one receipt out."""
+    context: RunContext = ray.get(context_ref[0])
+    return pa.table({"receipt": [json.dumps(publish_unit(block, context, Store(context.output)))]})
+
+
+def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_of) -> Iterator[dict[str, Any]]:
+    """Run the units and yield the receipt of each as it ends. `load` makes an actor's engine; nothing here holds rows."""
+    resources = context.spec.resources
+    _settle_context()
+    attempts = start_attempts()
+    context_ref = [ray.put(context)]
+    actors = min(resources.actors, len(units))
+    labelled = (
+        ray.data.read_datasource(Units(units, context, attempts), override_num_blocks=len(units))
+        .map_batches(
+            Generate,
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=4),
+            num_gpus=resources.gpus_per_actor or None,
+            num_cpus=0 if resources.gpus_per_actor else 1,
+            fn_constructor_args=(context_ref, attempts, load),
+        )
+        .map_batches(publish, batch_size=None, batch_format="pyarrow", num_cpus=0.5, fn_args=(context_ref,))
+    )
+    for batch in labelled.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for receipt in batch["receipt"].to_pylist():
+            yield json.loads(receipt)
+
+
+def _read_task(unit: Unit, context_ref: Any, attempts: Any) -> ReadTask:
+    def read() -> list[pa.Table]:
+        context: RunContext = ray.get(context_ref)
+        return [attempt(attempts, "reading", unit, lambda: read_unit(unit, context))]
+
+    return ReadTask(read, BlockMetadata(num_rows=unit.num_rows, size_bytes=None, input_files=None, exec_stats=None))
+
+
+def _settle_context() -> None:
+    """The settings of a long job; they must stand before the first dataset is made."""
+    settings = DataContext.get_current()
+    settings.execution_options.preserve_order = False
+    settings.target_max_block_size = None
+    settings.max_errored_blocks = 0
+    settings.max_consecutive_actor_init_deaths = 3
+    settings.execution_no_progress_timeout_s = NO_PROGRESS_SECONDS
+    settings.enable_progress_bars = False
+    settings.enable_operator_progress_bars = False
+    settings.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+

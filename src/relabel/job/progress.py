@@ -1,0 +1,85 @@
+"""What a person sees while a run goes on: one live line on a terminal, a line now and then in a job's log. Only on stderr."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+log = logging.getLogger("relabel")
+
+LOG_EVERY_SECONDS = 30.0
+
+
+class RunProgress:
+    """Counts receipts and shows them. `figures` holds what this run itself did."""
+
+    def __init__(self, *, num_units: int, num_rows: int) -> None:
+        self.figures = {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0}
+        self._num_units, self._num_rows = num_units, num_rows
+        self._first: float | None = None
+        self._first_rows = self._first_tokens = 0
+        self._last_line = time.monotonic()
+        self._started = time.monotonic()
+        console = Console(stderr=True)
+        self._live = console.is_terminal
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.completed}/{task.total} rows"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[line]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            disable=not self._live,
+            transient=True,
+        )
+        self._task = self._bar.add_task("rows", total=num_rows, line="starting")
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def add(self, receipt: dict[str, Any]) -> None:
+        """Count one unit that ended."""
+        now, figures = time.monotonic(), self.figures
+        if receipt["failure"] is not None:
+            figures["failed"] += 1
+            log.warning("%s: %s", receipt["part"], receipt["failure"])
+        else:
+            figures["units"] += 1
+            for key in ("rows", "ok", "rejected", "output_tokens"):
+                figures[key] += receipt[key]
+        if self._first is None:
+            self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
+        self._bar.update(self._task, completed=figures["rows"], line=self._line())
+        if not self._live and now - self._last_line >= LOG_EVERY_SECONDS:
+            self._last_line = now
+            log.info("%d of %d rows, %s", figures["rows"], self._num_rows, self._line())
+
+    def totals(self) -> dict[str, Any]:
+        """What this run did. `rows_per_second` counts from the end of the first unit: starting up is not in it."""
+        now = time.monotonic()
+        first, rows = self._first or now, self.figures["rows"] - self._first_rows
+        return {
+            **self.figures,
+            "seconds": round(now - self._started, 1),
+            "rows_per_second": round(rows / (now - first), 2) if rows else 0.0,
+        }
+
+    def _line(self) -> str:
+        """Rates since the first unit ended, so that starting Ray and loading the model do not count."""
+        figures = self.figures
+        passed = time.monotonic() - (self._first or 0)
+        rows, tokens = figures["rows"] - self._first_rows, figures["output_tokens"] - self._first_tokens
+        rate = f"{rows / passed:.1f} rows/s, {tokens / passed:.0f} tokens/s" if rows else "first unit done"
+        return (
+            f"units {figures['units']}/{self._num_units}, ok {figures['ok']}, rejected {figures['rejected']}, {rate}"
+        )

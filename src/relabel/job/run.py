@@ -1,0 +1,86 @@
+"""A whole run: refuse early, label what is not there yet, count everything, say how it ended."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import ray.exceptions
+
+from relabel.data.audit import Report, conclude, published
+from relabel.data.store import Store
+from relabel.data.unit import Unit
+from relabel.errors import RelabelError, RunFailed
+from relabel.job.cluster import LOCAL, connected
+from relabel.job.context import RunContext
+from relabel.job.graph import receipts
+from relabel.job.prepare import prepare
+from relabel.job.progress import RunProgress
+from relabel.spec import Spec
+
+log = logging.getLogger("relabel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """How a run ended: what is in the output now, and what this run itself did."""
+
+    audit: Report
+    done_now: dict[str, Any]
+    """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the source is in the output, once."""
+        return self.audit.complete
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat line of figures."""
+        return {**self.audit.to_json(), "done_now": self.done_now}
+
+
+def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunReport:
+    """Label every row of the source that has no label yet, on the Ray cluster at `address`.
+
+    Raises Refused before any work where the spec, the source, the model or the output do not allow it, and RunFailed
+    where Ray gave up; what was published until then stands. A report that is not complete names what is missing.
+    """
+    store = Store(spec.output.path)
+    prepared = prepare(spec, store, redo_changed=redo_changed)
+    plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
+    done, bad = published(plan, store, fingerprint)
+    for part in bad:
+        log.warning("%s did not count (damaged, or made from something else): it is made again", part)
+    for path, why in plan.unreadable:
+        log.warning("the source file %s is left out: %s", path, why)
+    done_parts = {unit.part for unit in done}
+    todo = [unit for unit in plan.units if unit.part not in done_parts]
+    log.info("%d units planned, %d done, %d to do", len(done) + len(todo), len(done), len(todo))
+    figures = _label(todo, prepared.context, address) if todo else {}
+    report = conclude(plan, store, fingerprint)
+    for problem in report.problems:
+        log.warning("%s", problem)
+    return RunReport(audit=report, done_now=figures)
+
+
+def _label(todo: list[Unit], context: RunContext, address: str) -> dict[str, Any]:
+    with connected(address, context.spec.resources):
+        with RunProgress(num_units=len(todo), num_rows=sum(unit.num_rows for unit in todo)) as progress:
+            try:
+                for receipt in receipts(todo, context):
+                    progress.add(receipt)
+            except ray.exceptions.RayError as error:
+                raise _cause(error) from error
+        return progress.totals()
+
+
+def _cause(error: BaseException) -> RelabelError:
+    """Our own error inside what Ray raised, or RunFailed with the last line of it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, RelabelError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return RunFailed(f"Ray ended the run: {lines[-1] if lines else error!r}; the same command goes on from here")

@@ -1,0 +1,217 @@
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from relabel.data.part import encode_part
+from relabel.data.stamp import make_stamp
+from relabel.data.store import Store
+from relabel.errors import PartDamaged, Refused, StoreFailed
+from tests.outputs import planned_file, publish, rows_of
+
+UNIT = planned_file("a.parquet", 4).units[0]
+ODD_NAMES = [
+    "a b.parquet",
+    "a#1.parquet",
+    "100%.parquet",
+    "%20.parquet",
+    "ü/日本.parquet",
+    "x#2/a.parquet",
+    "a?*&=+;.parquet",
+]
+
+
+@pytest.fixture(params=["local", "s3"])
+def url(request, tmp_path):
+    return str(tmp_path / "out") if request.param == "local" else request.getfixturevalue("s3_url")
+
+
+def test_what_is_published_is_read_back(url):
+    store, rows = Store(url), rows_of(UNIT)
+    assert publish(store, UNIT, "recipe")
+    assert list(store.parts()) == ["a-00000.parquet"]
+    assert store.read_part(UNIT.part).equals(rows)
+    assert store.read_stamp(UNIT.part) == make_stamp(UNIT, "recipe", rows)
+    assert store.read_stamp(UNIT.part, store.parts()[UNIT.part]).reasons == {"image": 1}
+
+
+def test_the_second_writer_of_a_part_loses(url):
+    store, rows = Store(url), rows_of(UNIT)
+    assert publish(store, UNIT, "first", rows)
+    assert not publish(Store(url), UNIT, "second", rows)
+    assert store.read_stamp(UNIT.part).fingerprint == "first"
+
+
+def test_of_many_writers_at_once_one_wins(url):
+    barrier, won = threading.Barrier(8), []
+
+    def write(number):
+        store = Store(url)
+        barrier.wait()
+        if publish(store, UNIT, f"writer {number}"):
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [f"writer {number}" for number in won] == [Store(url).read_stamp(UNIT.part).fingerprint]
+
+
+def test_a_document_is_created_once_and_may_be_put_over_and_deleted_twice(url):
+    store = Store(url)
+    assert store.read_json("_run.json") is None
+    assert store.create_json("_run.json", {"a": [1, None, "ü"]})
+    assert not store.create_json("_run.json", {"a": 2})
+    assert store.read_json("_run.json") == {"a": [1, None, "ü"]}
+    store.put_json("_SUCCESS", 1)
+    store.put_json("_SUCCESS", 2)
+    assert store.read_json("_SUCCESS") == 2
+    store.delete("_SUCCESS")
+    store.delete("_SUCCESS")
+    assert store.read_json("_SUCCESS") is None
+
+
+def test_hidden_names_are_not_listed(url):
+    store = Store(url)
+    for name in ("_run.json", "_x/a.parquet", ".x/a.parquet", "b/_a.parquet", "b/.a.parquet"):
+        store.put_json(name, 1)
+    store.put_json("b/notes.txt", 1)
+    store.put_json("day=1/a_b.parquet", 1)
+    assert list(store.names()) == ["b/notes.txt", "day=1/a_b.parquet"]
+    assert list(store.parts()) == ["day=1/a_b.parquet"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_file_names_round_trip(url, name):
+    store, unit = Store(url), planned_file(name, 4).units[0]
+    assert publish(store, unit, "recipe")
+    assert list(store.parts()) == [unit.part]
+    assert store.read_stamp(unit.part).source_file == name
+    assert store.read_part(unit.part).equals(rows_of(unit))
+
+
+@pytest.mark.parametrize("folder", ["a b#c", "100%", "%20", "ü?x"])
+def test_the_output_folder_may_have_an_odd_name(url, folder):
+    store = Store(f"{url}/{folder}")
+    store.put_json("x.parquet", 1)
+    assert list(store.parts()) == ["x.parquet"]
+    assert list(Store(url).parts()) == [f"{folder}/x.parquet"]
+
+
+def test_a_pickled_store_is_the_same_folder_from_any_working_directory(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = Store(url if "://" in url else os.path.relpath(url))
+    store.put_json("x.parquet", 1)
+    monkeypatch.chdir("/")
+    assert list(pickle.loads(pickle.dumps(store)).parts()) == ["x.parquet"]
+
+
+def test_a_part_that_is_gone_is_damaged_and_not_a_crash(url):
+    for read in (Store(url).read_stamp, Store(url).read_part):
+        with pytest.raises(PartDamaged, match="is not there"):
+            read("a-00000.parquet")
+
+
+def test_a_footer_larger_than_the_first_read_is_found(url):
+    schema = pa.schema([(f"column {number}", pa.string()) for number in range(1000)])
+    wide = pa.table({name: ["x"] for name in schema.names}, schema=schema)
+    store, stamp = Store(url), make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json() | {"num_rows": 1}
+    assert store.publish("wide.parquet", wide, stamp)
+    assert store.read_stamp("wide.parquet").num_rows == 1
+
+
+def test_a_parquet_file_of_someone_else_has_no_stamp(tmp_path):
+    pq.write_table(rows_of(UNIT), tmp_path / "x.parquet")
+    with pytest.raises(PartDamaged, match="no stamp"):
+        Store(str(tmp_path)).read_stamp("x.parquet")
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "hf://datasets/x"])
+def test_an_output_of_another_kind_is_refused_with_what_is_known(url):
+    with pytest.raises(Refused, match="s3://BUCKET/FOLDER"):
+        Store(url)
+
+
+def test_an_output_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refused, match=f"{tmp_path}/file/out cannot be reached"):
+        Store(str(tmp_path / "file" / "out"))
+
+
+def test_looking_at_an_output_does_not_create_it(tmp_path):
+    with pytest.raises(Refused, match="no such folder"):
+        Store(str(tmp_path / "out"), create=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bucket_that_does_not_exist_fails_with_its_name(s3):
+    store = Store("s3://nobody-has-this/out")
+    with pytest.raises(StoreFailed, match="nobody-has-this"):
+        store.parts()
+    with pytest.raises(StoreFailed, match="nobody-has-this"):
+        publish(store, UNIT, "recipe")
+
+
+def test_a_file_in_the_way_of_a_folder_is_a_failure_and_not_a_lost_race(tmp_path):
+    (tmp_path / "day").write_text("")
+    with pytest.raises(StoreFailed, match="day/a-00000.parquet"):
+        publish(Store(str(tmp_path)), planned_file("day/a.parquet", 4).units[0], "recipe")
+
+
+def test_a_full_disk_is_a_failure_and_leaves_no_part(tmp_path):
+    """RLIMIT_FSIZE makes every write past a size fail, as a full disk does."""
+    store, size = (
+        Store(str(tmp_path)),
+        len(encode_part(rows_of(UNIT), make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json())),
+    )
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        for limit in (0, 100, size - 1):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+            with pytest.raises(StoreFailed, match="cannot write"):
+                publish(store, UNIT, "recipe")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert publish(store, UNIT, "recipe")
+
+
+WRITER = """
+import os, sys, threading
+import numpy as np, pyarrow as pa
+from relabel.data.store import Store
+store = Store(sys.argv[1])
+noise = pa.table({"x": [np.random.default_rng(0).bytes(1 << 20) for _ in range(64)]})
+threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), 9)).start()
+while True:
+    store.publish(f"a-{os.urandom(4).hex()}.parquet", noise, {"num_rows": 64})
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.4])
+def test_a_writer_that_is_killed_leaves_whole_parts_or_nothing_that_readers_see(tmp_path, seconds):
+    ended = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), str(seconds)], env=os.environ | _path())
+    assert ended.returncode == -signal.SIGKILL
+    for part in Store(str(tmp_path)).parts():
+        assert Store(str(tmp_path)).read_part(part).num_rows == 64
+    # What anyone reads the folder with: a name such as `a.parquet#1` would fail here.
+    assert ds.dataset(str(tmp_path)).count_rows() % 64 == 0
+    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {tmp_path.name, "_staging"}
+
+
+def _path() -> dict[str, str]:
+    return {
+        "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parents[2] / "src", os.environ.get("PYTHONPATH", "")]))
+    }

@@ -1,0 +1,239 @@
+"""Tiny models of many families with random weights, built in code: no download, a second for all of them.
+
+Their matrices are sharpened, or greedy text would repeat one token for ever and equality would mean nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers import models as token_models
+from transformers import (
+    CLIPVisionConfig,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GptOssConfig,
+    GptOssForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+)
+
+from relabel.engine import Request
+
+VOCAB_SIZE = 128
+PAD, BOS, EOS, IMAGE, VISION_START, VISION_END = 0, 1, 2, 99, 97, 96
+TEXT: dict[str, Any] = {
+    "vocab_size": VOCAB_SIZE,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "pad_token_id": PAD,
+    "bos_token_id": BOS,
+    "eos_token_id": EOS,
+}
+VISION: dict[str, Any] = {
+    "image_size": 28,
+    "patch_size": 7,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+
+
+def llama() -> Any:
+    return _build(LlamaForCausalLM, LlamaConfig(**TEXT))
+
+
+def qwen3() -> Any:
+    return _build(Qwen3ForCausalLM, Qwen3Config(**TEXT, head_dim=8))
+
+
+def mistral() -> Any:
+    """Its window is shorter than the prompts of the tests."""
+    return _build(MistralForCausalLM, MistralConfig(**TEXT, sliding_window=6))
+
+
+def gemma2() -> Any:
+    """The cap on its attention is low enough to bite."""
+    return _build(Gemma2ForCausalLM, Gemma2Config(**TEXT, head_dim=8, sliding_window=6, attn_logit_softcapping=2.0))
+
+
+def gpt_oss() -> Any:
+    """Sinks in the attention, experts in the MLP."""
+    return _build(
+        GptOssForCausalLM,
+        GptOssConfig(**TEXT, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=6),
+    )
+
+
+def llava() -> Any:
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**VISION, projection_dim=32),
+        text_config=LlamaConfig(**TEXT),
+        image_token_id=IMAGE,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        pad_token_id=PAD,
+    )
+    return _build(LlavaForConditionalGeneration, config)
+
+
+def qwen2_5_vl() -> Any:
+    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "out_hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 4,
+        "patch_size": 4,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "window_size": 16,
+        "fullatt_block_indexes": [1],
+        "in_channels": 3,
+    }
+    config = Qwen2_5_VLConfig(
+        text_config={**TEXT, "rope_parameters": rope},
+        vision_config=vision,
+        image_token_id=IMAGE,
+        video_token_id=98,
+        vision_start_token_id=VISION_START,
+        vision_end_token_id=VISION_END,
+    )
+    return _build(Qwen2_5_VLForConditionalGeneration, config)
+
+
+def smolvlm() -> Any:
+    config = SmolVLMConfig(
+        vision_config=VISION,
+        text_config={**LlamaConfig(**TEXT).to_dict(), "model_type": "llama"},
+        scale_factor=2,
+        image_token_id=IMAGE,
+        pad_token_id=PAD,
+    )
+    return _build(SmolVLMForConditionalGeneration, config)
+
+
+def _build(kind: Any, config: Any) -> Any:
+    torch.manual_seed(0)
+    model = kind(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() >= 2:
+                weight.mul_(3.0)
+    return model.eval()
+
+
+def prompts(num_rows: int = 9, seed: int = 0, longest: int = 20) -> list[list[int]]:
+    """Random tokens of ragged length, none of them special."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(3, 90, size=rng.integers(2, longest)).tolist() for _ in range(num_rows)]
+
+
+def text_requests(num_rows: int = 9, seed: int = 0) -> list[Request]:
+    return [Request(id=row, prompt_ids=ids) for row, ids in enumerate(prompts(num_rows, seed))]
+
+
+IMAGES_PER_ROW = (0, 1, 2, 0, 1, 2)
+"""The first row has none, which models have stumbled over."""
+
+
+def llava_requests() -> list[Request]:
+    return list(_image_requests(tokens_per_image=16, first_axis=False))
+
+
+def smolvlm_requests() -> list[Request]:
+    return list(_image_requests(tokens_per_image=4, first_axis=True))
+
+
+def _image_requests(*, tokens_per_image: int, first_axis: bool) -> Iterator[Request]:
+    rng = np.random.default_rng(1)
+    for row, (num_images, text) in enumerate(zip(IMAGES_PER_ROW, prompts(6, seed=2), strict=True)):
+        ids = [text[0], *[IMAGE] * (tokens_per_image * num_images), *text[1:]]
+        pixels = rng.standard_normal((num_images, 3, 28, 28), dtype=np.float32)
+        yield Request(
+            id=row,
+            prompt_ids=ids,
+            tensors={"pixel_values": pixels[None] if first_axis else pixels} if num_images else {},
+        )
+
+
+def qwen2_5_vl_requests() -> list[Request]:
+    rng = np.random.default_rng(1)
+    grids = iter([(1, 4, 4), (1, 4, 8), (1, 8, 4), (1, 6, 4), (1, 4, 4), (1, 8, 8)])
+    requests = []
+    for row, (num_images, text) in enumerate(zip(IMAGES_PER_ROW, prompts(6, seed=2), strict=True)):
+        ids, types, sizes = text[:1], [0], []
+        for _ in range(num_images):
+            sizes.append(next(grids))
+            num_tokens = int(np.prod(sizes[-1])) // 4
+            ids = [*ids, VISION_START, *[IMAGE] * num_tokens, VISION_END]
+            types = [*types, 0, *[1] * num_tokens, 0]
+        ids, types = [*ids, *text[1:]], [*types, *[0] * len(text[1:])]
+        num_patches = sum(int(np.prod(size)) for size in sizes)
+        tensors = {
+            "pixel_values": rng.standard_normal((num_patches, 3 * 2 * 4 * 4), dtype=np.float32),
+            "image_grid_thw": np.array(sizes),
+            "mm_token_type_ids": np.array([types]),
+        }
+        requests.append(Request(id=row, prompt_ids=ids, tensors=tensors if num_images else {}))
+    return requests
+
+
+def generate_alone(model: Any, request: Request, max_new_tokens: int, stop: list[int]) -> list[int]:
+    """What transformers itself makes of one row, without the stop token."""
+    ids = torch.tensor([list(request.prompt_ids)])
+    tensors = {name: torch.from_numpy(value) for name, value in request.tensors.items()}
+    new = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        **tensors,
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=stop,
+        pad_token_id=PAD,
+    )[0, ids.shape[1] :].tolist()
+    return new[:-1] if new[-1] in stop else new
+
+
+def tokenizer(special: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
+    """One printable ASCII character a token, so that any text has an obvious encoding."""
+    vocab = {"<pad>": PAD, "<s>": BOS, "</s>": EOS}
+    vocab |= {chr(code): code - 30 for code in range(33, 127)} | {"Ġ": 97, "Ċ": 98}
+    backend = Tokenizer(token_models.BPE(vocab=vocab, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        additional_special_tokens=list(special),
+    )
+
+
+def save(model: Any, folder: Path, special: tuple[str, ...] = ()) -> Path:
+    model.save_pretrained(folder)
+    tokenizer(special).save_pretrained(folder)
+    return folder

@@ -1,0 +1,64 @@
+"""A row's greedy text is the same in a padded batch as alone, for attention of every kind (float32, so exactly)."""
+
+from __future__ import annotations
+
+import models
+import pytest
+
+from relabel.engine import Request, Sampling, StaticEngine
+
+STOP = list(range(5, 128, 11))
+NEW = 12
+FAMILIES = {
+    "llama": (models.llama, models.text_requests),
+    "qwen3": (models.qwen3, models.text_requests),
+    "mistral": (models.mistral, models.text_requests),
+    "gemma2": (models.gemma2, models.text_requests),
+    "gpt_oss": (models.gpt_oss, models.text_requests),
+    "llava": (models.llava, models.llava_requests),
+    "qwen2_5_vl": (models.qwen2_5_vl, models.qwen2_5_vl_requests),
+    "smolvlm": (models.smolvlm, models.smolvlm_requests),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("batch_tokens", [100_000, 110], ids=["one batch", "several batches"])
+def test_batched_text_equals_text_alone(family: str, batch_tokens: int) -> None:
+    build, make_requests = FAMILIES[family]
+    model, requests = build(), make_requests()
+    alone = [models.generate_alone(model, request, NEW, STOP) for request in requests]
+    assert len({token for row in alone for token in row}) > 20, "the model repeats itself: equality would mean nothing"
+    assert len({len(row) for row in alone}) > 1, "no row stops early"
+
+    engine = StaticEngine(
+        model, None, Sampling(max_new_tokens=NEW, stop_token_ids=STOP), batch_tokens=batch_tokens
+    )
+    results = engine.generate(requests)
+
+    assert [result.token_ids for result in results] == alone
+    assert [result.finish_reason for result in results] == ["stop" if len(row) < NEW else "length" for row in alone]
+    assert (engine.stats.num_batches == 1) == (batch_tokens == 100_000)
+
+
+def test_the_order_of_rows_is_kept() -> None:
+    model, requests = models.llama(), models.text_requests()
+    engine = StaticEngine(model, None, Sampling(max_new_tokens=NEW))
+    forward = {result.id: result.token_ids for result in engine.generate(requests)}
+    backward = engine.generate(requests[::-1])
+    assert [result.id for result in backward] == [request.id for request in requests[::-1]]
+    assert {result.id: result.token_ids for result in backward} == forward
+
+
+def test_defaults_of_the_checkpoint_do_not_leak() -> None:
+    plain, spiced = models.llama(), models.llama()
+    spiced.generation_config.update(do_sample=True, temperature=3.0, repetition_penalty=5.0, suppress_tokens=[30, 31])
+    sampling, requests = Sampling(max_new_tokens=NEW), models.text_requests()
+    assert StaticEngine(spiced, None, sampling).generate(requests) == StaticEngine(plain, None, sampling).generate(requests)
+
+
+def test_an_empty_call_gives_nothing_and_an_empty_prompt_an_error() -> None:
+    engine = StaticEngine(models.llama(), None, Sampling(max_new_tokens=NEW))
+    assert engine.generate([]) == []
+    (result,) = engine.generate([Request(id=0, prompt_ids=[])])
+    assert result.error is not None
+    assert result.error.startswith("prompt_")

@@ -1,0 +1,172 @@
+"""Whole runs on a small Ray: what is promised when all goes well, and when a row, a file, a recipe or a machine is bad."""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from relabel import make_spec, run
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from relabel.errors import RecipeChanged, SourceChanged, SpecError
+from relabel.job.engine import engine_of
+from relabel.job.graph import receipts
+from relabel.job.prepare import prepare
+from tests.reading import assert_every_row_once, rows_of
+
+pytestmark = pytest.mark.usefixtures("cluster")
+ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
+
+
+def test_every_row_is_labelled_once_and_the_folder_verifies(fields, tmp_path):
+    report = run(make_spec(fields))
+    assert report.complete
+    rows = assert_every_row_once(tmp_path / "out", ALL)
+    assert [row["id"] for row in rows[:3]] == ["a0", "a1", "a2"]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(row["caption"] == row["text"].strip() and row["finish_reason"] in ("stop", "length") for row in rows)
+    assert all(row["output_tokens"] <= 8 and row["prompt_tokens"] > 10 for row in rows)
+    assert verify(Store(str(tmp_path / "out"))).problems == ()
+    assert (tmp_path / "out/_SUCCESS").exists()
+
+
+def test_the_same_command_again_does_nothing(fields, tmp_path):
+    spec = make_spec(fields)
+    run(spec)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
+    assert run(spec).done_now == {}
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")} == before
+
+
+def test_a_lost_part_is_made_again_with_the_same_text(fields, tmp_path):
+    fields["sampling"] |= {"temperature": 1.0, "seed": 5}
+    spec = make_spec(fields)
+    run(spec)
+    before = rows_of(tmp_path / "out")
+    (tmp_path / "out/b-00002.parquet").unlink()
+    report = run(make_spec({**fields, "resources": {"actors": 1, "gpus_per_actor": 0, "batch_tokens": 600}}))
+    assert report.done_now["units"] == 1
+    assert rows_of(tmp_path / "out") == before, "sampled text depends on the row alone, not on its batch or its run"
+
+
+def test_a_new_file_is_picked_up_and_old_parts_keep_their_names(fields, jsonl_source, tmp_path):
+    spec = make_spec(fields)
+    run(spec)
+    before = {path.name for path in (tmp_path / "out").glob("*.parquet")}
+    (jsonl_source / "aa.jsonl").write_text('{"id": "new", "alt": "a square"}\n')
+    report = run(spec)
+    assert report.done_now["rows"] == 1
+    assert {path.name for path in (tmp_path / "out").glob("*.parquet")} == before | {"aa-00000.parquet"}
+    assert_every_row_once(tmp_path / "out", {**ALL, "aa.jsonl": 1})
+
+
+def test_a_changed_recipe_is_refused_by_the_field_that_changed(fields):
+    run(make_spec(fields))
+    with pytest.raises(RecipeChanged, match=r"sampling\.max_new_tokens: 8 -> 9"):
+        run(make_spec({**fields, "sampling": {"max_new_tokens": 9}}))
+
+
+def test_a_changed_source_file_is_refused_and_redone_on_request(fields, jsonl_source, tmp_path):
+    spec = make_spec(fields)
+    run(spec)
+    (jsonl_source / "b.jsonl").write_text('{"id": "only", "alt": "a square"}\n')
+    with pytest.raises(SourceChanged, match=r"b\.jsonl.*--redo-changed"):
+        run(spec)
+    assert run(spec, redo_changed=True).complete
+    rows = assert_every_row_once(tmp_path / "out", {**ALL, "b.jsonl": 1})
+    assert [row["id"] for row in rows if row["source_file"] == "b.jsonl"] == ["only"]
+
+
+def test_a_bad_row_costs_itself(fields, jsonl_source, tmp_path):
+    lines = ['{"id": "good", "alt": "a square"}', "not json", '{"id": "null", "alt": null}', '{"id": "long", "alt": "%s"}']
+    (jsonl_source / "b.jsonl").write_text("\n".join(lines) % ("word " * 500) + "\n")
+    report = run(make_spec(fields))
+    assert report.complete
+    assert report.audit.rejected == 3
+    rows = assert_every_row_once(tmp_path / "out", {**ALL, "b.jsonl": 4})
+    reasons = [row["reason"] for row in rows if row["source_file"] == "b.jsonl"]
+    assert reasons[0] is None
+    assert [reason.split(":")[0] for reason in reasons[1:]] == ["source", "prompt", "prompt_too_long"]
+    assert all(row["caption"] is None for row in rows if row["status"] == "rejected")
+
+
+def test_a_broken_file_costs_itself_and_is_named(fields, tmp_path):
+    folder = tmp_path / "parquet"
+    folder.mkdir()
+    for name in "ab":
+        pq.write_table(pa.table({"id": ["1", "2"], "alt": ["a circle", "a square"]}), folder / f"{name}.parquet")
+    whole = (folder / "a.parquet").read_bytes()
+    (folder / "broken.parquet").write_bytes(whole[: len(whole) // 2])
+    fields["source"] = {"path": str(folder), "format": "parquet"}
+    report = run(make_spec(fields))
+    assert not report.complete
+    assert "broken.parquet" in report.to_json()["unreadable"][0]["file"]
+    assert_every_row_once(tmp_path / "out", {"a.parquet": 2, "b.parquet": 2})
+    assert not (tmp_path / "out/_SUCCESS").exists()
+
+
+def test_an_unknown_column_is_refused_before_anything_is_written(fields, tmp_path):
+    with pytest.raises(SpecError, match=r"'altt' \(did you mean 'alt'\?\)"):
+        run(make_spec({**fields, "prompt": {"user": "{{ altt }}"}}))
+    assert not list((tmp_path / "out").glob("*"))
+
+
+class Signing:
+    """An engine that leaves its process id beside the output."""
+
+    def __init__(self, spec):
+        self._engine = engine_of(spec)
+        self._book = Path(f"{spec.output.path}-workers")
+        self._book.mkdir(exist_ok=True)
+
+    def generate(self, requests):
+        (self._book / str(os.getpid())).touch()
+        return self._engine.generate(requests)
+
+
+def test_two_actors_share_the_work(fields, tmp_path):
+    receipts_of(make_spec(fields), Signing)
+    assert len(list((tmp_path / "out-workers").iterdir())) == 2
+
+
+def receipts_of(spec, load):
+    prepared = prepare(spec, Store(spec.output.path))
+    return list(receipts(list(prepared.run.plan.units), prepared.context, load))
+
+
+class Deadly:
+    """An engine that dies with its process on one row of the third unit of b.jsonl."""
+
+    def __init__(self, spec):
+        self._engine = engine_of(spec)
+        self._doomed = doomed_id()
+
+    def generate(self, requests):
+        if any(request.id == self._doomed for request in requests):
+            os._exit(1)
+        return self._engine.generate(requests)
+
+
+def doomed_id():
+    from relabel.job.stages import row_id
+
+    return row_id("b.jsonl", 23)
+
+
+def test_a_row_that_kills_its_process_fails_its_unit_by_name_and_no_other(fields, tmp_path):
+    """With Ray's defaults such a row was retried for as long as anyone watched."""
+    results = receipts_of(make_spec(fields), Deadly)
+    failed = [receipt for receipt in results if receipt["failure"] is not None]
+    assert [receipt["part"] for receipt in failed] == ["b-00002.parquet"]
+    assert "died 3 times on rows 20 to 29 of b.jsonl" in failed[0]["failure"]
+    assert len(rows_of(tmp_path / "out")) == 110
+
+
+def test_no_row_text_is_left_in_the_run_documents(fields, tmp_path):
+    run(make_spec(fields))
+    for path in Path(tmp_path / "out").glob("_*"):
+        if path.is_file():
+            assert "circle" not in json.dumps(path.read_text())

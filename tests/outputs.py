@@ -1,0 +1,58 @@
+"""Small plans and the parts that a run would publish for them."""
+
+import pyarrow as pa
+
+from relabel.data.labels import output_schema
+from relabel.data.plan import Plan, PlannedFile
+from relabel.data.stamp import make_stamp
+from relabel.data.store import Store
+from relabel.data.unit import SourceFile, Unit
+from relabel.spec import Label
+
+COLUMNS = pa.schema([("id", pa.string()), ("alt", pa.string())])
+SCHEMA = output_schema(pa.schema([COLUMNS.field("id")]), Label(column="caption"))
+RECIPE = {"sampling": {"seed": 1}, "label": {"parse": "text", "column": "caption"}, "output": {"keep": ["id"]}}
+
+
+def planned_file(path: str, num_rows: int, version: str = "1", unit_rows: int = 4) -> PlannedFile:
+    file = SourceFile(path=path, url=f"/source/{path}", size=num_rows * 10, version=version)
+    starts = range(0, num_rows, unit_rows)
+    units = (
+        Unit(file=file, index=index, first_row=first, num_rows=min(unit_rows, num_rows - first))
+        for index, first in enumerate(starts)
+    )
+    return PlannedFile(file=file, units=tuple(units))
+
+
+def make_plan(*files: PlannedFile, unreadable: tuple[tuple[str, str], ...] = ()) -> Plan:
+    return Plan(files=files, unreadable=unreadable, columns=COLUMNS)
+
+
+def rows_of(unit: Unit) -> pa.Table:
+    """Output rows of a unit; the last row of the unit is a reject."""
+    numbers = list(range(unit.first_row, unit.first_row + unit.num_rows))
+    last = numbers[-1]
+    columns = {
+        "source_file": [unit.file.path] * unit.num_rows,
+        "source_row": numbers,
+        "id": [f"{unit.file.path}#{number}" for number in numbers],
+        "caption": [None if number == last else f"label {number}" for number in numbers],
+        "text": [None if number == last else f" label {number} " for number in numbers],
+        "status": ["rejected" if number == last else "ok" for number in numbers],
+        "reason": ["image: truncated" if number == last else None for number in numbers],
+        "finish_reason": [None if number == last else "stop" for number in numbers],
+        "prompt_tokens": [None if number == last else 3 for number in numbers],
+        "output_tokens": [None if number == last else 2 for number in numbers],
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def publish(store: Store, unit: Unit, fingerprint: str, rows: pa.Table | None = None) -> bool:
+    rows = rows_of(unit) if rows is None else rows
+    return store.publish(unit.part, rows, make_stamp(unit, fingerprint, rows).to_json())
+
+
+def flip_bit(path, byte: int, bit: int = 0) -> None:
+    data = bytearray(path.read_bytes())
+    data[byte] ^= 1 << bit
+    path.write_bytes(data)

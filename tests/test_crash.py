@@ -1,0 +1,160 @@
+"""Kill it at any moment, run the same command again: every row is there once. Whole processes, real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from tests.reading import assert_every_row_once
+from tests.tiny import save_model
+
+ROOT = Path(__file__).parents[1]
+NUM_UNITS, UNIT_ROWS = 24, 16
+EXPECTED = {"a.jsonl": NUM_UNITS * UNIT_ROWS}
+PATIENCE = 120
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def spec(tmp_path, model):
+    rows = [{"alt": f"circle number {row}"} for row in range(NUM_UNITS * UNIT_ROWS)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fields = {
+        "source": {"path": str(tmp_path / "a.jsonl"), "format": "jsonl", "unit_rows": UNIT_ROWS},
+        "prompt": {"user": "{{ alt }}"},
+        "model": {"path": str(model), "dtype": "float32"},
+        "sampling": {"max_new_tokens": 192, "temperature": 1.0, "seed": 3},
+        "output": {"path": str(tmp_path / "out")},
+        "resources": {"gpus_per_actor": 0},
+    }
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(fields))
+    return tmp_path / "spec.yaml"
+
+
+def command(spec):
+    return [sys.executable, str(ROOT / "jobs/relabel.py"), str(spec)]
+
+
+def environment():
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+
+
+def start(spec):
+    return subprocess.Popen(
+        command(spec), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def run_to_the_end(spec):
+    done = subprocess.run(command(spec), env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def num_parts(spec):
+    return len(list((spec.parent / "out").glob("a-*.parquet")))
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, f"it ended by itself: {process.stderr.read()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def assert_exact(spec):
+    rows = assert_every_row_once(spec.parent / "out", EXPECTED)
+    verdict = verify(Store(str(spec.parent / "out")))
+    assert verdict.problems == ()
+    return rows
+
+
+def test_the_driver_is_killed_at_three_moments(spec):
+    """Plain `write_parquet` left 100, 300 and 700 duplicate rows after this, and exit code 0."""
+    for moment in (lambda: (spec.parent / "out/_run.json").exists(), lambda: num_parts(spec) >= 4, lambda: num_parts(spec) >= 12):
+        process = start(spec)
+        wait_until(moment, process)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    kept = num_parts(spec)
+    assert 12 <= kept < NUM_UNITS, "it was killed in the middle"
+    figures = run_to_the_end(spec)
+    assert figures["done_now"]["units"] <= NUM_UNITS - 12, "what was published is not done again"
+    assert_exact(spec)
+
+
+def test_an_actor_is_killed_and_the_run_goes_on(spec):
+    process = start(spec)
+    wait_until(lambda: num_parts(spec) >= 3, process)
+    os.kill(generating_process_of(process.pid), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout.splitlines()[-1])["complete"]
+    assert_exact(spec)
+    assert run_to_the_end(spec)["done_now"] == {}
+
+
+def test_two_runs_into_one_output_are_wasteful_and_never_wrong(spec):
+    """`ray.data.checkpoint` left 500 and 900 duplicate rows after this, and exit code 0 twice."""
+    both = [start(spec), start(spec)]
+    for process in both:
+        _, stderr = process.communicate(timeout=2 * PATIENCE)
+        assert process.returncode == 0, stderr
+    assert_exact(spec)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_stop_ends_incomplete_and_says_how_to_go_on(spec, sign):
+    process = start(spec)
+    wait_until(lambda: num_parts(spec) >= 2, process)
+    os.kill(process.pid, sign)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, stderr
+    assert "the same command goes on from here" in stderr
+    assert "Traceback" not in stderr
+    assert not (spec.parent / "out/_SUCCESS").exists()
+
+
+def generating_process_of(driver: int) -> int:
+    """The worker under `driver` that holds the model, by the title Ray gives its process."""
+    titles = {pid: title for pid in descendants(driver) if (title := command_line(pid)).startswith("ray::")}
+    (found,) = [pid for pid, title in titles.items() if "Generate" in title]
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:  # it ended between the listing and the look
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found, frontier = [], {pid}
+    while frontier:
+        frontier = {child for child, parent in parents.items() if parent in frontier}
+        found += frontier
+    return found
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
