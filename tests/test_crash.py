@@ -55,7 +55,12 @@ def environment():
 
 def start(spec):
     return subprocess.Popen(
-        command(spec), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(spec),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -86,7 +91,11 @@ def assert_exact(spec):
 
 def test_the_driver_is_killed_at_three_moments(spec):
     """Plain `write_parquet` left 100, 300 and 700 duplicate rows after this, and exit code 0."""
-    for moment in (lambda: (spec.parent / "out/_run.json").exists(), lambda: num_parts(spec) >= 4, lambda: num_parts(spec) >= 12):
+    for moment in (
+        lambda: (spec.parent / "out/_run.json").exists(),
+        lambda: num_parts(spec) >= 4,
+        lambda: num_parts(spec) >= 12,
+    ):
         process = start(spec)
         wait_until(moment, process)
         os.kill(process.pid, signal.SIGKILL)

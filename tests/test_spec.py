@@ -58,7 +58,7 @@ def test_a_label_column_that_relabel_writes_itself_is_refused():
 
 
 def test_a_label_column_that_is_also_kept_is_refused():
-    with pytest.raises(SpecError, match="also in output.keep"):
+    with pytest.raises(SpecError, match=r"also in output\.keep"):
         make_spec({**MINIMAL, "label": {"column": "alt"}, "output": {"path": "out", "keep": ["alt"]}})
 
 

@@ -1,4 +1,4 @@
-"""A text model small enough to run anywhere: a byte-level tokenizer with a chat template, and a Llama with random weights."""
+"""A small text model: a byte-level tokenizer with a chat template, and a Llama with random weights."""
 
 from pathlib import Path
 
@@ -18,9 +18,14 @@ def make_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> PreTrainedToken
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=400,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(["a small red circle at the top left on a white background", "user assistant"], trainer)
+    tokenizer.train_from_iterator(
+        ["a small red circle at the top left on a white background", "user assistant"], trainer
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
@@ -32,7 +37,7 @@ def make_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> PreTrainedToken
 
 
 def save_model(folder: Path, chat_template: str | None = CHAT_TEMPLATE, seed: int = 0) -> Path:
-    """A folder as `from_pretrained` takes it. Weights are sharpened: with plain random ones greedy text repeats one token."""
+    """A folder as `from_pretrained` takes it. Weights are sharpened: with plain ones greedy text repeats one token."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=400,

@@ -1,9 +1,9 @@
 """relabel: run a language or vision-language model over a whole dataset, every row exactly once.
 
-    import relabel
+import relabel
 
-    report = relabel.run(relabel.load_spec("jobs/recaption.yaml"))
-    relabel.preview(relabel.load_spec("jobs/recaption.yaml"), 5)   # a pandas DataFrame, without Ray
+report = relabel.run(relabel.load_spec("jobs/recaption.yaml"))
+relabel.preview(relabel.load_spec("jobs/recaption.yaml"), 5)   # a pandas DataFrame, without Ray
 """
 
 from __future__ import annotations

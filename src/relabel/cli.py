@@ -22,7 +22,6 @@ from relabel.errors import Refused, RelabelError
 from relabel.spec import Spec, load_spec
 
 
-
 class Commands(TyperGroup):
     """Where errors end: a refusal or a broken machine is a sentence on stderr, with --debug a traceback."""
 
@@ -69,9 +68,7 @@ def settings(debug: Annotated[bool, typer.Option("--debug", help="Show traceback
 
 
 @app.command()
-def run(
-    spec: SpecPath, set_: Overrides = None, address: Address = "local", redo_changed: RedoChanged = False
-) -> None:
+def run(spec: SpecPath, set_: Overrides = None, address: Address = "local", redo_changed: RedoChanged = False) -> None:
     """Label every row of the source that has no label yet. The same command again goes on where it stopped."""
     from relabel.job.run import run as run_spec
 
@@ -129,7 +126,9 @@ def verify(out: Folder) -> None:
 
 @app.command()
 def demo(
-    task: Annotated[Task, typer.Option(help="caption: from the image; rewrite: from the alt text alone.")] = Task.caption,
+    task: Annotated[
+        Task, typer.Option(help="caption: from the image; rewrite: from the alt text alone.")
+    ] = Task.caption,
     rows: Annotated[int, typer.Option(min=8, help="How many rows to draw.")] = 1000,
     out: Annotated[Path, typer.Option(help="Where data/ and labels/ go.")] = Path("relabel-demo"),
 ) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from relabel.errors import SpecError
 
 RESERVED_COLUMNS = frozenset(
-    "source_file source_row text status reason finish_reason prompt_tokens output_tokens".split()
+    ("source_file", "source_row", "text", "status", "reason", "finish_reason", "prompt_tokens", "output_tokens")
 )
 
 
@@ -58,7 +58,8 @@ class Prompt(_Section):
     chat: Literal["always", "never"] = "always"
     """`always` uses the model's chat template; `never` sends the rendered text as it is."""
     truncate: str | None = None
-    """The column whose text may be cut so that the prompt fits `model.max_prompt_tokens`; else such a row is rejected."""
+    """The column whose text may be cut so that the prompt fits `model.max_prompt_tokens`; else such a row is
+    rejected."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
     """A larger encoded image is rejected before it is decoded."""
     max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000
@@ -87,7 +88,9 @@ class Model(_Section):
     @classmethod
     def _stays(cls, revision: str | None) -> str | None:
         if revision is not None and not re.fullmatch(r"[0-9a-f]{40}", revision):
-            raise ValueError(f"{revision!r} is not a commit (40 hexadecimal digits); a branch or tag may move under a run")
+            raise ValueError(
+                f"{revision!r} is not a commit (40 hexadecimal digits); a branch or tag may move under a run"
+            )
         return revision
 
 

@@ -143,6 +143,19 @@ def test_parts_of_a_run_that_went_on_are_no_strangers(store):
     assert begin(store, A).plan == make_plan(A)
 
 
+class Late(Store):
+    """A store whose listing comes after another process has begun the same run and published a part."""
+
+    def names(self):
+        begin(Store(self.url), A)
+        publish(self, A.units[0], fingerprint(RECIPE))
+        return super().names()
+
+
+def test_parts_of_a_run_that_began_a_moment_ago_are_no_strangers(tmp_path):
+    assert begin(Late(str(tmp_path)), A).plan == make_plan(A)
+
+
 def race(store, runs):
     """Begin all runs at once, each held back until all have planned for the first time."""
     barrier, outcomes = threading.Barrier(len(runs)), [None] * len(runs)

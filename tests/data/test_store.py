@@ -18,6 +18,7 @@ from relabel.data.store import Store
 from relabel.errors import PartDamaged, Refused, StoreFailed
 from tests.outputs import planned_file, publish, rows_of
 
+REPOSITORY = Path(__file__).parents[2]
 UNIT = planned_file("a.parquet", 4).units[0]
 ODD_NAMES = [
     "a b.parquet",
@@ -165,7 +166,7 @@ def test_a_bucket_that_does_not_exist_fails_with_its_name(s3):
 
 def test_a_file_in_the_way_of_a_folder_is_a_failure_and_not_a_lost_race(tmp_path):
     (tmp_path / "day").write_text("")
-    with pytest.raises(StoreFailed, match="day/a-00000.parquet"):
+    with pytest.raises(StoreFailed, match=r"day/a-00000\.parquet"):
         publish(Store(str(tmp_path)), planned_file("day/a.parquet", 4).units[0], "recipe")
 
 
@@ -189,29 +190,32 @@ def test_a_full_disk_is_a_failure_and_leaves_no_part(tmp_path):
 
 
 WRITER = """
-import os, sys, threading
-import numpy as np, pyarrow as pa
+import os, resource, signal, sys
 from relabel.data.store import Store
-store = Store(sys.argv[1])
-noise = pa.table({"x": [np.random.default_rng(0).bytes(1 << 20) for _ in range(64)]})
-threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), 9)).start()
-while True:
-    store.publish(f"a-{os.urandom(4).hex()}.parquet", noise, {"num_rows": 64})
+from tests.outputs import planned_file, publish
+folder, point = sys.argv[1:]
+store = Store(folder)
+if point == "half of the bytes":
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+else:
+    sys.addaudithook(lambda event, _: event == point and os.kill(os.getpid(), signal.SIGKILL))
+publish(store, planned_file("a.parquet", 4).units[0], "killed")
 """
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.4])
-def test_a_writer_that_is_killed_leaves_whole_parts_or_nothing_that_readers_see(tmp_path, seconds):
-    ended = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), str(seconds)], env=os.environ | _path())
-    assert ended.returncode == -signal.SIGKILL
-    for part in Store(str(tmp_path)).parts():
-        assert Store(str(tmp_path)).read_part(part).num_rows == 64
-    # What anyone reads the folder with: a name such as `a.parquet#1` would fail here.
-    assert ds.dataset(str(tmp_path)).count_rows() % 64 == 0
-    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {tmp_path.name, "_staging"}
-
-
-def _path() -> dict[str, str]:
-    return {
-        "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parents[2] / "src", os.environ.get("PYTHONPATH", "")]))
-    }
+@pytest.mark.parametrize("point", ["os.mkdir", "half of the bytes", "os.link", "os.remove"])
+def test_a_writer_that_is_killed_leaves_a_whole_part_or_nothing_that_readers_see(tmp_path, point):
+    """By the kernel, in the write that passes 1,000 bytes; or by itself, as it is about to make the named call."""
+    path = os.pathsep.join([*map(str, (REPOSITORY / "src", REPOSITORY)), os.environ.get("PYTHONPATH", "")])
+    writer = [sys.executable, "-c", WRITER, str(tmp_path), point]
+    killed = subprocess.run(writer, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
+    assert killed.returncode in (-signal.SIGKILL, -signal.SIGXFSZ), killed.stderr
+    # What anyone reads a folder with: a name such as `a.parquet#1` or `a.tmp` would fail here.
+    is_published = point == "os.remove"
+    assert ds.dataset(str(tmp_path)).count_rows() == (4 if is_published else 0)
+    store = Store(str(tmp_path))
+    assert list(store.parts()) == ([UNIT.part] if is_published else [])
+    assert publish(store, UNIT, "rerun") == (not is_published)
+    assert store.read_part(UNIT.part).equals(rows_of(UNIT))

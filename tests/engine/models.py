@@ -5,6 +5,7 @@ Their matrices are sharpened, or greedy text would repeat one token for ever and
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from transformers import (
     LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    Mamba2Config,
+    Mamba2ForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedTokenizerFast,
@@ -75,7 +78,8 @@ def mistral() -> Any:
 
 def gemma2() -> Any:
     """The cap on its attention is low enough to bite."""
-    return _build(Gemma2ForCausalLM, Gemma2Config(**TEXT, head_dim=8, sliding_window=6, attn_logit_softcapping=2.0))
+    config = Gemma2Config(**TEXT, head_dim=8, sliding_window=6, attn_logit_softcapping=2.0, tie_word_embeddings=False)
+    return _build(Gemma2ForCausalLM, config)
 
 
 def gpt_oss() -> Any:
@@ -84,6 +88,15 @@ def gpt_oss() -> Any:
         GptOssForCausalLM,
         GptOssConfig(**TEXT, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=6),
     )
+
+
+def mamba2() -> Any:
+    """A running state instead of attention: padding would leak into it."""
+    config = Mamba2Config(
+        vocab_size=VOCAB_SIZE, hidden_size=32, num_hidden_layers=2, state_size=8, expand=2, num_heads=8, head_dim=8,
+        n_groups=2, chunk_size=8, pad_token_id=PAD, bos_token_id=BOS, eos_token_id=EOS,
+    )  # fmt: skip
+    return _build(Mamba2ForCausalLM, config)
 
 
 def llava() -> Any:
@@ -145,17 +158,17 @@ def _build(kind: Any, config: Any) -> Any:
     return model.eval()
 
 
-def prompts(num_rows: int = 9, seed: int = 0, longest: int = 20) -> list[list[int]]:
+def prompts(num_rows: int = 14, seed: int = 0, longest: int = 20) -> list[list[int]]:
     """Random tokens of ragged length, none of them special."""
     rng = np.random.default_rng(seed)
     return [rng.integers(3, 90, size=rng.integers(2, longest)).tolist() for _ in range(num_rows)]
 
 
-def text_requests(num_rows: int = 9, seed: int = 0) -> list[Request]:
+def text_requests(num_rows: int = 14, seed: int = 0) -> list[Request]:
     return [Request(id=row, prompt_ids=ids) for row, ids in enumerate(prompts(num_rows, seed))]
 
 
-IMAGES_PER_ROW = (0, 1, 2, 0, 1, 2)
+IMAGES_PER_ROW = (0, 1, 2, 0, 1, 2, 1, 2, 0, 1)
 """The first row has none, which models have stumbled over."""
 
 
@@ -169,7 +182,7 @@ def smolvlm_requests() -> list[Request]:
 
 def _image_requests(*, tokens_per_image: int, first_axis: bool) -> Iterator[Request]:
     rng = np.random.default_rng(1)
-    for row, (num_images, text) in enumerate(zip(IMAGES_PER_ROW, prompts(6, seed=2), strict=True)):
+    for row, (num_images, text) in enumerate(zip(IMAGES_PER_ROW, prompts(10, seed=2), strict=True)):
         ids = [text[0], *[IMAGE] * (tokens_per_image * num_images), *text[1:]]
         pixels = rng.standard_normal((num_images, 3, 28, 28), dtype=np.float32)
         yield Request(
@@ -181,9 +194,9 @@ def _image_requests(*, tokens_per_image: int, first_axis: bool) -> Iterator[Requ
 
 def qwen2_5_vl_requests() -> list[Request]:
     rng = np.random.default_rng(1)
-    grids = iter([(1, 4, 4), (1, 4, 8), (1, 8, 4), (1, 6, 4), (1, 4, 4), (1, 8, 8)])
+    grids = itertools.cycle([(1, 4, 4), (1, 4, 8), (1, 8, 4), (1, 6, 4), (1, 8, 8)])
     requests = []
-    for row, (num_images, text) in enumerate(zip(IMAGES_PER_ROW, prompts(6, seed=2), strict=True)):
+    for row, (num_images, text) in enumerate(zip(IMAGES_PER_ROW, prompts(10, seed=2), strict=True)):
         ids, types, sizes = text[:1], [0], []
         for _ in range(num_images):
             sizes.append(next(grids))

@@ -25,7 +25,9 @@ def test_a_block_that_is_not_one_whole_unit_is_never_published(cut):
 
 def test_two_units_in_a_block_are_never_published():
     other = Unit(file=UNIT.file, index=1, first_row=3, num_rows=3)
-    both = pa.concat_tables([block(), unit_block(other, pa.table({"id": [4, 5, 6]}), {"relabel:reason": pa.nulls(3, pa.string())})])
+    both = pa.concat_tables(
+        [block(), unit_block(other, pa.table({"id": [4, 5, 6]}), {"relabel:reason": pa.nulls(3, pa.string())})]
+    )
     with pytest.raises(ValueError, match="too many values"):
         unit_of(both)
 

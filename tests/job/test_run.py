@@ -1,4 +1,4 @@
-"""Whole runs on a small Ray: what is promised when all goes well, and when a row, a file, a recipe or a machine is bad."""
+"""Whole runs on a small Ray: when all goes well, and when a row, a file, a recipe or a machine is bad."""
 
 import json
 import os
@@ -81,7 +81,12 @@ def test_a_changed_source_file_is_refused_and_redone_on_request(fields, jsonl_so
 
 
 def test_a_bad_row_costs_itself(fields, jsonl_source, tmp_path):
-    lines = ['{"id": "good", "alt": "a square"}', "not json", '{"id": "null", "alt": null}', '{"id": "long", "alt": "%s"}']
+    lines = [
+        '{"id": "good", "alt": "a square"}',
+        "not json",
+        '{"id": "null", "alt": null}',
+        '{"id": "long", "alt": "%s"}',
+    ]
     (jsonl_source / "b.jsonl").write_text("\n".join(lines) % ("word " * 500) + "\n")
     report = run(make_spec(fields))
     assert report.complete

@@ -123,7 +123,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image.convert("RGBA"))
-    return image.convert("RGB") if image.mode != "RGB" else image
+    rgb = image.convert("RGB")
+    rgb.info = {}  # an orientation left in it would be applied a second time
+    return rgb
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:

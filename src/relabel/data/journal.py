@@ -97,16 +97,19 @@ def read_run(store: Store) -> Run | None:
 
 
 def check_recipe(store: Store, recipe: Mapping[str, Any]) -> Run | None:
-    """The run in the folder, None where it is empty. Refuses another recipe's folder and one that relabel did not make."""
-    run = read_run(store)
-    if run is None and (names := store.names()):
-        # Another process may have begun the run between the two looks.
+    """The run in the folder, None where it is empty. Refuses the folder of another recipe or of someone else."""
+    try:
         run = read_run(store)
-        if run is None:
-            raise Refused(
-                f"{store.url} holds {next(iter(names))!r} and no {RUN}: relabel did not make it; "
-                "name a new or empty folder as output.path"
-            )
+        names = {} if run else store.names()
+        # Another process may have begun the run between the two looks.
+        run = run or (read_run(store) if names else None)
+    except StoreFailed as error:
+        raise Refused(str(error)) from error
+    if run is None and names:
+        raise Refused(
+            f"{store.url} holds {next(iter(names))!r} and no {RUN}: relabel did not make it; "
+            "name a new or empty folder as output.path"
+        )
     if run is not None and run.fingerprint != fingerprint(recipe):
         fields = "; ".join(changed_fields(run.recipe, recipe)) or "the fingerprint"
         raise RecipeChanged(

@@ -1,6 +1,7 @@
 """The unit of work: a range of rows of one source file, and what is read of it.
 
-A unit is the only thing that is scheduled, retried, published and resumed. Knows nothing of formats or of where parts go.
+A unit is the only thing that is scheduled, retried, published and resumed. Knows nothing of formats or of where parts
+go.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class SourceFile:
     size: int
     """Bytes. For a folder of images: of all its images together."""
     version: str
-    """Modification time in nanoseconds, or for a folder of images a digest of its listing; "" where the store has none."""
+    """Modification time in nanoseconds, or for a folder of images a digest of its listing; "" where the store has
+    none."""
 
     @property
     def stem(self) -> str:

@@ -150,10 +150,15 @@ def train(out: Path, *, num_steps: int, seed: int, checkpoint_every: int, num_he
             figures = {"seed": seed, "num_steps": step, "num_held_out": few, **exact}
             figures |= {"seconds": round(seconds), "cpu_seconds": round(cpu_seconds)}
             print(json.dumps(figures))
-            model.save_pretrained(out)
-            processor.save_pretrained(out)
-            (out / "training.json").write_text(json.dumps(figures, indent=2) + "\n")
+            _save(out, model, processor, figures)
     return figures
+
+
+def _save(out: Path, model: LlavaForConditionalGeneration, processor: LlavaProcessor, figures: dict) -> None:
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+    (out / "training.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (out / "model.safetensors").chmod(0o644)  # safetensors writes 0600, which an installed package must not have
 
 
 TASKS = {"caption": caption_example, "rewrite": rewrite_example}

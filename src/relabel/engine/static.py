@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList, StopStringCriteria
+from transformers import GenerationConfig, StopStringCriteria
 
 from relabel.engine.batching import Budget, longest_first, take_batch
-from relabel.engine.collate import collate
+from relabel.engine.decode import Decoder
 from relabel.engine.memory import first_bounds, is_out_of_memory
 from relabel.engine.request import Request, Result, Sampling
 from relabel.engine.stops import find_pad_token, find_stop_tokens
-from relabel.engine.watch import Ends, Scores, Watch
 from relabel.errors import ModelRefused
 
 
@@ -52,32 +51,40 @@ class StaticEngine:
         self.device: torch.device = model.device
         text = model.config.get_text_config(decoder=True)
         stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
-        self._pad_token = find_pad_token(model.generation_config, tokenizer, stops, text.vocab_size)
-        self._stop_table = torch.zeros(text.vocab_size, dtype=torch.bool)
-        self._stop_table[[token for token in stops if token < text.vocab_size]] = True
-        self._stop_table = self._stop_table.to(self.device)
-        self._stop_strings = None
+        stop_strings = None
         if sampling.stop_strings:
             if tokenizer is None:
                 raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
-            self._stop_strings = StopStringCriteria(tokenizer, list(sampling.stop_strings))
+            stop_strings = StopStringCriteria(tokenizer, list(sampling.stop_strings))
+        stop_table = torch.zeros(text.vocab_size, dtype=torch.bool)
+        stop_table[[token for token in stops if token < text.vocab_size]] = True
+        can_be_padded = _can_be_padded(model)
+        self._decoder = Decoder(
+            model=model,
+            sampling=sampling,
+            pad_token=find_pad_token(model.generation_config, tokenizer, stops, text.vocab_size),
+            stop_table=stop_table.to(self.device),
+            stop_strings=stop_strings,
+            # Qwen-VL keeps the positions of its rows on the model, out of reach
+            can_shrink=can_be_padded and not any(hasattr(module, "rope_deltas") for module in model.modules()),
+        )
+        self._equal_lengths = not can_be_padded
         self._max_prompt_tokens = (getattr(text, "max_position_embeddings", None) or 2**62) - sampling.max_new_tokens
         tokens, self._max_rows = first_bounds(model, self.device)
         self._budget = Budget(batch_tokens or tokens)
-        # padding would leak into the running state of linear attention and state-space layers
-        self._equal_lengths = bool(getattr(model, "_is_stateful", False))
-        self._config = _explicit_config(sampling.max_new_tokens, self._pad_token)
-        # generate fills whatever is unset from the checkpoint's own settings
-        model.generation_config = GenerationConfig()
         self._lock = threading.Lock()
 
     def generate(self, requests: Sequence[Request]) -> list[Result]:
         """One result per request, in order. Errors of a row are in its result; a broken device raises."""
         with self._lock, torch.inference_mode():
             start = time.perf_counter()
-            results = self._generate(requests)
-            self.stats.seconds += time.perf_counter() - start
-        return results
+            # generate fills whatever a call leaves open from the checkpoint's own settings
+            own, self.model.generation_config = self.model.generation_config, GenerationConfig()
+            try:
+                return self._generate(requests)
+            finally:
+                self.model.generation_config = own
+                self.stats.seconds += time.perf_counter() - start
 
     def _generate(self, requests: Sequence[Request]) -> list[Result]:
         results: dict[int, Result] = {}
@@ -124,7 +131,7 @@ class StaticEngine:
         width = max(len(request.prompt_ids) for request in requests)
         num_tokens = len(requests) * (width + self.sampling.max_new_tokens)
         try:
-            results = self._generate_batch(requests, width)
+            results = self._decoder.run(requests)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -144,47 +151,13 @@ class StaticEngine:
         self.stats.output_tokens += sum(len(result.token_ids) for result in results)
         return results
 
-    def _generate_batch(self, requests: list[Request], width: int) -> list[Result]:
-        watch = Watch(len(requests), self.device)
-        ids = self.model.generate(
-            **collate(requests, self._pad_token, self.device),
-            generation_config=self._config,
-            logits_processor=LogitsProcessorList([Scores(watch, self.sampling, [request.id for request in requests])]),
-            stopping_criteria=StoppingCriteriaList([Ends(watch, width, self._stop_table, self._stop_strings)]),
-        )
-        ends = zip(
-            requests,
-            ids[:, width:].tolist(),
-            watch.num_tokens.tolist(),
-            watch.stopped.tolist(),
-            watch.nonfinite.tolist(),
-            strict=True,
-        )
-        return [
-            Result(id=request.id, error="nonfinite: the model's logits are not finite numbers")
-            if nonfinite
-            else Result(id=request.id, token_ids=new[:num_tokens], finish_reason="stop" if stopped else "length")
-            for request, new, num_tokens, stopped, nonfinite in ends
-        ]
+
+def _can_be_padded(model: Any) -> bool:
+    """False where padding leaks into a row: running states (linear attention, convolutions) and sparse indexers."""
+    layers = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
+    running = any(getattr(module, "_is_stateful", False) for module in model.modules())
+    return not running and layers <= {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 def _is_nonfinite(result: Result) -> bool:
     return result.error is not None and result.error.startswith("nonfinite")
-
-
-def _explicit_config(max_new_tokens: int, pad_token: int) -> GenerationConfig:
-    """Greedy over what `Scores` leaves, ended by `Ends`; generate draws nothing itself."""
-    return GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        min_new_tokens=0,
-        do_sample=False,
-        num_beams=1,
-        num_return_sequences=1,
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        renormalize_logits=False,
-        remove_invalid_values=False,
-        use_cache=True,
-        return_dict_in_generate=False,
-        pad_token_id=pad_token,
-    )

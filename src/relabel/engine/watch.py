@@ -27,6 +27,14 @@ class Watch:
         self.num_tokens = torch.zeros(num_rows, dtype=torch.long, device=device)
         """Tokens that belong to the row, without a stop token."""
 
+    def read(self) -> tuple[list[int], list[bool], list[bool]]:
+        """num_tokens, stopped and nonfinite of each row, on the host."""
+        return self.num_tokens.tolist(), self.stopped.tolist(), self.nonfinite.tolist()
+
+    def keep(self, index_R: torch.Tensor) -> None:
+        self.done, self.stopped = self.done[index_R], self.stopped[index_R]
+        self.nonfinite, self.num_tokens = self.nonfinite[index_R], self.num_tokens[index_R]
+
 
 class Scores(LogitsProcessor):
     """Flags rows whose logits are not finite and, when sampling, leaves only the chosen token."""
@@ -36,6 +44,10 @@ class Scores(LogitsProcessor):
         if sampling.temperature > 0:
             uniforms_BT = draw_uniforms(sampling.seed, row_ids, sampling.max_new_tokens)
             self._uniforms_TB = uniforms_BT.T.contiguous().to(watch.done.device)
+
+    def keep(self, index_R: torch.Tensor) -> None:
+        if self._sampling.temperature > 0:
+            self._uniforms_TB = self._uniforms_TB[:, index_R]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.FloatTensor:
         # one pass: the maximum is NaN with any NaN, inf with any inf, and -inf when no token is possible
@@ -68,6 +80,8 @@ class Ends(StoppingCriteria):
         self._stop_table = stop_table
         """[vocabulary] of bool."""
         self._stop_strings = stop_strings
+        self.leaves_at_half = False
+        """Whether `generate` is left as soon as half of the rows have ended."""
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **kwargs: object) -> torch.BoolTensor:
         watch = self._watch
@@ -80,4 +94,5 @@ class Ends(StoppingCriteria):
             ends = ends | self._stop_strings(new_ids, scores)
         watch.stopped |= ends & ~watch.done
         watch.done = watch.done | ends | watch.nonfinite
-        return cast(torch.BoolTensor, watch.done)
+        leave = (~watch.done).sum() * 2 <= len(watch.done) if self.leaves_at_half else False
+        return cast(torch.BoolTensor, watch.done | leave)

@@ -1,7 +1,9 @@
 """How often a unit was begun and not ended: the bound on rows that kill their process.
 
-Ray restarts a dead actor and repeats its task without limit, so such a row would be tried for ever. One small actor beside
-the driver counts; a stage asks before it begins. A unit whose process died MAX_DEATHS times fails by name and the others
+Ray restarts a dead actor and repeats its task without limit, so such a row would be tried for ever. One small actor
+beside
+the driver counts; a stage asks before it begins. A unit whose process died MAX_DEATHS times fails by name and the
+others
 go on. The counts live as long as the run: the next run tries such a unit again.
 """
 
@@ -50,7 +52,8 @@ def attempt(attempts: Any, stage: str, unit: Unit, work: Callable[[], pa.Table])
     if deaths >= MAX_DEATHS:
         first, last = unit.first_row, unit.first_row + unit.num_rows - 1
         return failed_block(
-            unit, f"the {stage} process died {deaths} times on rows {first} to {last} of {unit.file.path}; it was given up"
+            unit,
+            f"the {stage} process died {deaths} times on rows {first} to {last} of {unit.file.path}; it was given up",
         )
     block = work()
     ray.get(attempts.end.remote(stage, unit.part))

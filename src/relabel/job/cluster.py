@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
@@ -24,14 +26,11 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    # Ray's C++ core writes to stderr past Python's logging: with this only fatal errors, and one line to say so
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
-        if address == LOCAL:
-            # an actor on CPUs takes one; reading and publishing need another, or nothing would ever move
-            num_cpus = max(os.cpu_count() or 1, resources.actors + 1 if not resources.gpus_per_actor else 2)
-            ray.init(address=LOCAL, num_cpus=num_cpus, include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
+        with _silent_stderr():
+            _init(address, resources)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise Refused(f"cannot connect to Ray at {address!r}: {str(error).splitlines()[0]}") from error
     try:
@@ -39,6 +38,29 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _init(address: str, resources: Resources) -> None:
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address != LOCAL:
+        ray.init(address=address, **quiet)
+        return
+    # an actor on CPUs takes one; reading and publishing need another, or nothing would ever move
+    num_cpus = max(os.cpu_count() or 1, resources.actors + 1 if not resources.gpus_per_actor else 2)
+    ray.init(address=LOCAL, num_cpus=num_cpus, include_dashboard=False, **quiet)
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_gpus(address: str, resources: Resources) -> None:

@@ -1,4 +1,5 @@
-"""The demo: draw a dataset, run the ordinary job over it with the shipped model, check every label against the truth."""
+"""The demo: draw a dataset, run the ordinary job over it with the shipped model, check every label against the
+truth."""
 
 from __future__ import annotations
 
@@ -46,4 +47,6 @@ def _draw(folder: Path, num_rows: int) -> None:
     if not there:
         write_dataset(folder, num_rows)
     elif there != num_rows:
-        raise SpecError(f"{folder} holds a dataset of {there} rows, not {num_rows}: name another --out, or --rows {there}")
+        raise SpecError(
+            f"{folder} holds a dataset of {there} rows, not {num_rows}: name another --out, or --rows {there}"
+        )

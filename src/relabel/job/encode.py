@@ -1,6 +1,7 @@
 """One row in, what the model reads out: token ids, and for images uint8 pixels at the model's size.
 
-Joins the prompt template, the image decoder and the model's processor. Runs on CPUs; never loads weights, never sees Ray.
+Joins the prompt template, the image decoder and the model's processor. Runs on CPUs; never loads weights, never sees
+Ray.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from relabel.spec import Spec
 
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
 MAX_CUTS = 8
-"""Cutting a text changes how it is tokenized, so a cut may be a few tokens short; each try takes off what is left over."""
+"""Cutting a text changes how it is tokenized, so a cut may be a few tokens short; each try takes off what is left
+over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,8 @@ class Encoder:
     @property
     def columns(self) -> dict[str, str]:
         """The source columns a prompt needs, each with the spec key that names it."""
-        text = {column: "prompt" for column in self._template.columns}
-        return text | {column: "prompt.image" for column in self._spec.prompt.images}
+        text = dict.fromkeys(self._template.columns, "prompt")
+        return text | dict.fromkeys(self._spec.prompt.images, "prompt.image")
 
     def encode(self, row: Mapping[str, Any]) -> Encoded:
         """Encode one row. Raises RowRejected with the reason where it cannot be."""
@@ -91,7 +93,7 @@ class Encoder:
         side = max(1, int(self._spec.model.image_pixels**0.5))
         noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
         images = [Image.fromarray(noise)] * len(self._spec.prompt.images)
-        values = {column: "" for column in self._template.columns}
+        values = dict.fromkeys(self._template.columns, "")
         marks = self._render_messages("", None, len(images)) if self._is_chat else self._render(values, len(images))
         return sum(tensor.nbytes for tensor in self._with_images(marks, images)[1].values())
 
@@ -151,7 +153,8 @@ class Encoder:
         return self._tokenizer(piece, add_special_tokens=is_first and self._adds_bos(piece))["input_ids"]
 
     def _adds_bos(self, piece: str) -> bool:
-        """Chat templates of text models write their own first token; those of processors may leave it to the tokenizer."""
+        """Chat templates of text models write their own first token; those of processors may leave it to the
+        tokenizer."""
         if self._is_chat and not hasattr(self._processor, "image_processor"):
             return False
         bos = self._tokenizer.bos_token
@@ -163,9 +166,10 @@ class Encoder:
         )
         arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
         ids = arrays.pop("input_ids")[0].tolist()
-        pixels = arrays.pop("pixel_values")
-        norms = self._processor.image_processor
-        arrays |= quantise(pixels, getattr(norms, "image_mean", None), getattr(norms, "image_std", None))
+        images_as = self._processor.image_processor
+        if images_as.do_normalize and images_as.do_rescale:
+            levels, norm = quantise(arrays["pixel_values"], images_as.image_mean, images_as.image_std)
+            arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
         return ids, arrays
 
     def _without_tail(self, text: str, num_tokens: int) -> str:
@@ -182,7 +186,8 @@ def _chat_template(processor: Any, tokenizer: Any) -> Any:
 def _extended(
     tensors: dict[str, np.ndarray], num_ids: int, new: dict[str, np.ndarray], num_new: int
 ) -> dict[str, np.ndarray]:
-    """Per-token inputs go on with zeros where a piece has none; all other tensors come from the one piece with images."""
+    """Per-token inputs go on with zeros where a piece has none; all other tensors come from the one piece with
+    images."""
     merged = {**tensors, **new}
     for name in SEQUENCE_INPUTS & merged.keys():
         before = tensors.get(name, np.zeros((1, num_ids), dtype=np.int64))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,9 @@ from relabel.spec import Spec
 
 NO_PROGRESS_SECONDS = 4 * 3600
 """Ray ends a job in which no block moves for this long; it must outlast loading the model and the slowest unit."""
+READ_MEMORY = 512 * 2**20
+"""Bytes set aside for each unit that is being read: its images, encoded and decoded. It also keeps reading out of the
+actors: Ray would fuse the two, and decode in front of the GPU, if they asked for the same."""
 
 LoadEngine = Callable[[Spec], Any]
 
@@ -51,8 +55,7 @@ class Units(Datasource):
 class Generate:
     """The actor: holds the model and generates for one unit at a time."""
 
-    def __init__(self, context_ref: list[Any], attempts: Any, load: LoadEngine) -> None:
-        context: RunContext = ray.get(context_ref[0])
+    def __init__(self, context: RunContext, attempts: Any, load: LoadEngine) -> None:
         self._attempts = attempts
         self._engine = load(context.spec)
 
@@ -62,21 +65,24 @@ class Generate:
         return attempt(self._attempts, "generating", unit_of(block), lambda: generate_unit(block, self._engine))
 
 
-def publish(block: pa.Table, context_ref: list[Any]) -> pa.Table:
+def publish(context: RunContext, block: pa.Table) -> pa.Table:
     """The last stage: one block in, one receipt out."""
-    context: RunContext = ray.get(context_ref[0])
     return pa.table({"receipt": [json.dumps(publish_unit(block, context, Store(context.output)))]})
 
 
 def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_of) -> Iterator[dict[str, Any]]:
-    """Run the units and yield the receipt of each as it ends. `load` makes an actor's engine; nothing here holds rows."""
+    """Run the units and yield the receipt of each as it ends; no row ever reaches the driver. `load` makes an engine."""
     resources = context.spec.resources
     _settle_context()
     attempts = start_attempts()
-    context_ref = [ray.put(context)]
     actors = min(resources.actors, len(units))
     labelled = (
-        ray.data.read_datasource(Units(units, context, attempts), override_num_blocks=len(units))
+        ray.data.read_datasource(
+            Units(units, context, attempts),
+            override_num_blocks=len(units),
+            num_cpus=1,
+            memory=READ_MEMORY,
+        )
         .map_batches(
             Generate,
             batch_size=None,
@@ -85,13 +91,12 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
             compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=4),
             num_gpus=resources.gpus_per_actor or None,
             num_cpus=0 if resources.gpus_per_actor else 1,
-            fn_constructor_args=(context_ref, attempts, load),
+            fn_constructor_args=(context, attempts, load),
         )
-        .map_batches(publish, batch_size=None, batch_format="pyarrow", num_cpus=0.5, fn_args=(context_ref,))
+        .map_batches(partial(publish, context), batch_size=None, batch_format="pyarrow", num_cpus=0.5)
     )
-    for batch in labelled.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for receipt in batch["receipt"].to_pylist():
-            yield json.loads(receipt)
+    for row in labelled.iter_rows():
+        yield json.loads(row["receipt"])
 
 
 def _read_task(unit: Unit, context_ref: Any, attempts: Any) -> ReadTask:
@@ -114,4 +119,3 @@ def _settle_context() -> None:
     settings.enable_operator_progress_bars = False
     settings.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-

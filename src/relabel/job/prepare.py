@@ -1,4 +1,5 @@
-"""Everything that can be refused before work begins: the spec, the source, the model's files, and what the output holds.
+"""Everything that can be refused before work begins: the spec, the source, the model's files, and what the output
+holds.
 
 Runs on the driver, loads no weights and starts no Ray.
 """
@@ -13,14 +14,14 @@ import pyarrow as pa
 
 from relabel import __version__
 from relabel.data.audit import audit
-from relabel.data.journal import Run, check_recipe, open_run, read_run
+from relabel.data.journal import Run, check_recipe, open_run
 from relabel.data.plan import Plan, make_plan
 from relabel.data.prompt import check_columns
 from relabel.data.recipe import fingerprint, make_recipe
 from relabel.data.sources import source_root
 from relabel.data.store import Store
 from relabel.engine import model_identity
-from relabel.errors import Refused
+from relabel.errors import Refused, SourceRefused
 from relabel.job.block import MAX_BLOCK_BYTES
 from relabel.job.context import RunContext
 from relabel.job.encode import Encoder
@@ -42,12 +43,12 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared
     """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy."""
     recipe = make_recipe(spec, model_identity(spec.model.path, spec.model.revision))
     encoder = make_encoder(spec)
-    known = read_run(store)
+    known = check_recipe(store, recipe)
     unit_rows = known.unit_rows if known else default_unit_rows(spec, encoder)
 
     def replan(before: Plan | None) -> Plan:
         plan = make_plan(spec.source, unit_rows, before, redo_changed=redo_changed)
-        check_source_columns(spec, encoder, plan.columns)
+        _check_plan(plan, spec, encoder)
         return plan
 
     run = open_run(store, recipe, unit_rows=unit_rows, versions=_versions(), replan=replan)
@@ -77,12 +78,13 @@ def preview_context(spec: Spec, columns: pa.Schema) -> RunContext:
 
 def check_source_columns(spec: Spec, encoder: Encoder, columns: pa.Schema) -> None:
     """Refuse a column that the prompt, the images or output.keep name and the source lacks."""
-    kept = {column: "output.keep" for column in spec.output.keep}
+    kept = dict.fromkeys(spec.output.keep, "output.keep")
     check_columns(kept | encoder.columns, columns.names)
 
 
 def default_unit_rows(spec: Spec, encoder: Encoder) -> int:
-    """Rows in a unit where the spec names none: so many that the images of a block, at the model's size, stay in bounds."""
+    """Rows in a unit where the spec names none: so many that the images of a block, at the model's size, stay in
+    bounds."""
     if spec.source.unit_rows is not None:
         return spec.source.unit_rows
     if not spec.prompt.images:
@@ -106,7 +108,7 @@ def outlook(spec: Spec) -> dict[str, Any]:
     known = check_recipe(store, recipe) if store else None
     unit_rows = known.unit_rows if known else default_unit_rows(spec, encoder)
     plan = make_plan(spec.source, unit_rows, known.plan if known else None)
-    check_source_columns(spec, encoder, plan.columns)
+    _check_plan(plan, spec, encoder)
     return {
         "files": len(plan.files),
         "units": sum(len(planned.units) for planned in plan.files),
@@ -115,6 +117,12 @@ def outlook(spec: Spec) -> dict[str, Any]:
         "units_done": audit(plan, store, fingerprint(recipe)).published if store and known else 0,
         "unreadable": [{"file": path, "why": why} for path, why in plan.unreadable],
     }
+
+
+def _check_plan(plan: Plan, spec: Spec, encoder: Encoder) -> None:
+    if not plan.files:
+        raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
+    check_source_columns(spec, encoder, plan.columns)
 
 
 def _existing(url: str) -> Store | None:

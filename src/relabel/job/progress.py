@@ -1,4 +1,5 @@
-"""What a person sees while a run goes on: one live line on a terminal, a line now and then in a job's log. Only on stderr."""
+"""What a person sees while a run goes on: one live line on a terminal, a line now and then in a job's log. Only on
+stderr."""
 
 from __future__ import annotations
 
@@ -80,6 +81,4 @@ class RunProgress:
         passed = time.monotonic() - (self._first or 0)
         rows, tokens = figures["rows"] - self._first_rows, figures["output_tokens"] - self._first_tokens
         rate = f"{rows / passed:.1f} rows/s, {tokens / passed:.0f} tokens/s" if rows else "first unit done"
-        return (
-            f"units {figures['units']}/{self._num_units}, ok {figures['ok']}, rejected {figures['rejected']}, {rate}"
-        )
+        return f"units {figures['units']}/{self._num_units}, ok {figures['ok']}, rejected {figures['rejected']}, {rate}"

@@ -1,4 +1,5 @@
-"""What happens to a unit on its way: read and encode, generate, publish. Each stage takes one block and gives one block.
+"""What happens to a unit on its way: read and encode, generate, publish. Each stage takes one block and gives one
+block.
 
 Plain functions of Arrow tables, so that a unit can also be run without Ray.
 """
@@ -26,7 +27,8 @@ from relabel.job.encode import Encoded, Encoder
 
 
 def read_unit(unit: Unit, context: RunContext) -> pa.Table:
-    """Read and encode one unit. A row that cannot be used carries its reason; a file that cannot be read, its failure."""
+    """Read and encode one unit. A row that cannot be used carries its reason; a file that cannot be read, its
+    failure."""
     return encode_unit(unit, _encoder(context), context)
 
 
@@ -90,7 +92,9 @@ def generate_unit(block: pa.Table, engine: Any) -> pa.Table:
             blocks.REASON: pa.array(reasons, pa.string()),
             blocks.PROMPT_TOKENS: pa.array([len(prompt) if prompt else None for prompt in prompts], pa.int32()),
             blocks.OUTPUT_IDS: pa.array([done[at].token_ids if at in done else None for at in index], blocks.IDS),
-            blocks.FINISH_REASON: pa.array([done[at].finish_reason if at in done else None for at in index], pa.string()),
+            blocks.FINISH_REASON: pa.array(
+                [done[at].finish_reason if at in done else None for at in index], pa.string()
+            ),
             blocks.SECONDS: pa.array([seconds] * block.num_rows, pa.float64()),
         },
     )

@@ -66,6 +66,13 @@ def source_root(source: Source) -> str:
     return "/".join(shared) or "/"
 
 
+def absolute_source(source: Source) -> Source:
+    """The same source for processes that run in other folders: its paths no longer depend on the working directory."""
+    paths = [files.absolute(pattern) for pattern in source.paths]
+    root = None if source.image_root is None else files.absolute(source.image_root)
+    return source.model_copy(update={"path": paths, "image_root": root})
+
+
 def scan(file: SourceFile, source: Source, unit_rows: int) -> list[Unit]:
     """The units of one file, none where it has no rows. SourceUnreadable where it is broken."""
     return _FORMATS[source.format].scan(file, source, unit_rows)

@@ -7,6 +7,7 @@ reader, so types are those of Parquet itself, and no extension type is ever made
 from __future__ import annotations
 
 import base64
+import binascii
 import bisect
 import functools
 import itertools
@@ -197,7 +198,10 @@ def _check_columns(file: SourceFile, reader: pq.ParquetFile, needed: Iterable[st
 
 def _extensions(metadata: pq.FileMetaData) -> dict[str, str]:
     """The columns that their writer declared as extension types, without making one."""
-    hidden = base64.b64decode((metadata.metadata or {}).get(b"ARROW_schema", b""))
+    try:
+        hidden = base64.b64decode((metadata.metadata or {}).get(b"ARROW_schema", b""))
+    except binascii.Error as error:
+        raise OSError("its footer is damaged") from error
     if b"ARROW:extension:name" not in hidden:
         return {}
     schema = pa.ipc.read_schema(pa.py_buffer(hidden.replace(b"ARROW:extension:name", b"ARROW_extension:name")))

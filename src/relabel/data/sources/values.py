@@ -15,6 +15,8 @@ from relabel.data.unit import Rows
 
 Record = dict[str, Any] | str
 
+_PYTHON_TYPES = {pa.bool_(): bool, pa.int64(): int, pa.binary(): bytes}
+
 
 def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema) -> Rows:
     """Rows with the asked columns as they are and the kept columns in their fixed types; a missing key is a null."""
@@ -95,6 +97,6 @@ def _fit(value: Any, kind: pa.DataType) -> Any:
         return float(value)
     if pa.types.is_int64(kind) and type(value) is int and not -(2**63) <= value < 2**63:
         raise OverflowError
-    if type(value) is {pa.bool_(): bool, pa.int64(): int, pa.binary(): bytes}.get(kind):
+    if type(value) is _PYTHON_TYPES.get(kind):
         return value
     raise TypeError

@@ -1,0 +1,108 @@
+"""The commands as a person or a scheduler meets them: exit codes, one line of JSON on stdout, sentences on stderr."""
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from relabel.cli import app
+from tests.reading import assert_every_row_once
+
+
+@pytest.fixture
+def spec(fields, tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def figures_of(result):
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_the_commands_are_these():
+    assert {command.name or command.callback.__name__ for command in app.registered_commands} == {
+        "run",
+        "preview",
+        "plan",
+        "status",
+        "verify",
+        "demo",
+        "schema",
+    }
+
+
+def test_plan_counts_and_writes_nothing(spec, tmp_path):
+    result = invoke("plan", spec)
+    assert result.exit_code == 0
+    assert figures_of(result) == {
+        "files": 3,
+        "units": 12,
+        "rows": 120,
+        "unit_rows": 10,
+        "units_done": 0,
+        "unreadable": [],
+    }
+    assert not (tmp_path / "out").exists()
+
+
+def test_preview_shows_the_rendered_prompts_and_their_token_counts(spec):
+    result = invoke("preview", spec, "-n", "2")
+    assert result.exit_code == 0
+    assert figures_of(result) == {"rows": 2, "rejected": 0}
+    assert "<|turn|>user: Rewrite: a a circle, number 1<|end|>" in result.stderr
+
+
+def test_preview_with_generate_shows_labels_too(spec):
+    result = invoke("preview", spec, "-n", "2", "--generate")
+    assert result.exit_code == 0
+    assert "caption" in result.stderr
+    assert "finish_reason" in result.stderr
+
+
+def test_an_override_that_breaks_the_spec_is_refused_in_a_sentence(spec):
+    result = invoke("plan", spec, "--set", "sampling.temprature=1")
+    assert result.exit_code == 2
+    assert "did you mean temperature" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_where_an_error_came_from(spec):
+    result = invoke("--debug", "plan", spec, "--set", "sampling.temprature=1")
+    assert result.exit_code != 0
+    assert type(result.exception).__name__ == "SpecError"
+
+
+def test_a_path_that_matches_nothing_is_refused(spec, tmp_path):
+    result = invoke("run", spec, "--set", f"source.path={tmp_path}/nothing/*.jsonl")
+    assert result.exit_code == 2
+    assert "matches no jsonl file" in result.stderr
+
+
+def test_status_of_a_folder_that_is_no_run_is_refused(tmp_path):
+    result = invoke("status", tmp_path)
+    assert result.exit_code == 2
+
+
+def test_schema_is_json():
+    assert json.loads(invoke("schema").stdout)["title"] == "Spec"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_run_status_and_verify_agree_and_a_missing_part_is_named(spec, tmp_path):
+    ran = invoke("run", spec)
+    assert ran.exit_code == 0
+    assert figures_of(ran)["done_now"]["rows"] == 120
+    assert_every_row_once(tmp_path / "out", {f"{name}.jsonl": 40 for name in "abc"})
+    status, verified = invoke("status", tmp_path / "out"), invoke("verify", tmp_path / "out")
+    assert (status.exit_code, figures_of(status)["published"], figures_of(status)["success"]) == (0, 12, True)
+    assert (verified.exit_code, figures_of(verified)["rows"]) == (0, 120)
+    (tmp_path / "out/b-00001.parquet").unlink()
+    verified = invoke("verify", tmp_path / "out")
+    assert verified.exit_code == 1
+    assert "b-00001.parquet" in verified.stderr
