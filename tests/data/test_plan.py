@@ -30,7 +30,7 @@ def test_a_plan_tiles_the_rows_of_every_file(tmp_path):
     ]
     assert (plan.num_units, plan.num_rows) == (4, 13)
     assert plan.columns == pa.schema([("id", pa.int64())])
-    assert plan.unreadable == plan.redone == ()
+    assert plan.unreadable == ()
 
 
 def test_a_plan_survives_json(tmp_path):
@@ -126,7 +126,6 @@ def test_a_changed_file_is_redone_where_that_is_asked_for(tmp_path):
     write_files(tmp_path, "b", rows=3)
     plan = make_plan(source, 4, known, redo_changed=True)
     assert [unit.num_rows for unit in plan.units] == [4, 4, 2, 3]
-    assert plan.redone == (known.files[1].file,)
 
 
 @pytest.mark.parametrize("redo_changed", [False, True])
@@ -147,4 +146,3 @@ def test_a_changed_file_that_cannot_be_read_is_named_and_its_old_labels_are_to_g
     plan = make_plan(source, 4, known, redo_changed=True)
     assert paths(plan) == ["a.parquet"]
     assert [path for path, _ in plan.unreadable] == ["b.parquet"]
-    assert plan.redone == (known.files[1].file,)

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoProcessor
 
+from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import ModelRefused, RowRejected
 from relabel.job.encode import Encoder
 from relabel.spec import make_spec
+from tests.pictures import png
 from tests.tiny import make_tokenizer, save_model
 
 
@@ -102,24 +105,31 @@ def encoder_of(model):
     return _kept.setdefault(model, encoder(model, {"user": "<{{ alt }}>", "chat": "never"}))
 
 
-def test_images_become_uint8_pixels_and_placeholder_tokens():
-    from relabel.demo import CAPTION_PROMPT, MODEL_PATH
-    from tests.pictures import png
-
+def test_images_become_uint8_pixels_at_the_models_size_and_placeholder_tokens():
     eyes = encoder(MODEL_PATH, {"user": CAPTION_PROMPT, "image": "image"})
-    encoded = eyes.encode({"image": png((64, 64), "red")})
+    encoded = eyes.encode({"image": png((640, 480), "red")})
+    config = AutoConfig.from_pretrained(MODEL_PATH)
+    side = config.vision_config.image_size
     assert encoded.tensors["pixel_values"].dtype == np.uint8
-    assert encoded.tensors["pixel_values"].shape == (1, 3, 64, 64)
-    assert len(encoded.prompt_ids) > 64, "one token for each patch of 8 x 8 pixels"
+    assert encoded.tensors["pixel_values"].shape == (1, 3, side, side)
+    assert encoded.prompt_ids.count(config.image_token_id) == config.image_seq_length
 
 
-def test_an_image_token_in_a_rows_text_takes_no_image(tmp_path):
-    from relabel.demo import MODEL_PATH
-    from tests.pictures import png
-
+def test_an_image_token_in_a_rows_text_takes_no_image():
     eyes = encoder(MODEL_PATH, {"user": "{{ alt }}", "image": "image"}, max_prompt_tokens=512)
-    token_id = eyes._tokenizer.convert_tokens_to_ids(eyes._processor.image_token)
-    picture = png((64, 64), "red")
-    plain = eyes.encode({"alt": "circle", "image": picture}).prompt_ids
-    hostile = eyes.encode({"alt": f"circle {eyes._processor.image_token}", "image": picture}).prompt_ids
-    assert hostile.count(token_id) == plain.count(token_id) == 64
+    config = AutoConfig.from_pretrained(MODEL_PATH)
+    row = {"alt": f"circle {AutoProcessor.from_pretrained(MODEL_PATH).image_token}", "image": png((64, 64), "red")}
+    assert eyes.encode(row).prompt_ids.count(config.image_token_id) == config.image_seq_length
+
+
+def test_two_images_in_two_columns_are_both_seen():
+    eyes = encoder(MODEL_PATH, {"user": "Compare.", "image": ["left", "right"]}, max_prompt_tokens=512)
+    encoded = eyes.encode({"left": png((64, 64), "red"), "right": png((64, 64), "blue")})
+    left, right = encoded.tensors["pixel_values"].reshape(2, 3, -1).mean(axis=2).round().tolist()
+    assert (left, right) == ([255, 0, 0], [0, 0, 255])
+
+
+def test_a_bad_image_rejects_its_row():
+    eyes = encoder(MODEL_PATH, {"user": "x", "image": "image"})
+    with pytest.raises(RowRejected, match="image: truncated"):
+        eyes.encode({"image": png((64, 64), "red")[:60]})

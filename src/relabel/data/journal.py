@@ -6,7 +6,6 @@ thinks again. A later document overrides an earlier one file by file. Knows noth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -66,7 +65,7 @@ def open_run(
                     "recipe": recipe,
                     "unit_rows": unit_rows,
                     "versions": dict(versions),
-                    "plan": json.loads(plan.to_json()),
+                    "plan": plan.to_json(),
                 }
                 if store.create_json(RUN, first):
                     return _read_first(first, plan)
@@ -86,7 +85,7 @@ def read_run(store: Store) -> Run | None:
     if (first := store.read_json(RUN)) is None:
         return None
     try:
-        run = _read_first(first, Plan.from_json(json.dumps(first["plan"])))
+        run = _read_first(first, Plan.from_json(first["plan"]))
         while (change := store.read_json(_later(run.num_documents))) is not None:
             run = replace(run, plan=_merge(run.plan, change), num_documents=run.num_documents + 1)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -142,7 +141,7 @@ def _difference(known: Plan, plan: Plan) -> dict[str, Any] | None:
     removed = sorted(before.keys() - after.keys())
     if not changed and not removed and dict(known.unreadable).keys() == dict(plan.unreadable).keys():
         return None
-    return {"plan": json.loads(replace(plan, files=changed).to_json()), "removed": removed}
+    return {"plan": replace(plan, files=changed).to_json(), "removed": removed}
 
 
 def _layout(planned: PlannedFile) -> tuple[Any, ...]:
@@ -152,7 +151,7 @@ def _layout(planned: PlannedFile) -> tuple[Any, ...]:
 
 
 def _merge(plan: Plan, change: Mapping[str, Any]) -> Plan:
-    later = Plan.from_json(json.dumps(change["plan"]))
+    later = Plan.from_json(change["plan"])
     files = {planned.file.path: planned for planned in (*plan.files, *later.files)}
     gone = set(change["removed"])
     kept = tuple(files[path] for path in sorted(files) if path not in gone)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -38,8 +38,6 @@ class Plan:
     """Path of each file that could not be scanned, and why. Every plan tries them again."""
     columns: pa.Schema
     """Columns and types of the first readable file; they stay when files are added."""
-    redone: tuple[SourceFile, ...] = ()
-    """Files as they were before they changed: their parts are to be deleted before the run."""
 
     @property
     def units(self) -> Iterator[Unit]:
@@ -53,7 +51,8 @@ class Plan:
     def num_rows(self) -> int:
         return sum(unit.num_rows for unit in self.units)
 
-    def to_json(self) -> str:
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain, compact data."""
         files = [
             {
                 "path": planned.file.path,
@@ -65,13 +64,11 @@ class Plan:
             for planned in self.files
         ]
         columns = base64.b64encode(self.columns.serialize()).decode()
-        fields = {"files": files, "unreadable": self.unreadable, "columns": columns}
-        return json.dumps(fields, separators=(",", ":"))
+        return {"files": files, "unreadable": [list(entry) for entry in self.unreadable], "columns": columns}
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """The plan that `to_json` wrote, without what was to be redone."""
-        fields = json.loads(text)
+    def from_json(cls, fields: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` gave."""
         planned = []
         for entry in fields["files"]:
             file = SourceFile(path=entry["path"], url=entry["url"], size=entry["size"], version=entry["version"])
@@ -103,7 +100,7 @@ def make_plan(source: Source, unit_rows: int, known: Plan | None = None, redo_ch
             f"changed in the source since its labels were made: {_names([file.path for file in changed])}; "
             f"run with --redo-changed to label it anew, or use a new output folder"
         )
-    redone = {file.path: old[file.path].file for file in changed}
+    redone = {file.path for file in changed}
 
     def plan_file(file: SourceFile) -> PlannedFile | tuple[str, str]:
         if file.path in old and file.path not in redone:
@@ -120,7 +117,6 @@ def make_plan(source: Source, unit_rows: int, known: Plan | None = None, redo_ch
         files=files,
         unreadable=tuple(outcome for outcome in outcomes if isinstance(outcome, tuple)),
         columns=known.columns if known and known.files else _first_columns(files, source),
-        redone=tuple(redone.values()),
     )
 
 

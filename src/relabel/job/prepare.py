@@ -18,7 +18,7 @@ from relabel.data.journal import Run, check_recipe, open_run
 from relabel.data.plan import Plan, make_plan
 from relabel.data.prompt import check_columns
 from relabel.data.recipe import fingerprint, make_recipe
-from relabel.data.sources import source_root
+from relabel.data.sources import absolute_source, source_root
 from relabel.data.store import Store
 from relabel.engine import model_identity
 from relabel.errors import Refused, SourceRefused
@@ -61,10 +61,10 @@ def make_encoder(spec: Spec) -> Encoder:
 
 
 def make_context(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> RunContext:
-    """What every stage must know of a spec, given the columns of its source."""
+    """What every stage must know of a spec, given the columns of its source; relative paths do not travel."""
     return RunContext(
         fingerprint=run_fingerprint,
-        spec=spec,
+        spec=spec.model_copy(update={"source": absolute_source(spec.source)}),
         kept=pa.schema([columns.field(name) for name in spec.output.keep]),
         image_root=_image_root(spec),
         output=spec.output.path,
@@ -93,7 +93,8 @@ def default_unit_rows(spec: Spec, encoder: Encoder) -> int:
 
 
 def _image_root(spec: Spec) -> str | None:
-    return (spec.source.image_root or source_root(spec.source)) if spec.prompt.images else None
+    source = absolute_source(spec.source)
+    return (source.image_root or source_root(source)) if spec.prompt.images else None
 
 
 def _versions() -> dict[str, str]:

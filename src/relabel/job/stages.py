@@ -27,27 +27,27 @@ from relabel.job.encode import Encoded, Encoder
 
 
 def read_unit(unit: Unit, context: RunContext) -> pa.Table:
-    """Read and encode one unit. A row that cannot be used carries its reason; a file that cannot be read, its
-    failure."""
+    """Read and encode one unit. A row that cannot be used carries its reason; an unreadable file fails the unit."""
     return encode_unit(unit, _encoder(context), context)
 
 
 def encode_unit(unit: Unit, encoder: Encoder, context: RunContext) -> pa.Table:
     """The same with an encoder at hand."""
+    encoded: list[Encoded | None] = []
     try:
         rows = read(unit, context.spec.source, list(encoder.columns), context.kept)
-    except SourceUnreadable as error:
+        reasons = list(rows.reasons)
+        for at, reason in enumerate(rows.reasons):
+            row = None
+            if reason is None:
+                try:
+                    row = encoder.encode({column: values[at] for column, values in rows.columns.items()})
+                    reasons[at] = row.remark
+                except RowRejected as error:
+                    reasons[at] = str(error)
+            encoded.append(row)
+    except SourceUnreadable as error:  # the file, or the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
-    encoded: list[Encoded | None] = []
-    reasons = list(rows.reasons)
-    for at, reason in enumerate(rows.reasons):
-        try:
-            row = {column: values[at] for column, values in rows.columns.items()}
-            encoded.append(encoder.encode(row) if reason is None else None)
-            reasons[at] = reason or (encoded[-1].remark if encoded[-1] else None)
-        except RowRejected as error:
-            encoded.append(None)
-            reasons[at] = str(error)
     return blocks.unit_block(
         unit,
         rows.kept,
