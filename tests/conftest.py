@@ -47,7 +47,7 @@ def cluster():
     """One Ray for all tests; workers find the tests' own modules where pytest found them."""
     ray.init(
         address="local",
-        num_cpus=4,
+        num_cpus=3,
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=512 * 2**20,
@@ -78,5 +78,5 @@ def fields(tmp_path, text_model, jsonl_source):
         "sampling": {"max_new_tokens": 8},
         "label": {"column": "caption"},
         "output": {"path": str(tmp_path / "out"), "keep": ["id"]},
-        "resources": {"actors": 2, "gpus_per_actor": 0},
+        "resources": {"actors": 1, "gpus_per_actor": 0},
     }

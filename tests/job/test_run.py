@@ -47,7 +47,7 @@ def test_a_lost_part_is_made_again_with_the_same_text(fields, tmp_path):
     run(spec)
     before = rows_of(tmp_path / "out")
     (tmp_path / "out/b-00002.parquet").unlink()
-    report = run(make_spec({**fields, "resources": {"actors": 1, "gpus_per_actor": 0, "batch_tokens": 600}}))
+    report = run(make_spec({**fields, "resources": {"gpus_per_actor": 0, "batch_tokens": 600}}))
     assert report.done_now["units"] == 1
     assert rows_of(tmp_path / "out") == before, "sampled text depends on the row alone, not on its batch or its run"
 
@@ -133,7 +133,7 @@ class Signing:
 
 
 def test_two_actors_share_the_work(fields, tmp_path):
-    receipts_of(make_spec(fields), Signing)
+    receipts_of(make_spec({**fields, "resources": {"actors": 2, "gpus_per_actor": 0}}), Signing)
     assert len(list((tmp_path / "out-workers").iterdir())) == 2
 
 

@@ -14,7 +14,8 @@ from relabel.engine.request import Request, Result, Sampling
 
 if TYPE_CHECKING:
     from relabel.engine.checkpoint import model_identity
-    from relabel.engine.loading import load_engine, load_model, load_processor
+    from relabel.engine.loading import load_engine, load_model
+    from relabel.engine.processor import load_processor, load_tokenizer
     from relabel.engine.static import EngineStats, StaticEngine
     from relabel.engine.stops import find_stop_tokens
 
@@ -24,7 +25,8 @@ _HOMES = {
     "find_stop_tokens": "stops",
     "load_engine": "loading",
     "load_model": "loading",
-    "load_processor": "loading",
+    "load_processor": "processor",
+    "load_tokenizer": "processor",
     "model_identity": "checkpoint",
 }
 
@@ -39,6 +41,7 @@ __all__ = [
     "load_engine",
     "load_model",
     "load_processor",
+    "load_tokenizer",
     "model_identity",
     "quantise",
 ]

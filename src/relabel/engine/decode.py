@@ -1,6 +1,6 @@
 """One padded batch through transformers' `generate`, left behind row by row: ended rows are not computed to the end.
 
-`generate` is the public one, so every family keeps its own positions, masks and caches. When half of the rows have
+`generate` is the public one, so every family keeps its own positions, masks and caches. When a quarter of the rows have
 ended it is left, the cache is cut down to the others, and it goes on from there. Knows nothing of memory or queues.
 """
 
@@ -17,7 +17,7 @@ from relabel.engine.collate import collate
 from relabel.engine.request import Request, Result, Sampling
 from relabel.engine.watch import Ends, Scores, Watch
 
-SHRINK_FROM = 8
+SHRINK_FROM = 4
 """Rows below which a smaller batch is not worth a new call of `generate`."""
 SHRINKABLE = frozenset({"input_ids", "attention_mask", "pixel_values", "pixel_attention_mask", "image_sizes"})
 """Batches with other tensors (token types, grids) may need them again later, so they are computed whole."""
@@ -47,7 +47,7 @@ class Decoder:
         results: dict[int, Result] = {}
         rows = list(range(len(requests)))
         while True:
-            ends.leaves_at_half = shrink and len(rows) >= SHRINK_FROM
+            ends.leaves_early = shrink and len(rows) >= SHRINK_FROM
             output = self.model.generate(
                 **batch,
                 generation_config=self._config(full_width - batch["input_ids"].shape[1]),

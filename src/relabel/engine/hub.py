@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 def find_commit(name: str, revision: str | None) -> str:
     """The commit asked for, or the newest one of the main branch."""
     if revision is None:
-        commit = _ask(name, lambda: huggingface_hub.HfApi().model_info(name, timeout=30).sha)
+        commit = ask_hub(name, lambda: huggingface_hub.HfApi().model_info(name, timeout=30).sha)
         if commit is None:
             raise ModelRefused(f"the hub names no commit of {name}; set model.revision to one")
         return commit
@@ -44,11 +44,12 @@ def find_commit(name: str, revision: str | None) -> str:
 def download(name: str, commit: str, patterns: Sequence[str]) -> Path:
     """The folder of a snapshot that holds at least the files that match; from the cache where they are there."""
     return Path(
-        _ask(name, lambda: huggingface_hub.snapshot_download(name, revision=commit, allow_patterns=list(patterns)))
+        ask_hub(name, lambda: huggingface_hub.snapshot_download(name, revision=commit, allow_patterns=list(patterns)))
     )
 
 
-def _ask(name: str, call: Callable[[], Answer]) -> Answer:
+def ask_hub(name: str, call: Callable[[], Answer], sleep: Callable[[float], object] = time.sleep) -> Answer:
+    """The answer of `call`, tried again after trouble on the way; refusals of the hub are told as what to do."""
     for attempt in range(1, NUM_TRIES + 1):
         try:
             return call()
@@ -72,5 +73,5 @@ def _ask(name: str, call: Callable[[], Answer]) -> Answer:
                     f"the hub did not answer for {name} in {NUM_TRIES} tries ({type(error).__name__}); use a local "
                     "folder, or set model.revision to a commit that is in the cache"
                 ) from error
-            time.sleep(2.0**attempt)
+            sleep(2.0**attempt)
     raise AssertionError("the loop returns or raises")

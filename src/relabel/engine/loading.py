@@ -1,4 +1,4 @@
-"""From the path of a checkpoint to a model, a processor or a whole engine, or a refusal that says what to do.
+"""From the path of a checkpoint to a model or a whole engine, or a refusal that says what to do.
 
 Safetensors only, no code of the repository, every weight present. Knows nothing of requests.
 """
@@ -9,18 +9,17 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
 )
 
-from relabel.engine.checkpoint import check_config, check_weights, locate, model_identity
+from relabel.engine.checkpoint import check_config, check_weights, locate
+from relabel.engine.processor import load_tokenizer
 from relabel.engine.request import Sampling
 from relabel.engine.static import StaticEngine
 from relabel.errors import ModelRefused
-
-__all__ = ["load_engine", "load_model", "load_processor", "model_identity"]
 
 DTYPES = {
     "auto": "auto",
@@ -44,7 +43,7 @@ def load_engine(
     if batching not in ("static", "auto"):
         raise ModelRefused(f"batching {batching!r} is not known; use static")
     model = load_model(path, revision=revision, dtype=dtype, device=device)
-    return StaticEngine(model, _load_tokenizer(path, revision), sampling, batch_tokens=batch_tokens)
+    return StaticEngine(model, load_tokenizer(path, revision), sampling, batch_tokens=batch_tokens)
 
 
 def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", device: str = "cpu") -> Any:
@@ -82,32 +81,6 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
     if absent := sorted(info["missing_keys"]):
         raise ModelRefused(f"{path} lacks {len(absent)} weights ({absent[0]}, ...); download the model again")
     return model.eval().to(torch.device(device))
-
-
-def load_processor(path: str, revision: str | None = None) -> Any:
-    """The processor of an image-text-to-text model, or the tokenizer of a causal one, padding on the left."""
-    folder = locate(path, revision)
-    kind = check_config(folder)["model_type"]
-    auto = AutoProcessor if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES else AutoTokenizer
-    try:
-        processor = auto.from_pretrained(folder, trust_remote_code=False, local_files_only=True, padding_side="left")
-    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        raise ModelRefused(f"the processor or tokenizer of {path} cannot be loaded: {_line(error)}") from error
-    getattr(processor, "tokenizer", processor).padding_side = "left"
-    return processor
-
-
-def _load_tokenizer(path: str, revision: str | None) -> Any | None:
-    """The tokenizer, for stop tokens and stop strings; a folder without one can still generate."""
-    folder = locate(path, revision)
-    if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
-        return None
-    try:
-        return AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True, padding_side="left"
-        )
-    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        raise ModelRefused(f"the tokenizer of {path} cannot be loaded: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:

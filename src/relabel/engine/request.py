@@ -61,4 +61,4 @@ class Result:
     finish_reason: Literal["stop", "length"] | None = None
     """None when there is an error."""
     error: str | None = None
-    """`code: detail` with code nonfinite, out_of_memory or prompt_too_long."""
+    """`code: detail` with code nonfinite, out_of_memory, prompt_too_long or prompt (an empty one)."""

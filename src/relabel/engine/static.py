@@ -91,7 +91,7 @@ class StaticEngine:
         lengths = [len(request.prompt_ids) for request in requests]
         for row, length in enumerate(lengths):
             if length == 0:
-                results[row] = Result(id=requests[row].id, error="prompt_empty: the prompt has no tokens")
+                results[row] = Result(id=requests[row].id, error="prompt: it has no tokens")
             elif length > self._max_prompt_tokens:
                 results[row] = Result(
                     id=requests[row].id,
@@ -102,7 +102,7 @@ class StaticEngine:
         alone: list[int] = []
         while queue:
             num_rows = take_batch(
-                [lengths[row] for row in queue],
+                [lengths[row] for row in queue[: self._max_rows]],
                 new_tokens=self.sampling.max_new_tokens,
                 budget=self._budget.tokens,
                 max_rows=self._max_rows,

@@ -80,8 +80,8 @@ class Ends(StoppingCriteria):
         self._stop_table = stop_table
         """[vocabulary] of bool."""
         self._stop_strings = stop_strings
-        self.leaves_at_half = False
-        """Whether `generate` is left as soon as half of the rows have ended."""
+        self.leaves_early = False
+        """Whether `generate` is left as soon as a quarter of the rows have ended."""
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **kwargs: object) -> torch.BoolTensor:
         watch = self._watch
@@ -94,5 +94,5 @@ class Ends(StoppingCriteria):
             ends = ends | self._stop_strings(new_ids, scores)
         watch.stopped |= ends & ~watch.done
         watch.done = watch.done | ends | watch.nonfinite
-        leave = (~watch.done).sum() * 2 <= len(watch.done) if self.leaves_at_half else False
+        leave = watch.done.sum() * 4 >= len(watch.done) if self.leaves_early else False
         return cast(torch.BoolTensor, watch.done | leave)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from relabel.data.images import decode_image
 from relabel.data.prompt import PromptTemplate
-from relabel.engine.loading import load_processor
+from relabel.engine.processor import load_processor
 from relabel.engine.pixels import quantise
 from relabel.errors import ModelRefused, RowRejected
 from relabel.job.control_tokens import ControlTokens

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from relabel.engine import Sampling, load_engine
+from relabel.engine import Sampling
 from relabel.spec import Spec
 
 
 def engine_of(spec: Spec) -> Any:
     """Load the model of a spec. Raises ModelRefused where it cannot be loaded safely."""
+    from relabel.engine import load_engine  # 3 s of imports that only the actors need
+
     return load_engine(
         spec.model.path,
         batching="static",

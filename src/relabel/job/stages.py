@@ -19,7 +19,7 @@ from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.engine import Request
-from relabel.engine.loading import load_processor
+from relabel.engine.processor import load_tokenizer
 from relabel.errors import RowRejected, SourceUnreadable
 from relabel.job import block as blocks
 from relabel.job.context import RunContext
@@ -174,5 +174,4 @@ def _encoder(context: RunContext) -> Encoder:
 
 @lru_cache(maxsize=1)
 def _tokenizer(path: str, revision: str | None) -> Any:
-    processor: Any = load_processor(path, revision)
-    return getattr(processor, "tokenizer", processor)
+    return load_tokenizer(path, revision)

@@ -1,0 +1,43 @@
+"""The tokenizer or processor of a model folder, without the model: what CPU stages need, and no more imports than that.
+
+Knows nothing of weights, requests or rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+from relabel.engine.checkpoint import check_config, locate
+from relabel.errors import ModelRefused
+
+
+def load_processor(path: str, revision: str | None = None) -> Any:
+    """The processor of an image-text-to-text model, or the tokenizer of a causal one, padding on the left."""
+    folder = locate(path, revision)
+    if check_config(folder)["model_type"] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return _load(AutoTokenizer, path, revision)
+    from transformers import AutoProcessor  # 3 s of imports that text does not need
+
+    processor = _load(AutoProcessor, path, revision)
+    processor.tokenizer.padding_side = "left"
+    return processor
+
+
+def load_tokenizer(path: str, revision: str | None = None) -> Any | None:
+    """The tokenizer alone, or None: a folder without one can still generate from token ids."""
+    folder = locate(path, revision)
+    if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
+        return None
+    return _load(AutoTokenizer, path, revision)
+
+
+def _load(auto: Any, path: str, revision: str | None) -> Any:
+    folder = locate(path, revision)
+    try:
+        return auto.from_pretrained(folder, trust_remote_code=False, local_files_only=True, padding_side="left")
+    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise ModelRefused(f"the processor or tokenizer of {path} cannot be loaded: {why}") from error

@@ -1,0 +1,47 @@
+import json
+import shutil
+
+import pytest
+
+from relabel import make_spec
+from relabel.demo import CAPTION_PROMPT, MODEL_PATH
+from relabel.errors import SourceRefused
+from relabel.job.block import MAX_BLOCK_BYTES
+from relabel.job.prepare import default_unit_rows, make_encoder, outlook
+
+
+def spec_of(model, **prompt):
+    fields = {"source": {"path": "/data", "format": "parquet"}, "output": {"path": "out"}, "prompt": prompt}
+    return make_spec({**fields, "model": {"path": str(model), "max_prompt_tokens": 100_000}})
+
+
+def unit_rows_of(spec):
+    return default_unit_rows(spec, make_encoder(spec))
+
+
+def test_a_unit_of_text_has_1024_rows_and_one_of_small_images_128():
+    assert unit_rows_of(spec_of(MODEL_PATH, user="{{ alt }}")) == 1024
+    assert unit_rows_of(spec_of(MODEL_PATH, user=CAPTION_PROMPT, image="image")) == 128
+
+
+def test_a_unit_of_large_images_has_fewer_rows_so_that_its_block_stays_in_bounds(tmp_path):
+    folder = shutil.copytree(MODEL_PATH, tmp_path / "model")
+    config = json.loads((folder / "processor_config.json").read_text())
+    config["image_processor"] |= {"crop_size": {"height": 1024, "width": 1024}, "size": {"shortest_edge": 1024}}
+    (folder / "processor_config.json").write_text(json.dumps(config))
+    unit_rows = unit_rows_of(spec_of(folder, user=CAPTION_PROMPT, image="image"))
+    assert unit_rows == MAX_BLOCK_BYTES // (1024 * 1024 * 3 + 24) == 42
+    assert unit_rows_of(spec_of(folder, user=CAPTION_PROMPT, image=["a", "b"])) == 21
+
+
+def test_the_spec_has_the_last_word():
+    spec = spec_of(MODEL_PATH, user=CAPTION_PROMPT, image="image")
+    assert unit_rows_of(spec.model_copy(update={"source": spec.source.model_copy(update={"unit_rows": 7})})) == 7
+
+
+def test_a_source_without_one_readable_file_is_refused_and_says_why(fields, jsonl_source):
+    for path in jsonl_source.iterdir():
+        path.rename(path.with_suffix(".parquet"))
+    fields["source"] = {"path": str(jsonl_source), "format": "parquet"}
+    with pytest.raises(SourceRefused, match="no file of the source can be read; the first:"):
+        outlook(make_spec(fields))
