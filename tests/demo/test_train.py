@@ -4,7 +4,9 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from relabel.demo.train import encode, make_processor, train
+from relabel.demo.train import Phase, encode, make_processor, train
+
+ONE_STEP = Phase(num_steps=1, learning_rate=1e-3, caption_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +14,7 @@ def folders(tmp_path_factory):
     """One step each: twice with seed 0, once with seed 1."""
     folders = [tmp_path_factory.mktemp("model") for _ in range(3)]
     for folder, seed in zip(folders, (0, 0, 1), strict=True):
-        train(folder, num_steps=1, seed=seed, checkpoint_every=1, num_held_out=2)
+        train(folder, phases=[ONE_STEP], seed=seed, checkpoint_every=1, num_held_out=2)
     return folders
 
 

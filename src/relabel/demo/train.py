@@ -1,78 +1,48 @@
 """Trains the embedded model from scratch, both tasks in one network: `python -m relabel.demo.train --out DIR`.
 
-Every step takes one batch of drawn scenes (`caption`) and one of noisy alt texts (`rewrite`), made up as it goes from
-the seed; the held-out rows come from another stream of the same generators. Prints the loss and the held-out exact
+A step takes one batch of drawn scenes (`caption`) and one of noisy alt texts (`rewrite`), made up as it goes from the
+seed; the held-out rows come from another stream of the same generators. Prints the loss and the held-out exact
 match, saves the folder at every checkpoint, and writes what it cost beside the weights in `training.json`.
+
+Weights follow from the seed for one number of threads: those that are shipped were made with `--threads 1`.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from PIL import Image
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from relabel.demo import CAPTION_PROMPT, REWRITE_PROMPT
+from relabel.demo.examples import TASKS, Example, caption_batches, rewrite_batches, tokenizer_texts
 from relabel.demo.network import SPECIAL_TOKENS, make_model, make_processor
-from relabel.demo.noise import noisy
-from relabel.demo.scene import draw, random_scene
 
-Example = tuple[Image.Image | None, str, str]
-"""Image, text of the prompt, answer."""
 
-NUM_STEPS = 2500
-BATCH = 32
-WINDOW = 8
-"""Batches of noisy texts that are drawn together and sorted by length: a third less padding."""
-LEARNING_RATE = 1.5e-3
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A run of steps under one cosine of the learning rate."""
+
+    num_steps: int
+    learning_rate: float
+    caption_every: int
+    """Every step takes a batch of texts, and one in so many a batch of images too."""
+
+
+PHASES = (
+    Phase(num_steps=2500, learning_rate=1.5e-3, caption_every=1),
+    Phase(num_steps=1000, learning_rate=7e-4, caption_every=4),
+)
+"""The second is for `rewrite`, which is at 95 % when `caption` is at 100 %."""
 NUM_WARMUP_STEPS = 150
 MAX_NEW_TOKENS = 24
-
-
-def caption_example(rng: random.Random) -> Example:
-    """A drawn scene as the dataset stores it: of several sizes, half of them through JPEG."""
-    scene = random_scene(rng)
-    image = draw(scene, side=rng.choice((64, 96, 128)))
-    if rng.random() < 0.5:
-        encoded = io.BytesIO()
-        image.save(encoded, "JPEG", quality=90)
-        image = Image.open(encoded).convert("RGB")
-    return image, CAPTION_PROMPT, scene.caption
-
-
-def rewrite_example(rng: random.Random) -> Example:
-    """A noisy alt text and what it says."""
-    caption = random_scene(rng).caption
-    return None, REWRITE_PROMPT.replace("{{ alt_text }}", noisy(caption, rng)), caption
-
-
-def caption_batches(rng: random.Random) -> Iterator[list[Example]]:
-    while True:
-        yield [caption_example(rng) for _ in range(BATCH)]
-
-
-def rewrite_batches(rng: random.Random) -> Iterator[list[Example]]:
-    while True:
-        window = sorted((rewrite_example(rng) for _ in range(BATCH * WINDOW)), key=lambda example: len(example[1]))
-        batches = [window[first : first + BATCH] for first in range(0, len(window), BATCH)]
-        rng.shuffle(batches)
-        yield from batches
-
-
-def tokenizer_texts(rng: random.Random) -> Iterator[str]:
-    """Two clean captions for one noisy one, so that each word of a caption becomes one token."""
-    for _ in range(3000):
-        caption = random_scene(rng).caption
-        yield from (caption, caption, noisy(caption, rng), CAPTION_PROMPT, REWRITE_PROMPT.partition(" {{")[0])
 
 
 def encode(processor: LlavaProcessor, examples: list[Example], *, answers: bool) -> dict[str, torch.Tensor]:
@@ -114,69 +84,86 @@ def exact_match(
     return num_right / len(examples)
 
 
-def train(out: Path, *, num_steps: int, seed: int, checkpoint_every: int, num_held_out: int) -> dict[str, float]:
+def train(
+    out: Path, *, phases: Sequence[Phase], seed: int, checkpoint_every: int, num_held_out: int
+) -> dict[str, float]:
     """Train, save to `out`, and return the figures that `training.json` holds."""
     began, cpu_began = time.time(), time.process_time()
     torch.manual_seed(seed)
     processor = make_processor(tokenizer_texts(random.Random(f"tokenizer {seed}")))
     model = make_model(processor)
-    captions = caption_batches(random.Random(f"train caption {seed}"))
-    rewrites = rewrite_batches(random.Random(f"train rewrite {seed}"))
+    batches = {
+        "caption": caption_batches(random.Random(f"train caption {seed}")),
+        "rewrite": rewrite_batches(random.Random(f"train rewrite {seed}")),
+    }
     rng = random.Random(f"held out {seed}")
     held_out = {task: [make(rng) for _ in range(num_held_out)] for task, make in TASKS.items()}
-
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda s: min(1.0, s / NUM_WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * min(1.0, s / num_steps)))
-    )
     figures: dict[str, float] = {}
-    model.train()
-    for step in range(1, num_steps + 1):
-        optimizer.zero_grad()
-        losses = []
-        for batches in (captions, rewrites):
-            loss = loss_of(model, encode(processor, next(batches), answers=True))
-            loss.backward()
-            losses.append(loss.item())
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        seconds, cpu_seconds = time.time() - began, time.process_time() - cpu_began
-        if step % 50 == 0:
-            print(f"step {step} loss {losses[0]:.4f} {losses[1]:.4f} in {seconds:.0f} s, CPU {cpu_seconds:.0f} s")
-        if step % checkpoint_every == 0 or step == num_steps:
-            few = num_held_out if step == num_steps else 64
-            exact = {f"exact_{task}": exact_match(model, processor, rows[:few]) for task, rows in held_out.items()}
-            figures = {"seed": seed, "num_steps": step, "num_held_out": few, **exact}
-            figures |= {"seconds": round(seconds), "cpu_seconds": round(cpu_seconds)}
-            print(json.dumps(figures))
-            _save(out, model, processor, figures)
+    num_steps, last = 0, sum(phase.num_steps for phase in phases)
+    for phase in phases:
+        for losses in run_phase(model, processor, batches, phase):
+            num_steps += 1
+            cost = {"seconds": round(time.time() - began), "cpu_seconds": round(time.process_time() - cpu_began)}
+            if num_steps % 50 == 0:
+                print(json.dumps({"num_steps": num_steps, **losses, **cost}))
+            if num_steps % checkpoint_every == 0 or num_steps == last:
+                few = num_held_out if num_steps == last else 64
+                exact = {f"exact_{task}": exact_match(model, processor, rows[:few]) for task, rows in held_out.items()}
+                figures = {"seed": seed, "num_steps": num_steps, "num_held_out": few, **exact, **cost}
+                figures["num_threads"] = torch.get_num_threads()
+                print(json.dumps(figures))
+                save(out, model, processor, figures)
     return figures
 
 
-def _save(out: Path, model: LlavaForConditionalGeneration, processor: LlavaProcessor, figures: dict) -> None:
+def run_phase(
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    batches: dict[str, Iterator[list[Example]]],
+    phase: Phase,
+) -> Iterator[dict[str, float]]:
+    """Take the steps of one phase with an optimizer of its own; yields the losses of each step."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=phase.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: min(1.0, s / NUM_WARMUP_STEPS) * 0.5 * (1 + math.cos(math.pi * s / phase.num_steps))
+    )
+    model.train()
+    for step in range(phase.num_steps):
+        optimizer.zero_grad()
+        losses = {}
+        for task in TASKS:
+            if task == "caption" and step % phase.caption_every:
+                continue
+            loss = loss_of(model, encode(processor, next(batches[task]), answers=True))
+            loss.backward()
+            losses[task] = round(loss.item(), 4)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        yield losses
+
+
+def save(out: Path, model: LlavaForConditionalGeneration, processor: LlavaProcessor, figures: dict) -> None:
     model.save_pretrained(out)
     processor.save_pretrained(out)
     (out / "training.json").write_text(json.dumps(figures, indent=2) + "\n")
     (out / "model.safetensors").chmod(0o644)  # safetensors writes 0600, which an installed package must not have
 
 
-TASKS = {"caption": caption_example, "rewrite": rewrite_example}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the embedded model from scratch.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=NUM_STEPS)
+    parser.add_argument("--steps", type=int, nargs=len(PHASES), default=[phase.num_steps for phase in PHASES])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint-every", type=int, default=500)
     parser.add_argument("--held-out", type=int, default=512)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    phases = [replace(phase, num_steps=num_steps) for phase, num_steps in zip(PHASES, args.steps, strict=True)]
     train(
         args.out,
-        num_steps=args.steps,
+        phases=phases,
         seed=args.seed,
         checkpoint_every=args.checkpoint_every,
         num_held_out=args.held_out,

@@ -49,7 +49,8 @@ class Units(Datasource):
         return None
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        return [_read_task(unit, self._context, self._attempts) for unit in self._units]
+        size = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        return [ReadTask(partial(_read, unit, self._context, self._attempts), size) for unit in self._units]
 
 
 class Generate:
@@ -99,12 +100,9 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
         yield json.loads(row["receipt"])
 
 
-def _read_task(unit: Unit, context_ref: Any, attempts: Any) -> ReadTask:
-    def read() -> list[pa.Table]:
-        context: RunContext = ray.get(context_ref)
-        return [attempt(attempts, "reading", unit, lambda: read_unit(unit, context))]
-
-    return ReadTask(read, BlockMetadata(num_rows=unit.num_rows, size_bytes=None, input_files=None, exec_stats=None))
+def _read(unit: Unit, context_ref: Any, attempts: Any) -> list[pa.Table]:
+    context: RunContext = ray.get(context_ref)
+    return [attempt(attempts, "reading", unit, lambda: read_unit(unit, context))]
 
 
 def _settle_context() -> None:
