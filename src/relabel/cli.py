@@ -25,7 +25,7 @@ from relabel.spec import Spec, load_spec
 class Commands(TyperGroup):
     """Where errors end: a refusal or a broken machine is a sentence on stderr, with --debug a traceback."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             return super().invoke(ctx)
@@ -92,7 +92,7 @@ def preview(
         for name, value in line.items():
             console.print(f"[bold]{name}[/]: ", end="")
             console.print("-" if _is_null(value) else str(value), markup=False, highlight=False)
-    _finish({"rows": len(table), "rejected": int((table["prompt_tokens"].isna()).sum())}, complete=True)
+    _finish({"rows": len(table), "rejected": table["prompt_tokens"].isna().tolist().count(True)}, complete=True)
 
 
 @app.command()
@@ -105,11 +105,12 @@ def plan(spec: SpecPath, set_: Overrides = None) -> None:
 
 @app.command()
 def status(out: Folder) -> None:
-    """Say how far the run into OUT has come."""
+    """Say how far the run into OUT has come; exit code 0 where it is complete."""
     from relabel.data.store import Store
     from relabel.data.verify import status as status_of
 
-    _finish(status_of(Store(out, create=False)).to_json(), complete=True)
+    found = status_of(Store(out, create=False))
+    _finish(found.to_json(), complete=found.success and found.report.complete)
 
 
 @app.command()
@@ -130,13 +131,13 @@ def demo(
         Task, typer.Option(help="caption: from the image; rewrite: from the alt text alone.")
     ] = Task.caption,
     rows: Annotated[int, typer.Option(min=8, help="How many rows to draw.")] = 1000,
-    out: Annotated[Path, typer.Option(help="Where data/ and labels/ go.")] = Path("relabel-demo"),
+    out: Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")] = None,
 ) -> None:
     """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
     from relabel.demo.show import show_demo
     from relabel.job.demo import run_demo
 
-    figures = run_demo(task, rows, out)
+    figures = run_demo(task, rows, out or Path(f"relabel-demo-{task}"))
     show_demo(figures, console)
     _finish(figures, complete=figures["complete"])
 

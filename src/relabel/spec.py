@@ -57,6 +57,8 @@ class Prompt(_Section):
     """The column or columns that hold images: bytes, `{bytes, path}` structs, or paths under the image root."""
     chat: Literal["always", "never"] = "always"
     """`always` uses the model's chat template; `never` sends the rendered text as it is."""
+    chat_template_kwargs: dict[str, bool | int | float | str] = {}
+    """Options of the model's chat template, for example `{enable_thinking: false}` for Qwen3."""
     truncate: str | None = None
     """The column whose text may be cut so that the prompt fits `model.max_prompt_tokens`; else such a row is
     rejected."""
@@ -142,8 +144,8 @@ class Resources(_Section):
     """Speed only: may change between runs of the same recipe."""
 
     actors: Annotated[int, Field(ge=1)] = 1
-    gpus_per_actor: Annotated[float, Field(ge=0)] = 1.0
-    """0 runs the model on CPUs."""
+    gpus_per_actor: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """0 runs the model on CPUs; a fraction lets actors share a GPU. One model on several GPUs is not supported."""
     batching: Literal["auto", "static"] = "auto"
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
     """Padded tokens (prompt and new) in one batch; by default from the memory that is free."""

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relabel.data.audit import audit, conclude, published
+from relabel.data.audit import audit, conclude, sweep
 from relabel.data.journal import open_run
 from relabel.data.recipe import fingerprint
 from relabel.data.store import Store
@@ -107,7 +107,7 @@ def test_a_run_begins_with_what_is_not_published(any_store):
     begin(any_store, PLAN)
     for unit in (*A.units[:2], *B.units):
         publish(any_store, unit, MINE)
-    assert published(PLAN, any_store, MINE) == ((*A.units[:2], *B.units), ())
+    assert sweep(PLAN, any_store, MINE) == ((*A.units[:2], *B.units), ())
 
 
 def test_parts_that_do_not_count_are_deleted_so_that_a_rerun_heals(store, out):
@@ -115,7 +115,7 @@ def test_parts_that_do_not_count_are_deleted_so_that_a_rerun_heals(store, out):
     (out / PARTS[1]).write_bytes((out / PARTS[0]).read_bytes())
     (out / PARTS[2]).unlink()
     publish(store, A.units[2], "another recipe")
-    done, bad = published(PLAN, store, MINE)
+    done, bad = sweep(PLAN, store, MINE)
     assert (done, bad) == (B.units, tuple(PARTS[:3]))
     for unit in A.units:
         assert publish(store, unit, MINE)
@@ -124,16 +124,16 @@ def test_parts_that_do_not_count_are_deleted_so_that_a_rerun_heals(store, out):
 
 def test_beginning_with_work_to_do_takes_success_back_and_beginning_without_does_not(store, out):
     conclude(PLAN, store, MINE)
-    published(PLAN, store, MINE)
+    sweep(PLAN, store, MINE)
     assert (out / "_SUCCESS").exists()
     (out / PARTS[1]).unlink()
-    published(PLAN, store, MINE)
+    sweep(PLAN, store, MINE)
     assert not (out / "_SUCCESS").exists()
 
 
 def test_parts_of_a_file_that_became_shorter_go(store):
     plan = begin(store, make_plan(planned_file("a.parquet", 4, version="2"), B))
-    done, bad = published(plan, store, MINE)
+    done, bad = sweep(plan, store, MINE)
     assert (done, bad) == (B.units, tuple(PARTS[:3]))
 
 
@@ -141,7 +141,7 @@ def test_foreign_parts_are_never_deleted(store, out):
     pq.write_table(pa.table({"x": [1]}), out / "theirs.parquet")
     shutil.copy(out / PARTS[3], out / "damaged.parquet")
     flip_bit(out / "damaged.parquet", -40)
-    assert published(PLAN, store, MINE)[1] == ()
+    assert sweep(PLAN, store, MINE)[1] == ()
     assert audit(PLAN, store, MINE).foreign == ("damaged.parquet", "theirs.parquet")
 
 
@@ -150,7 +150,7 @@ def test_parts_that_another_process_planned_meanwhile_are_neither_foreign_nor_de
     new = planned_file("c.parquet", 8)
     begin(store, make_plan(A, B, new))
     publish(store, new.units[0], MINE)
-    assert published(PLAN, store, MINE)[1] == ()
+    assert sweep(PLAN, store, MINE)[1] == ()
     report = conclude(PLAN, store, MINE)
     assert report.complete, "all of what this process planned"
     assert store.read_json("_SUCCESS") is None, "but not of what the other one did"

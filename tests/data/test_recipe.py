@@ -24,6 +24,7 @@ CHANGES = {
     "prompt.image": "image",
     "prompt.chat": "never",
     "prompt.truncate": "alt",
+    "prompt.chat_template_kwargs": {"enable_thinking": False},
     "prompt.max_image_bytes": 5,
     "prompt.max_image_pixels": 5,
     "model.path": "models/other",

@@ -1,5 +1,4 @@
 import os
-import pickle
 import resource
 import signal
 import subprocess
@@ -110,12 +109,12 @@ def test_the_output_folder_may_have_an_odd_name(url, folder):
     assert list(Store(url).parts()) == [f"{folder}/x.parquet"]
 
 
-def test_a_pickled_store_is_the_same_folder_from_any_working_directory(url, tmp_path, monkeypatch):
+def test_the_url_of_a_store_is_the_same_folder_from_any_working_directory(url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = Store(url if "://" in url else os.path.relpath(url))
     store.put_json("x.parquet", 1)
     monkeypatch.chdir("/")
-    assert list(pickle.loads(pickle.dumps(store)).parts()) == ["x.parquet"]
+    assert list(Store(store.url).parts()) == ["x.parquet"]
 
 
 def test_a_part_that_is_gone_is_damaged_and_not_a_crash(url):

@@ -83,6 +83,25 @@ def test_the_budget_stays_between_one_and_its_ceiling_and_respects_what_failed(
             assert budget.tokens < last_failure or last_failure == 1
 
 
+def test_one_row_that_does_not_fit_alone_costs_the_others_nothing() -> None:
+    """Such a row once halved the budget eight times and doubled the cool-down each time: 8,448 batches to recover."""
+    budget = Budget(400_000)
+    while (size := budget.tokens) > 2_304:
+        budget.failed(size)
+    budget.failed(2_304)
+    budget.failed_alone()
+    assert budget.tokens == 400_000
+
+
+def test_the_cool_down_doubles_once_for_one_run_of_failures() -> None:
+    budget = Budget(1000)
+    for size in (1000, 500, 250):
+        budget.failed(size)
+    for _ in range(2 * Budget.FIRST_COOLDOWN + 20 * Budget.GROW_AFTER):
+        budget.succeeded()
+    assert budget.tokens == 1000
+
+
 @given(LENGTHS, st.integers(1, 10_000))
 def test_retrying_the_same_rows_always_comes_to_an_end(lengths: list[int], capacity: int) -> None:
     budget, queue, rejected, tries = Budget(10_000), longest_first(lengths), [], 0

@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from relabel.engine import Request, Sampling, StaticEngine
-from relabel.engine.memory import is_out_of_memory
+from relabel.engine.faults import is_device_fault, is_out_of_memory
 from relabel.engine.watch import Scores, Watch
 from tests.engine import models
 
@@ -148,3 +148,10 @@ def test_a_prompt_beyond_the_models_positions_is_rejected() -> None:
     results = StaticEngine(models.llama(), None, GREEDY).generate([fits, too_long])
     assert results[0].error is None
     assert results[1].error == "prompt_too_long: 505 tokens, and the model takes 504 beside 8 new ones"
+
+
+def test_a_lost_device_is_told_from_a_full_one() -> None:
+    assert is_device_fault(RuntimeError("CUDA error: device-side assert triggered"))
+    assert not is_device_fault(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert not is_device_fault(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"))

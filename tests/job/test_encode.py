@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -5,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoProcessor
 
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
-from relabel.errors import ModelRefused, RowRejected
+from relabel.errors import ModelRefused, RowRejected, SpecError
 from relabel.job.encode import Encoder
 from relabel.spec import make_spec
 from tests.pictures import png
@@ -59,6 +62,25 @@ def test_special_tokens_in_a_rows_text_are_encoded_as_text(model, tokenizer, spe
     assert spelled in tokenizer.decode(ids)
 
 
+def test_a_column_to_cut_that_no_template_reads_is_refused(model):
+    with pytest.raises(SpecError, match="which no template reads"):
+        encoder(model, {"user": "{{ alt }}", "truncate": "atl"})
+
+
+def test_a_template_that_refuses_a_system_message_is_refused_before_any_row(tmp_path):
+    """Gemma's template does so; every row would have failed after the model was loaded."""
+    template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}x"
+    folder = save_model(tmp_path, chat_template=template)
+    with pytest.raises(ModelRefused, match="no system role"):
+        encoder(folder, {"user": "x", "system": "y"})
+
+
+def test_options_of_the_chat_template_reach_it(tmp_path, tokenizer):
+    folder = save_model(tmp_path, chat_template="{{ 'slow' if thinking else 'fast' }}{{ messages[0]['content'] }}")
+    encoded = encoder(folder, {"user": "x", "chat_template_kwargs": {"thinking": True}}).encode({})
+    assert tokenizer.decode(encoded.prompt_ids) == "slowx"
+
+
 def test_special_tokens_in_the_template_of_the_spec_are_tokens(model, tokenizer):
     encoded = encoder(model, {"user": "<|turn|>{{ alt }}<|end|>", "chat": "never"}).encode({"alt": "<|end|>"})
     end = tokenizer.convert_tokens_to_ids("<|end|>")
@@ -72,8 +94,8 @@ def test_special_tokens_deep_inside_a_column_are_encoded_as_text(model, tokenize
 
 
 def test_a_prompt_over_the_limit_rejects_the_row_with_both_figures(model):
-    with pytest.raises(RowRejected, match=r"prompt_too_long: \d+ tokens, limit 20"):
-        encoder(model, {"user": "{{ alt }}"}, max_prompt_tokens=20).encode({"alt": "word " * 100})
+    with pytest.raises(RowRejected, match=r"prompt_too_long: \d+ tokens, limit 40"):
+        encoder(model, {"user": "{{ alt }}"}, max_prompt_tokens=40).encode({"alt": "word " * 100})
 
 
 def test_a_column_that_may_be_cut_is_cut_to_fit_and_says_so(model, tokenizer):
@@ -86,7 +108,7 @@ def test_a_column_that_may_be_cut_is_cut_to_fit_and_says_so(model, tokenizer):
 
 
 def test_a_prompt_whose_fixed_part_is_too_long_is_rejected_even_so(model):
-    cut = encoder(model, {"user": "{{ alt }} {{ rest }}", "truncate": "alt"}, max_prompt_tokens=30)
+    cut = encoder(model, {"user": "{{ alt }} {{ rest }}", "truncate": "alt"}, max_prompt_tokens=40)
     with pytest.raises(RowRejected, match="prompt_too_long"):
         cut.encode({"alt": "short", "rest": "long " * 100})
 
@@ -127,6 +149,21 @@ def test_two_images_in_two_columns_are_both_seen():
     encoded = eyes.encode({"left": png((64, 64), "red"), "right": png((64, 64), "blue")})
     left, right = encoded.tensors["pixel_values"].reshape(2, 3, -1).mean(axis=2).round().tolist()
     assert (left, right) == ([255, 0, 0], [0, 0, 255])
+
+
+def test_images_that_take_more_tokens_than_a_prompt_may_have_are_refused():
+    with pytest.raises(SpecError, match="max_prompt_tokens is 30"):
+        encoder(MODEL_PATH, {"user": "x", "image": "image"}, max_prompt_tokens=30)
+
+
+def test_a_processor_without_a_chat_template_uses_the_tokenizers_with_plain_text(tmp_path):
+    folder = shutil.copytree(MODEL_PATH, tmp_path / "model")
+    (folder / "chat_template.jinja").unlink()
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{{ bos_token }}{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    eyes = encoder(folder, {"user": "{{ alt }}", "image": "image"}, max_prompt_tokens=512)
+    assert eyes.prompt_text({"alt": "hello"}) == "<s>[<image>hello]"
 
 
 def test_a_bad_image_rejects_its_row():

@@ -4,10 +4,11 @@ import shutil
 import pytest
 
 from relabel import make_spec
+from relabel.data.store import Store
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
-from relabel.errors import SourceRefused
+from relabel.errors import SourceRefused, SpecError
 from relabel.job.block import MAX_BLOCK_BYTES
-from relabel.job.prepare import default_unit_rows, make_encoder, outlook
+from relabel.job.prepare import default_unit_rows, make_encoder, outlook, prepare
 
 
 def spec_of(model, **prompt):
@@ -45,3 +46,18 @@ def test_a_source_without_one_readable_file_is_refused_and_says_why(fields, json
     fields["source"] = {"path": str(jsonl_source), "format": "parquet"}
     with pytest.raises(SourceRefused, match="no file of the source can be read; the first:"):
         outlook(make_spec(fields))
+
+
+def test_an_output_inside_its_own_source_is_refused(fields, jsonl_source):
+    fields["source"] = {"path": str(jsonl_source), "format": "parquet"}
+    fields["output"] = {"path": str(jsonl_source / "labels")}
+    with pytest.raises(SpecError, match="lies inside"):
+        prepare(make_spec(fields), Store(str(jsonl_source / "labels")))
+
+
+def test_what_is_relative_here_is_absolute_for_the_workers(fields, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fields["output"]["path"] = "out"
+    context = prepare(make_spec(fields), Store("out")).context
+    assert context.output == str(tmp_path / "out")
+    assert context.spec.source.paths[0].startswith("/")

@@ -75,7 +75,7 @@ class Report:
         }
 
 
-def published(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...], tuple[str, ...]]:
+def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...], tuple[str, ...]]:
     """At the start of a run: the units that need not be done again, and the parts that were deleted for not counting.
 
     Deleted are damaged and stale parts of the plan, and parts of this recipe that no plan names any more.

@@ -50,14 +50,13 @@ def _check(value: Any, place: str) -> None:
         raise TypeError(f"{place} is a {type(value).__name__}, which has no stable fingerprint")
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping) and item:
-            flat |= _flat(item, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = json.dumps(item, ensure_ascii=False)
-    return flat
+def _flat(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """`section.field` and its value as JSON."""
+    return {
+        f"{section}.{field}": json.dumps(value, ensure_ascii=False, sort_keys=True)
+        for section, fields in recipe.items()
+        for field, value in fields.items()
+    }
 
 
 def _clip(these: Mapping[str, str], those: Mapping[str, str], key: str) -> str:

@@ -23,6 +23,7 @@ import obstore
 import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
+from pyarrow.fs import resolve_s3_region
 
 from relabel.data.part import TAIL, decode_rows, decode_stamp, encode_part, footer_size
 from relabel.data.stamp import Stamp
@@ -33,7 +34,7 @@ _GONE = (FileNotFoundError, NotFoundError)
 
 
 class Store:
-    """An output folder, by local path or by s3://, gs:// or az:// URL. Cheap to pickle: it travels as its URL."""
+    """An output folder, by local path or by s3://, gs:// or az:// URL."""
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         """Raises Refused if the folder cannot be reached; without `create`, also if a local folder is not there yet."""
@@ -47,9 +48,6 @@ class Store:
             self._objects = _local(self._root, create) if self._root else _remote(self.url)
         except (BaseError, OSError, ValueError) as error:
             raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
-
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        return Store, (self.url,)
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -162,8 +160,13 @@ def _remote(url: str) -> S3Store | GCSStore | AzureStore:
         return GCSStore(bucket, prefix=prefix or None, client_options={"timeout": "120s"})
     if scheme == "az":
         return AzureStore(bucket, prefix=prefix or None, client_options={"timeout": "120s"})
-    plain = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "").scheme == "http"
-    return S3Store(bucket, prefix=prefix or None, client_options={"timeout": "120s", "allow_http": plain})
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    plain = urlsplit(endpoint or "").scheme == "http"
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region and not endpoint:  # obstore would take us-east-1 for granted
+        region = resolve_s3_region(bucket)
+    options: dict[str, Any] = {"region": region} if region else {}
+    return S3Store(bucket, prefix=prefix or None, client_options={"timeout": "120s", "allow_http": plain}, **options)
 
 
 def _link(root: Path, name: str, data: bytes) -> bool:

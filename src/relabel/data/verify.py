@@ -32,6 +32,10 @@ class Verification:
     rejected: int
     problems: tuple[str, ...]
 
+    @property
+    def complete(self) -> bool:
+        return not self.problems
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

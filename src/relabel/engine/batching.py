@@ -42,17 +42,28 @@ class Budget:
         self._failed: int | None = None
         self._num_good = 0
         self._cooldown = self.FIRST_COOLDOWN
+        self._before: tuple[int, int | None, int] | None = None
+        """Tokens, failed size and cool-down as they were before the failures that are going on."""
 
     def failed(self, tokens: int) -> None:
         """A batch of this many padded tokens ran out of memory."""
-        if self._failed is not None:
-            self._cooldown *= 2
+        if self._before is None:
+            self._before = self.tokens, self._failed, self._cooldown
+            if self._failed is not None:
+                self._cooldown *= 2
         self._failed = tokens if self._failed is None else min(tokens, self._failed)
         self.tokens = max(1, min(self.tokens, tokens // 2))
         self._num_good = 0
 
+    def failed_alone(self) -> None:
+        """The batch that failed last was a single row: the row was at fault, and what it cost the others is undone."""
+        if self._before is not None:
+            self.tokens, self._failed, self._cooldown = self._before
+            self._before = None
+
     def succeeded(self) -> None:
         """A batch within the budget went well."""
+        self._before = None
         if self.tokens == self._ceiling:
             return
         self._num_good += 1

@@ -50,6 +50,8 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
     """A causal or image-text-to-text model in eval mode on its device."""
     if dtype not in DTYPES:
         raise ModelRefused(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelRefused("there is no CUDA device here: set resources.gpus_per_actor: 0 to run on CPUs")
     folder = locate(path, revision, weights=True)
     kind = check_config(folder)["model_type"]
     check_weights(folder)

@@ -30,19 +30,10 @@ def first_bounds(model: Any, device: torch.device) -> tuple[int, int]:
 
 def token_bytes(text: Any, item_bytes: int) -> int:
     """Bytes of one token at the widest moment: its keys and values, and one layer's activations in the prefill."""
-    num_heads = text.num_attention_heads
+    num_heads = getattr(text, "num_attention_heads", None) or 1  # state-space models have none
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // num_heads
     num_kv_heads = getattr(text, "num_key_value_heads", None) or num_heads
     kv = 2 * text.num_hidden_layers * num_kv_heads * head_dim
-    activations = 8 * text.hidden_size + 3 * getattr(text, "intermediate_size", 4 * text.hidden_size)
+    inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
+    activations = 8 * text.hidden_size + 3 * (max(inner) if isinstance(inner, list | tuple) else inner)
     return (kv + activations) * item_bytes
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """True for the errors by which torch tells that memory ran out, on CUDA and on the CPU."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    message = str(error)
-    return isinstance(error, RuntimeError) and (
-        "can't allocate memory" in message or "not enough memory" in message or "CUDA out of memory" in message
-    )

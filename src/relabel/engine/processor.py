@@ -5,6 +5,7 @@ Knows nothing of weights, requests or rows.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
@@ -18,10 +19,10 @@ def load_processor(path: str, revision: str | None = None) -> Any:
     """The processor of an image-text-to-text model, or the tokenizer of a causal one, padding on the left."""
     folder = locate(path, revision)
     if check_config(folder)["model_type"] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        return _load(AutoTokenizer, path, revision)
+        return _load(AutoTokenizer, folder)
     from transformers import AutoProcessor  # 3 s of imports that text does not need
 
-    processor = _load(AutoProcessor, path, revision)
+    processor = _load(AutoProcessor, folder)
     processor.tokenizer.padding_side = "left"
     return processor
 
@@ -31,13 +32,14 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any | None:
     folder = locate(path, revision)
     if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
         return None
-    return _load(AutoTokenizer, path, revision)
+    return _load(AutoTokenizer, folder)
 
 
-def _load(auto: Any, path: str, revision: str | None) -> Any:
-    folder = locate(path, revision)
+def _load(auto: Any, folder: Path) -> Any:
     try:
         return auto.from_pretrained(folder, trust_remote_code=False, local_files_only=True, padding_side="left")
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         why = " ".join(str(error).split())[:300]
-        raise ModelRefused(f"the processor or tokenizer of {path} cannot be loaded: {why}") from error
+        if isinstance(error, ImportError):
+            why += "; pip install 'ray-relabel[vision]' has what the processors of vision-language models ask for"
+        raise ModelRefused(f"the processor or tokenizer in {folder} cannot be loaded: {why}") from error

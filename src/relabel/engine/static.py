@@ -17,7 +17,8 @@ from transformers import GenerationConfig, StopStringCriteria
 
 from relabel.engine.batching import Budget, longest_first, take_batch
 from relabel.engine.decode import Decoder
-from relabel.engine.memory import first_bounds, is_out_of_memory
+from relabel.engine.faults import is_out_of_memory
+from relabel.engine.memory import first_bounds
 from relabel.engine.request import Request, Result, Sampling
 from relabel.engine.stops import find_pad_token, find_stop_tokens
 from relabel.errors import ModelRefused
@@ -113,6 +114,7 @@ class StaticEngine:
             if batch is None:
                 if num_rows > 1:
                     continue  # the same rows are still at the front, and the budget is smaller now
+                self._budget.failed_alone()
                 request = requests[rows[0]]
                 batch = [
                     Result(id=request.id, error=f"out_of_memory: {lengths[rows[0]]} prompt tokens did not fit alone")
@@ -123,7 +125,10 @@ class StaticEngine:
             if num_rows > 1:
                 alone += [row for row in rows if _is_nonfinite(results[row])]
         for row in alone:
-            results[row] = (self._run([requests[row]]) or [results[row]])[0]
+            again = self._run([requests[row]])
+            if again is None:
+                self._budget.failed_alone()
+            results[row] = (again or [results[row]])[0]
         return [results[row] for row in range(len(requests))]
 
     def _run(self, requests: list[Request]) -> list[Result] | None:

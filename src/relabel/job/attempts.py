@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from relabel.data.unit import Unit
@@ -40,15 +39,16 @@ class Attempts:
         self._open.pop((stage, part), None)
 
 
-def start_attempts() -> ActorHandle:
+def start_attempts() -> Any:
     """Start the counter on this node, where it lives exactly as long as the driver."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(Attempts).remote()
+    counter: Any = ray.remote(Attempts)
+    return counter.options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def attempt(attempts: Any, stage: str, unit: Unit, work: Callable[[], pa.Table]) -> pa.Table:
     """Do the work, unless it has killed its process MAX_DEATHS times: then the unit fails and says so."""
-    deaths = ray.get(attempts.begin.remote(stage, unit.part))
+    deaths: Any = ray.get(attempts.begin.remote(stage, unit.part))
     if deaths >= MAX_DEATHS:
         first, last = unit.first_row, unit.first_row + unit.num_rows - 1
         return failed_block(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from safetensors.numpy import load, save
 
 from relabel.data.unit import SourceFile, Unit
+from relabel.errors import RunFailed
 
 UNIT = "relabel:unit"
 FAILURE = "relabel:failure"
@@ -25,7 +26,6 @@ TENSORS = "relabel:tensors"
 PROMPT_TOKENS = "relabel:prompt_tokens"
 OUTPUT_IDS = "relabel:output_ids"
 FINISH_REASON = "relabel:finish_reason"
-SECONDS = "relabel:seconds"
 
 IDS = pa.list_(pa.int32())
 MAX_BLOCK_BYTES = 128 * 2**20
@@ -52,11 +52,14 @@ def failure_of(block: pa.Table) -> str | None:
 
 
 def unit_of(block: pa.Table) -> Unit:
-    """The unit of a block. Asserts that the block is that unit, whole, and nothing else."""
-    (text,) = set(block[UNIT].to_pylist())
-    fields = json.loads(text)
+    """The unit of a block. Raises RunFailed where the block is not that unit, whole, and nothing else."""
+    texts = set(block[UNIT].to_pylist())
+    fields = json.loads(texts.pop())
     unit = Unit(**{**fields, "file": SourceFile(**fields["file"])})
-    assert failure_of(block) is not None or block.num_rows == unit.num_rows, f"{unit.part}: not one whole unit"
+    if texts or (failure_of(block) is None and block.num_rows != unit.num_rows):
+        raise RunFailed(
+            f"{unit.part}: Ray cut or joined blocks, so this is not one whole unit; nothing of it was written"
+        )
     return unit
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,13 +28,18 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address.startswith("ray://"):
+        raise Refused(
+            "ray:// (Ray Client) is not supported: use `ray job submit`, or --address auto on a node of the cluster"
+        )
     # Ray's C++ core writes to stderr past Python's logging: with this only fatal errors, and one line to say so
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
-        with _silent_stderr():
+        with _silent_stderr(), _kept_signals():
             _init(address, resources)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise Refused(f"cannot connect to Ray at {address!r}: {str(error).splitlines()[0]}") from error
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise Refused(f"cannot connect to Ray at {address!r}: {why}; correct --address or leave it out") from error
     try:
         _check_gpus(address, resources)
         yield
@@ -46,8 +53,20 @@ def _init(address: str, resources: Resources) -> None:
         ray.init(address=address, **quiet)
         return
     # an actor on CPUs takes one; reading and publishing need another, or nothing would ever move
-    num_cpus = max(os.cpu_count() or 1, resources.actors + 1 if not resources.gpus_per_actor else 2)
-    ray.init(address=LOCAL, num_cpus=num_cpus, include_dashboard=False, **quiet)
+    needed = resources.actors + 1 if not resources.gpus_per_actor else 2
+    raised = needed if needed > (os.cpu_count() or 1) else None  # None: as many as Ray finds, quotas of containers seen
+    ray.init(address=LOCAL, num_cpus=raised, include_dashboard=False, **quiet)
+
+
+@contextmanager
+def _kept_signals() -> Iterator[None]:
+    """Ray's C++ core takes SIGTERM to abort with a stack trace; here it ends a run as Ctrl-C does."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class ControlTokens:
     """The added tokens of one tokenizer, as `tokenizer.added_tokens_decoder` and its processor name them."""
 
     def __init__(self, tokenizer: Any, processor: Any) -> None:
-        template = str(getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None) or "")
+        template = f"{getattr(processor, 'chat_template', '')}{getattr(tokenizer, 'chat_template', '')}"
         added = tokenizer.added_tokens_decoder
         tokens = {token.content for token in added.values() if token.special or token.content in template}
         tokens |= {getattr(processor, name, None) for name in ("image_token", "video_token", "audio_token")}

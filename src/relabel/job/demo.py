@@ -43,10 +43,12 @@ def run_demo(task: Task, num_rows: int, folder: Path) -> dict[str, Any]:
 
 
 def _draw(folder: Path, num_rows: int) -> None:
+    if not folder.exists():
+        drawing = folder.with_name("_drawing")
+        write_dataset(drawing, num_rows)
+        drawing.rename(folder)  # a dataset is there whole or not at all
     there = sum(pq.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
-    if not there:
-        write_dataset(folder, num_rows)
-    elif there != num_rows:
+    if there != num_rows:
         raise SpecError(
             f"{folder} holds a dataset of {there} rows, not {num_rows}: name another --out, or --rows {there}"
         )

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 from PIL import Image
 
 from relabel.data.images import decode_image
 from relabel.data.prompt import PromptTemplate
-from relabel.engine.processor import load_processor
 from relabel.engine.pixels import quantise
-from relabel.errors import ModelRefused, RowRejected
+from relabel.engine.processor import load_processor
+from relabel.errors import ModelRefused, RowRejected, SpecError
 from relabel.job.control_tokens import ControlTokens
 from relabel.spec import Spec
 
@@ -48,13 +49,23 @@ class Encoder:
         self._tokenizer: Any = getattr(self._processor, "tokenizer", self._processor)
         self._control = ControlTokens(self._tokenizer, self._processor)
         self._is_chat = spec.prompt.chat == "always"
-        if self._is_chat and not _chat_template(self._processor, self._tokenizer):
+        self._sees = hasattr(self._processor, "image_processor")
+        own = getattr(self._processor, "chat_template", None)
+        self._chat: Any = self._processor if own else self._tokenizer
+        """Holds the chat template: the processor, or where that has none the tokenizer, whose content is plain text."""
+        if self._is_chat and not getattr(self._chat, "chat_template", None):
             raise ModelRefused(
                 f"{spec.model.path} has no chat template: set prompt.chat: never to send the rendered text as it is, "
                 "or choose an instruction-tuned model"
             )
-        if spec.prompt.images and not hasattr(self._processor, "image_processor"):
+        if spec.prompt.images and not self._sees:
             raise ModelRefused(f"{spec.model.path} takes no images, but prompt.image names {spec.prompt.images[0]!r}")
+        if spec.prompt.truncate is not None and spec.prompt.truncate not in self._template.columns:
+            raise SpecError(
+                f"prompt.truncate names {spec.prompt.truncate!r}, which no template reads; name one that does"
+            )
+        self.row_bytes = self._probe()
+        """Bytes of tensors that a row with images of the largest size becomes; 0 without images."""
 
     @property
     def columns(self) -> dict[str, str]:
@@ -86,16 +97,22 @@ class Encoder:
         """The rendered prompt before tokenization, as `preview` shows it."""
         return self._render(self._template.values(row), len(self._spec.prompt.images))
 
-    def probe_bytes(self) -> int:
-        """Bytes of tensors that a row with images of the largest size becomes; 0 without images."""
-        if not self._spec.prompt.images:
-            return 0
-        side = max(1, int(self._spec.model.image_pixels**0.5))
-        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        images = [Image.fromarray(noise)] * len(self._spec.prompt.images)
-        values = dict.fromkeys(self._template.columns, "")
-        marks = self._render_messages("", None, len(images)) if self._is_chat else self._render(values, len(images))
-        return sum(tensor.nbytes for tensor in self._with_images(marks, images)[1].values())
+    def _probe(self) -> int:
+        """Encode a fixed text with images of the largest size: what cannot be done is refused before any row."""
+        images = [_noise(self._spec.model.image_pixels)] * len(self._spec.prompt.images)
+        system = None if self._spec.prompt.system is None else "text"
+        try:
+            prompt = self._messages("text", system, len(images)) if self._is_chat else self._plain("text", len(images))
+            ids, tensors = self._with_images(prompt, images) if images else (self._ids(prompt, is_first=True), {})
+        except (TemplateError, ValueError, TypeError, KeyError) as error:
+            raise ModelRefused(
+                f"{self._spec.model.path} cannot take such a prompt: {' '.join(str(error).split())}"
+            ) from error
+        if len(ids) > (limit := self._spec.model.max_prompt_tokens):
+            raise SpecError(
+                f"model.max_prompt_tokens is {limit}, but the images alone can take {len(ids)} tokens; raise it"
+            )
+        return sum(tensor.nbytes for tensor in tensors.values())
 
     def _image(self, value: Any) -> Image.Image:
         prompt = self._spec.prompt
@@ -129,21 +146,26 @@ class Encoder:
 
     def _render(self, values: dict[str, Any], num_images: int) -> str:
         text = self._template.render(values)
-        if not self._is_chat:
-            system = "" if text.system is None else f"{text.system}\n\n"
-            return str(getattr(self._processor, "image_token", "")) * num_images + system + text.user
-        return self._render_messages(text.user, text.system, num_images)
+        if self._is_chat:
+            return self._messages(text.user, text.system, num_images)
+        return self._plain(text.user if text.system is None else f"{text.system}\n\n{text.user}", num_images)
 
-    def _render_messages(self, user: str, system: str | None, num_images: int) -> str:
-        def content(text: str, images: int = 0) -> Any:
-            if not hasattr(self._processor, "image_processor"):
-                return text
-            return [{"type": "image"}] * images + [{"type": "text", "text": text}]
+    def _plain(self, text: str, num_images: int) -> str:
+        return str(getattr(self._processor, "image_token", "")) * num_images + text
+
+    def _messages(self, user: str, system: str | None, num_images: int) -> str:
+        """The prompt of a chat: the system message and one turn of the user, and what opens the model's turn."""
+
+        def content(text: str, num_images: int = 0) -> Any:
+            if self._chat is self._tokenizer:
+                return self._plain(text, num_images)
+            return [{"type": "image"}] * num_images + [{"type": "text", "text": text}]
 
         messages = [] if system is None else [{"role": "system", "content": content(system)}]
         messages.append({"role": "user", "content": content(user, num_images)})
-        template_of = self._processor if getattr(self._processor, "chat_template", None) else self._tokenizer
-        return template_of.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return self._chat.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **self._spec.prompt.chat_template_kwargs
+        )
 
     def _has_image(self, piece: str) -> bool:
         token = getattr(self._processor, "image_token", None)
@@ -155,7 +177,7 @@ class Encoder:
     def _adds_bos(self, piece: str) -> bool:
         """Chat templates of text models write their own first token; those of processors may leave it to the
         tokenizer."""
-        if self._is_chat and not hasattr(self._processor, "image_processor"):
+        if self._is_chat and not self._sees:
             return False
         bos = self._tokenizer.bos_token
         return not (bos and piece.startswith(bos))
@@ -166,9 +188,9 @@ class Encoder:
         )
         arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
         ids = arrays.pop("input_ids")[0].tolist()
-        images_as = self._processor.image_processor
-        if images_as.do_normalize and images_as.do_rescale:
-            levels, norm = quantise(arrays["pixel_values"], images_as.image_mean, images_as.image_std)
+        image_processor = self._processor.image_processor
+        if image_processor.do_normalize and image_processor.do_rescale:
+            levels, norm = quantise(arrays["pixel_values"], image_processor.image_mean, image_processor.image_std)
             arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
         return ids, arrays
 
@@ -179,8 +201,9 @@ class Encoder:
         return text[: starts[-num_tokens]] if num_tokens < len(starts) else ""
 
 
-def _chat_template(processor: Any, tokenizer: Any) -> Any:
-    return getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None)
+def _noise(num_pixels: int) -> Image.Image:
+    side = max(1, int(num_pixels**0.5))
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
 def _extended(

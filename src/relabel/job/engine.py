@@ -14,7 +14,7 @@ def engine_of(spec: Spec) -> Any:
 
     return load_engine(
         spec.model.path,
-        batching="static",
+        batching=spec.resources.batching,
         dtype=spec.model.dtype,
         device="cuda" if spec.resources.gpus_per_actor else "cpu",
         revision=spec.model.revision,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -20,8 +21,9 @@ from ray.data.datasource import Datasource, ReadTask
 
 from relabel.data.store import Store
 from relabel.data.unit import Unit
+from relabel.engine.faults import is_device_fault
 from relabel.job.attempts import attempt, start_attempts
-from relabel.job.block import failure_of, unit_of
+from relabel.job.block import failed_block, failure_of, unit_of
 from relabel.job.context import RunContext
 from relabel.job.engine import engine_of
 from relabel.job.stages import generate_unit, publish_unit, read_unit
@@ -63,7 +65,13 @@ class Generate:
     def __call__(self, block: pa.Table) -> pa.Table:
         if failure_of(block) is not None:
             return block
-        return attempt(self._attempts, "generating", unit_of(block), lambda: generate_unit(block, self._engine))
+        unit = unit_of(block)
+        try:
+            return attempt(self._attempts, "generating", unit, lambda: generate_unit(block, self._engine))
+        except Exception as error:  # noqa: BLE001  the boundary of a process: Ray would end the whole run here
+            if is_device_fault(error):
+                os._exit(1)  # the CUDA context is lost; Ray starts another process, and the attempts are counted
+            return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
 
 
 def publish(context: RunContext, block: pa.Table) -> pa.Table:
@@ -72,7 +80,7 @@ def publish(context: RunContext, block: pa.Table) -> pa.Table:
 
 
 def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_of) -> Iterator[dict[str, Any]]:
-    """Run the units and yield the receipt of each as it ends; no row ever reaches the driver. `load` makes an engine."""
+    """Run the units and yield the receipt of each as it ends; no row reaches the driver. `load` makes an engine."""
     resources = context.spec.resources
     _settle_context()
     attempts = start_attempts()

@@ -7,6 +7,8 @@ Runs on the driver, loads no weights and starts no Ray.
 from __future__ import annotations
 
 import importlib.metadata
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +21,10 @@ from relabel.data.plan import Plan, make_plan
 from relabel.data.prompt import check_columns
 from relabel.data.recipe import fingerprint, make_recipe
 from relabel.data.sources import absolute_source, source_root
+from relabel.data.sources.files import absolute, matches
 from relabel.data.store import Store
 from relabel.engine import model_identity
-from relabel.errors import Refused, SourceRefused
+from relabel.errors import Refused, SourceRefused, SpecError
 from relabel.job.block import MAX_BLOCK_BYTES
 from relabel.job.context import RunContext
 from relabel.job.encode import Encoder
@@ -41,7 +44,10 @@ class Prepared:
 
 def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared:
     """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy."""
-    recipe = make_recipe(spec, model_identity(spec.model.path, spec.model.revision))
+    _refuse_output_in_source(spec, store.url)
+    identity = model_identity(spec.model.path, spec.model.revision)
+    recipe = make_recipe(spec, identity)
+    spec = _pinned(spec, identity)
     encoder = make_encoder(spec)
     known = check_recipe(store, recipe)
     unit_rows = known.unit_rows if known else default_unit_rows(spec, encoder)
@@ -64,10 +70,10 @@ def make_context(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> RunCon
     """What every stage must know of a spec, given the columns of its source; relative paths do not travel."""
     return RunContext(
         fingerprint=run_fingerprint,
-        spec=spec.model_copy(update={"source": absolute_source(spec.source)}),
+        spec=_travelling(spec),
         kept=pa.schema([columns.field(name) for name in spec.output.keep]),
         image_root=_image_root(spec),
-        output=spec.output.path,
+        output=absolute(spec.output.path),
     )
 
 
@@ -89,7 +95,7 @@ def default_unit_rows(spec: Spec, encoder: Encoder) -> int:
         return spec.source.unit_rows
     if not spec.prompt.images:
         return TEXT_ROWS
-    return max(1, min(IMAGE_ROWS, MAX_BLOCK_BYTES // max(encoder.probe_bytes(), 1)))
+    return max(1, min(IMAGE_ROWS, MAX_BLOCK_BYTES // max(encoder.row_bytes, 1)))
 
 
 def _image_root(spec: Spec) -> str | None:
@@ -112,12 +118,33 @@ def outlook(spec: Spec) -> dict[str, Any]:
     _check_plan(plan, spec, encoder)
     return {
         "files": len(plan.files),
-        "units": sum(len(planned.units) for planned in plan.files),
+        "units": plan.num_units,
         "rows": plan.num_rows,
         "unit_rows": unit_rows,
         "units_done": audit(plan, store, fingerprint(recipe)).published if store and known else 0,
         "unreadable": [{"file": path, "why": why} for path, why in plan.unreadable],
     }
+
+
+def _refuse_output_in_source(spec: Spec, output: str) -> None:
+    """The next run would take the parts of this one for new source files."""
+    for pattern in absolute_source(spec.source).paths:
+        if spec.source.format == "parquet" and matches(pattern, f"{output}/part.parquet"):
+            raise SpecError(f"output.path {output} lies inside source.path {pattern}; name a folder outside of it")
+
+
+def _pinned(spec: Spec, identity: Mapping[str, Any]) -> Spec:
+    """The spec with the commit that its hub model stands at now: every process of the run loads that one."""
+    if "revision" not in identity:
+        return spec
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"revision": identity["revision"]})})
+
+
+def _travelling(spec: Spec) -> Spec:
+    """The spec for processes that run in other folders: what is relative to this one is made absolute."""
+    path = os.path.expanduser(spec.model.path)
+    model = spec.model.model_copy(update={"path": os.path.abspath(path)}) if os.path.isdir(path) else spec.model
+    return spec.model_copy(update={"source": absolute_source(spec.source), "model": model})
 
 
 def _check_plan(plan: Plan, spec: Spec, encoder: Encoder) -> None:

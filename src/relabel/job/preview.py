@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from relabel.data.sources import columns_of, list_files, read, scan
 from relabel.data.unit import Unit
-from relabel.errors import RowRejected
+from relabel.errors import RowRejected, SourceRefused
 from relabel.job.context import RunContext
 from relabel.job.encode import Encoder
 from relabel.job.engine import engine_of
@@ -26,11 +26,12 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     Raises Refused where the spec, the source or the model cannot be used, and SourceUnreadable for a broken file.
     """
     encoder = make_encoder(spec)
-    first = list_files(spec.source)[0]
-    columns = columns_of(first, spec.source)
+    units = list(_first_units(spec, default_unit_rows(spec, encoder), num_rows))
+    if not units:
+        raise SourceRefused("the source has no rows; name files that hold some in source.path")
+    columns = columns_of(units[0].file, spec.source)
     check_source_columns(spec, encoder, columns)
     context = preview_context(spec, columns)
-    units = list(_first_units(spec, default_unit_rows(spec, encoder), num_rows))
     table = pd.concat([_prompts(unit, encoder, context) for unit in units], ignore_index=True)
     if not generate:
         return table

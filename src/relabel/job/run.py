@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray.exceptions
+from ray.data.exceptions import ExecutionTimeoutError
 
-from relabel.data.audit import Report, conclude, published
+from relabel.data.audit import Report, conclude, sweep
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import RelabelError, RunFailed
@@ -49,7 +50,7 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     store = Store(spec.output.path)
     prepared = prepare(spec, store, redo_changed=redo_changed)
     plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
-    done, bad = published(plan, store, fingerprint)
+    done, bad = sweep(plan, store, fingerprint)
     for part in bad:
         log.warning("%s did not count (damaged, or made from something else): it is made again", part)
     for path, why in plan.unreadable:
@@ -70,7 +71,7 @@ def _label(todo: list[Unit], context: RunContext, address: str) -> dict[str, Any
             try:
                 for receipt in receipts(todo, context):
                     progress.add(receipt)
-            except ray.exceptions.RayError as error:
+            except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
                 raise _cause(error) from error
         return progress.totals()
 

@@ -6,7 +6,6 @@ Plain functions of Arrow tables, so that a unit can also be run without Ray.
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -45,6 +44,10 @@ def encode_unit(unit: Unit, encoder: Encoder, context: RunContext) -> pa.Table:
                     reasons[at] = row.remark
                 except RowRejected as error:
                     reasons[at] = str(error)
+                except SourceUnreadable:
+                    raise
+                except Exception as error:  # noqa: BLE001  the boundary of a row: a processor that cannot take it
+                    reasons[at] = f"prompt: it cannot be encoded ({type(error).__name__})"
             encoded.append(row)
     except SourceUnreadable as error:  # the file, or the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
@@ -66,7 +69,6 @@ def generate_unit(block: pa.Table, engine: Any) -> pa.Table:
     unit = blocks.unit_of(block)
     prompts, tensors = block[blocks.PROMPT_IDS].to_pylist(), block[blocks.TENSORS]
     rows = [at for at, prompt in enumerate(prompts) if prompt is not None]
-    started = time.perf_counter()
     results = engine.generate(
         [
             Request(
@@ -77,7 +79,6 @@ def generate_unit(block: pa.Table, engine: Any) -> pa.Table:
             for at in rows
         ]
     )
-    seconds = time.perf_counter() - started
     by_row: dict[int, Any] = dict(zip(rows, results, strict=True))
     reasons = block[blocks.REASON].to_pylist()
     for at, result in by_row.items():
@@ -95,7 +96,6 @@ def generate_unit(block: pa.Table, engine: Any) -> pa.Table:
             blocks.FINISH_REASON: pa.array(
                 [done[at].finish_reason if at in done else None for at in index], pa.string()
             ),
-            blocks.SECONDS: pa.array([seconds] * block.num_rows, pa.float64()),
         },
     )
 
@@ -114,9 +114,7 @@ def publish_unit(block: pa.Table, context: RunContext, store: Store) -> dict[str
         "rows": unit.num_rows,
         "ok": stamp.ok,
         "rejected": stamp.rejected,
-        "prompt_tokens": _sum(table["prompt_tokens"]),
-        "output_tokens": _sum(table["output_tokens"]),
-        "seconds": block[blocks.SECONDS][0].as_py(),
+        "output_tokens": sum(count or 0 for count in table["output_tokens"].to_pylist()),
     }
 
 
@@ -155,16 +153,12 @@ def label_unit(block: pa.Table, context: RunContext) -> pa.Table:
 
 def row_id(source_file: str, source_row: int) -> int:
     """A number that names a row whatever unit, batch or run it is in; sampled text is drawn from it."""
-    return int.from_bytes(blake2b(f"{source_file}\0{source_row}".encode(), digest_size=8).digest()[:8], "big") >> 1
+    return int.from_bytes(blake2b(f"{source_file}\0{source_row}".encode(), digest_size=8).digest(), "big")
 
 
 def _decoded(tokenizer: Any, ids: list[int]) -> str:
     # a byte-level tokenizer may end inside a character: U+FFFD stands for it, and no text holds a lone surrogate
     return tokenizer.decode(ids, skip_special_tokens=True).encode("utf-8", "replace").decode("utf-8")
-
-
-def _sum(column: pa.ChunkedArray) -> int:
-    return sum(value for value in column.to_pylist() if value is not None)
 
 
 @lru_cache(maxsize=1)

@@ -138,4 +138,5 @@ def _header(file: SourceFile, stream: io.BufferedReader) -> list[str]:
 
 
 def _delimiter(file: SourceFile) -> str:
-    return "\t" if ".tsv" in file.url.rpartition("/")[2].lower() else ","
+    name = file.url.lower().removesuffix(".gz").removesuffix(".zst")
+    return "\t" if name.endswith(".tsv") else ","

@@ -153,7 +153,7 @@ def open_stream(file: SourceFile) -> io.BufferedReader:
 
 
 def compression_of(file: SourceFile) -> str | None:
-    return next((name for suffix, name in _COMPRESSIONS.items() if file.url.endswith(suffix)), None)
+    return next((name for suffix, name in _COMPRESSIONS.items() if file.url.lower().endswith(suffix)), None)
 
 
 def check_unchanged(file: SourceFile) -> None:
