@@ -60,8 +60,7 @@ class Prompt(_Section):
     chat_template_kwargs: dict[str, bool | int | float | str] = {}
     """Options of the model's chat template, for example `{enable_thinking: false}` for Qwen3."""
     truncate: str | None = None
-    """The column whose text may be cut so that the prompt fits `model.max_prompt_tokens`; else such a row is
-    rejected."""
+    """The column whose text may be cut so that a prompt fits `model.max_prompt_tokens`; else the row is rejected."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
     """A larger encoded image is rejected before it is decoded."""
     max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000

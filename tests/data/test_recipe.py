@@ -121,11 +121,11 @@ def test_what_has_no_stable_text_has_no_fingerprint(value):
 
 
 def test_a_difference_is_told_as_old_and_new():
-    old = {"sampling": {"temperature": 0.0, "stop": []}, "gone": 1}
+    old = {"sampling": {"temperature": 0.0, "stop": []}, "gone": {"y": 1}}
     new = {"sampling": {"temperature": 0.6, "stop": []}, "added": {"x": None}}
     assert changed_fields(old, new) == [
         "added.x: (absent) -> null",
-        "gone: 1 -> (absent)",
+        "gone.y: 1 -> (absent)",
         "sampling.temperature: 0.0 -> 0.6",
     ]
     assert changed_fields(old, old) == []

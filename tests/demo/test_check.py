@@ -36,7 +36,7 @@ def test_perfect_labels_of_images_are_found_perfect(data, tmp_path):
     labels = write(tmp_path / "labels", [a_label(row) for row in range(NUM_ROWS)])
     report = check_labels(data, labels, "caption")
     assert (report.rows, report.ok, report.rejected, report.judged) == (NUM_ROWS, 118, 2, 118)
-    assert report.reasons == {"image": 2}
+    assert report.reasons == {"image: cannot be decoded": 2}
     assert (report.exact_match_before, report.exact_match) == (0.0, 1.0)
     assert report.every_row_once
     assert not report.broken_labelled
@@ -68,7 +68,7 @@ def test_wrong_labels_and_wrong_rejects_are_counted(data, tmp_path):
     assert report.exact_after == 116
     assert report.sound_rejected == (1,)
     assert report.broken_labelled == (7,)
-    assert report.reasons == {"image": 1, "prompt_too_long": 1}
+    assert report.reasons == {"image: cannot be decoded": 1, "prompt_too_long: 600 tokens": 1}
     assert report.as_dict()["broken_labelled"] == [7]
 
 

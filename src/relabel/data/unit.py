@@ -1,7 +1,7 @@
 """The unit of work: a range of rows of one source file, and what is read of it.
 
-A unit is the only thing that is scheduled, retried, published and resumed. Knows nothing of formats or of where parts
-go.
+A unit is the only thing that is scheduled, retried, published and resumed. Knows the suffixes of files, not their
+contents, and nothing of stores.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class DemoReport:
     ok: int
     rejected: int
     reasons: dict[str, int]
-    """Rejected rows by the code of their reason."""
+    """Rejected rows by reason."""
     judged: int
     """Rows that should have a label: those with a sound image, or all of them where no image is shown."""
     exact_before: int
@@ -75,7 +75,7 @@ def check_labels(data_dir: str | Path, labels_dir: str | Path, task: Task, colum
         rows=len(data),
         ok=len(labels) - len(rejected),
         rejected=len(rejected),
-        reasons=dict(sorted(Counter((row["reason"] or "none").partition(":")[0] for row in rejected).items())),
+        reasons=dict(sorted(Counter(row["reason"] or "none" for row in rejected).items())),
         judged=len(judged),
         exact_before=sum(row["id"] in judged and row["alt_text"] == row["truth"] for row in data),
         exact_after=sum(row in labelled and label_of[row][column] == truths[row] for row in judged),

@@ -1,10 +1,8 @@
 """How often a unit was begun and not ended: the bound on rows that kill their process.
 
 Ray restarts a dead actor and repeats its task without limit, so such a row would be tried for ever. One small actor
-beside
-the driver counts; a stage asks before it begins. A unit whose process died MAX_DEATHS times fails by name and the
-others
-go on. The counts live as long as the run: the next run tries such a unit again.
+beside the driver counts; a stage asks before it begins. A unit whose process died MAX_DEATHS times fails by name, and
+the others go on. The counts live as long as the run: the next run tries such a unit again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The one Arrow table that carries a unit from stage to stage: a row for each row, or a single row that says why it
-failed.
+"""The one Arrow table that carries a unit from stage to stage: a row for each row, or one row that says why it failed.
 
 Knows the names of the travelling columns. `relabel:` keeps them apart from the columns of the source.
 """

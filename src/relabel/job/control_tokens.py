@@ -1,10 +1,8 @@
 """Special tokens that a row's own text spells out: they reach the model as text, never as control tokens.
 
 A row may hold `<|eot_id|>` or `<image>`; a tokenizer would turn it into the token itself and let data write the
-prompt's
-structure. Each occurrence in a column is replaced by a mark before the templates run, and the marked places are
-tokenized
-apart afterwards. Rows without one are tokenized in one piece, exactly as transformers does it.
+prompt's structure. Each occurrence in a column is replaced by a mark before the templates run, and the marked places
+are tokenized apart afterwards. Rows without one are tokenized in one piece, exactly as transformers does it.
 """
 
 from __future__ import annotations

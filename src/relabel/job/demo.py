@@ -1,5 +1,4 @@
-"""The demo: draw a dataset, run the ordinary job over it with the shipped model, check every label against the
-truth."""
+"""The demo: draw a dataset, run the ordinary job over it with the shipped model, compare every label with the truth."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """One row in, what the model reads out: token ids, and for images uint8 pixels at the model's size.
 
-Joins the prompt template, the image decoder and the model's processor. Runs on CPUs; never loads weights, never sees
-Ray.
+Joins the prompt template, the image decoder and the model's processor. Runs on CPUs; loads no weights, sees no Ray.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from relabel.spec import Spec
 
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
 MAX_CUTS = 8
-"""Cutting a text changes how it is tokenized, so a cut may be a few tokens short; each try takes off what is left
-over."""
+"""Cutting a text changes how it is tokenized: a cut may be a few tokens short, and the next takes off what is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +173,7 @@ class Encoder:
         return self._tokenizer(piece, add_special_tokens=is_first and self._adds_bos(piece))["input_ids"]
 
     def _adds_bos(self, piece: str) -> bool:
-        """Chat templates of text models write their own first token; those of processors may leave it to the
-        tokenizer."""
+        """Chat templates of text models write their own first token; those of processors may leave it out."""
         if self._is_chat and not self._sees:
             return False
         bos = self._tokenizer.bos_token
@@ -209,8 +206,7 @@ def _noise(num_pixels: int) -> Image.Image:
 def _extended(
     tensors: dict[str, np.ndarray], num_ids: int, new: dict[str, np.ndarray], num_new: int
 ) -> dict[str, np.ndarray]:
-    """Per-token inputs go on with zeros where a piece has none; all other tensors come from the one piece with
-    images."""
+    """Per-token inputs go on with zeros where a piece has none; the other tensors are those of the piece with images."""
     merged = {**tensors, **new}
     for name in SEQUENCE_INPUTS & merged.keys():
         before = tensors.get(name, np.zeros((1, num_ids), dtype=np.int64))

@@ -1,5 +1,4 @@
-"""Everything that can be refused before work begins: the spec, the source, the model's files, and what the output
-holds.
+"""Everything that can be refused before work begins: the spec, the source, the model's files, the output.
 
 Runs on the driver, loads no weights and starts no Ray.
 """
@@ -89,8 +88,7 @@ def check_source_columns(spec: Spec, encoder: Encoder, columns: pa.Schema) -> No
 
 
 def default_unit_rows(spec: Spec, encoder: Encoder) -> int:
-    """Rows in a unit where the spec names none: so many that the images of a block, at the model's size, stay in
-    bounds."""
+    """Rows in a unit where the spec names none: so many that a block with images at the model's size stays in bounds."""
     if spec.source.unit_rows is not None:
         return spec.source.unit_rows
     if not spec.prompt.images:

@@ -1,5 +1,4 @@
-"""What a person sees while a run goes on: one live line on a terminal, a line now and then in a job's log. Only on
-stderr."""
+"""What a person sees while a run goes on, on stderr: one live line on a terminal, a line now and then in a job's log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What happens to a unit on its way: read and encode, generate, publish. Each stage takes one block and gives one
-block.
+"""What happens to a unit on its way: read and encode, generate, publish. One block in, one block out.
 
 Plain functions of Arrow tables, so that a unit can also be run without Ray.
 """

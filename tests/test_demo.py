@@ -1,0 +1,37 @@
+"""The bars of the demo, counted by a script of its own: pyarrow over the data and the labels, nothing of relabel."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from relabel.cli import app
+from tests.reading import rows_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
+
+
+@pytest.mark.parametrize(("task", "bar"), [("caption", 0.97), ("rewrite", 0.95)])
+def test_the_demo_labels_1000_rows(task, bar, tmp_path):
+    result = CliRunner().invoke(app, ["demo", "--task", task, "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout.splitlines()[-1])
+
+    data = [row for path in sorted((tmp_path / "data").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    labels = {row["id"]: row for row in rows_of(tmp_path / "labels")}
+    assert len(list((tmp_path / "data").glob("*.parquet"))) == 8
+    assert len(rows_of(tmp_path / "labels")) == len(labels) == len(data) == 1000, "no row missing or double"
+
+    broken = {row["id"] for row in data if row["id"] % 100 == 7} if task == "caption" else set()
+    rejected = {id: row["reason"] for id, row in labels.items() if row["status"] == "rejected"}
+    assert set(rejected) == broken
+    assert all(reason.startswith("image: ") for reason in rejected.values())
+    assert len(set(rejected.values())) == (5 if broken else 0), "one reason for each of the five faults"
+
+    exact = sum(labels[row["id"]]["caption"] == row["truth"] for row in data) / (1000 - len(broken))
+    assert exact >= bar
+    assert figures["exact_match"] == pytest.approx(exact)
+    assert (figures["rows"], figures["ok"], figures["rejected"]) == (1000, 1000 - len(broken), len(broken))
+    assert figures["rows_per_second"] > 0
+    assert sum(row["alt_text"] == row["truth"] for row in data) == 0, "before, no alt text was right"
