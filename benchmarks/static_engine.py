@@ -31,8 +31,7 @@ NUM_ALONE = 48
 
 
 def cpu_computes_bfloat16() -> bool:
-    """Without these instructions bfloat16 is emulated, several times slower than float32, and batching gains
-    nothing."""
+    """Without these instructions bfloat16 is emulated, slower than float32, and batching gains nothing."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:

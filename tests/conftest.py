@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 import uuid
+from pathlib import Path
 
 import pytest
 import ray
@@ -57,10 +59,8 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture
-def jsonl_source(tmp_path):
+def write_source(folder):
     """Three files of 40 rows: `id` and `alt`."""
-    folder = tmp_path / "data"
     folder.mkdir()
     for name in "abc":
         rows = [{"id": f"{name}{row}", "alt": f"a {name} circle, number {row}"} for row in range(40)]
@@ -68,15 +68,46 @@ def jsonl_source(tmp_path):
     return folder
 
 
-@pytest.fixture
-def fields(tmp_path, text_model, jsonl_source):
-    """The fields of a small spec over `jsonl_source`: 12 units of 10 rows."""
+def small_spec(folder, model):
+    """The fields of a small spec over `write_source`: 12 units of 10 rows, sampled."""
     return {
-        "source": {"path": str(jsonl_source / "*.jsonl"), "format": "jsonl", "unit_rows": 10},
+        "source": {"path": str(folder / "data/*.jsonl"), "format": "jsonl", "unit_rows": 10},
         "prompt": {"user": "Rewrite: {{ alt }}"},
-        "model": {"path": str(text_model), "dtype": "float32", "max_prompt_tokens": 256},
-        "sampling": {"max_new_tokens": 8},
+        "model": {"path": str(model), "dtype": "float32", "max_prompt_tokens": 256},
+        "sampling": {"max_new_tokens": 8, "temperature": 1.0, "seed": 5},
         "label": {"column": "caption"},
-        "output": {"path": str(tmp_path / "out"), "keep": ["id"]},
+        "output": {"path": str(folder / "out"), "keep": ["id"]},
         "resources": {"actors": 1, "gpus_per_actor": 0},
     }
+
+
+@pytest.fixture
+def jsonl_source(tmp_path):
+    return write_source(tmp_path / "data")
+
+
+@pytest.fixture
+def fields(tmp_path, text_model, jsonl_source):
+    return small_spec(tmp_path, text_model)
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory, text_model, cluster):
+    """A run that is complete: its folder, its spec with paths relative to that folder, and its report."""
+    from relabel import make_spec, run
+
+    folder = tmp_path_factory.mktemp("first_run")
+    write_source(folder / "data")
+    with pytest.MonkeyPatch.context() as here:
+        here.chdir(folder)
+        spec = make_spec(small_spec(Path(), text_model))
+        return folder, spec, run(spec)
+
+
+@pytest.fixture
+def finished(first_run, tmp_path, monkeypatch):
+    """A copy of a complete run in the working directory; the spec that made it."""
+    folder, spec, _ = first_run
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return spec

@@ -64,12 +64,6 @@ def start(spec):
     )
 
 
-def run_to_the_end(spec):
-    done = subprocess.run(command(spec), env=environment(), capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def num_parts(spec):
     return len(list((spec.parent / "out").glob("a-*.parquet")))
 
@@ -83,39 +77,41 @@ def wait_until(condition, process):
 
 
 def assert_exact(spec):
-    rows = assert_every_row_once(spec.parent / "out", EXPECTED)
-    verdict = verify(Store(str(spec.parent / "out")))
-    assert verdict.problems == ()
-    return rows
+    assert_every_row_once(spec.parent / "out", EXPECTED)
+    assert verify(Store(str(spec.parent / "out"))).problems == ()
 
 
-def test_the_driver_is_killed_at_three_moments(spec):
-    """Plain `write_parquet` left 100, 300 and 700 duplicate rows after this, and exit code 0."""
-    for moment in (
-        lambda: (spec.parent / "out/_run.json").exists(),
-        lambda: num_parts(spec) >= 4,
-        lambda: num_parts(spec) >= 12,
-    ):
-        process = start(spec)
-        wait_until(moment, process)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    kept = num_parts(spec)
-    assert 12 <= kept < NUM_UNITS, "it was killed in the middle"
-    figures = run_to_the_end(spec)
+def stop_when(condition, spec, sign):
+    """Start a run, stop it by a signal as soon as the condition holds, and return its exit code and what it said."""
+    process = start(spec)
+    wait_until(condition, process)
+    os.kill(process.pid, sign)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    return process.returncode, stderr
+
+
+def test_whatever_is_killed_the_same_command_goes_on_to_an_exact_end(spec):
+    """Plain `write_parquet` left 100, 300 and 700 duplicate rows after three kills of the driver, and exit code 0."""
+    for moment in ((spec.parent / "out/_run.json").exists, lambda: num_parts(spec) >= 3, lambda: num_parts(spec) >= 8):
+        code, _ = stop_when(moment, spec, signal.SIGKILL)
+        assert code == -signal.SIGKILL
+    assert num_parts(spec) >= 8
+
+    code, said = stop_when(lambda: num_parts(spec) >= 12, spec, signal.SIGTERM)
+    assert code == 1, said
+    assert "the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert not (spec.parent / "out/_SUCCESS").exists()
+
+    last = start(spec)
+    wait_until(lambda: num_parts(spec) >= 16, last)
+    os.kill(generating_process_of(last.pid), signal.SIGKILL)
+    stdout, stderr = last.communicate(timeout=PATIENCE)
+    assert last.returncode == 0, stderr
+    figures = json.loads(stdout.splitlines()[-1])
+    assert figures["complete"]
     assert figures["done_now"]["units"] <= NUM_UNITS - 12, "what was published is not done again"
     assert_exact(spec)
-
-
-def test_an_actor_is_killed_and_the_run_goes_on(spec):
-    process = start(spec)
-    wait_until(lambda: num_parts(spec) >= 3, process)
-    os.kill(generating_process_of(process.pid), signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, stderr
-    assert json.loads(stdout.splitlines()[-1])["complete"]
-    assert_exact(spec)
-    assert run_to_the_end(spec)["done_now"] == {}
 
 
 def test_two_runs_into_one_output_are_wasteful_and_never_wrong(spec):
@@ -125,18 +121,6 @@ def test_two_runs_into_one_output_are_wasteful_and_never_wrong(spec):
         _, stderr = process.communicate(timeout=2 * PATIENCE)
         assert process.returncode == 0, stderr
     assert_exact(spec)
-
-
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_polite_stop_ends_incomplete_and_says_how_to_go_on(spec, sign):
-    process = start(spec)
-    wait_until(lambda: num_parts(spec) >= 2, process)
-    os.kill(process.pid, sign)
-    _, stderr = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1, stderr
-    assert "the same command goes on from here" in stderr
-    assert "Traceback" not in stderr
-    assert not (spec.parent / "out/_SUCCESS").exists()
 
 
 def generating_process_of(driver: int) -> int:

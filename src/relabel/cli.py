@@ -121,7 +121,7 @@ def verify(out: Folder) -> None:
 
     verdict = verify_store(Store(out, create=False))
     for problem in verdict.problems:
-        console.print(problem, markup=False, highlight=False)
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
     _finish(verdict.to_json(), complete=verdict.complete)
 
 

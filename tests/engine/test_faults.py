@@ -1,5 +1,4 @@
-"""A row that cannot be labelled costs itself: numbers that are not finite, memory that runs out, prompts that are too
-long."""
+"""A row that cannot be labelled costs itself: logits that are not finite, too little memory, too long a prompt."""
 
 from __future__ import annotations
 

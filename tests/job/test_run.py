@@ -1,6 +1,5 @@
 """Whole runs on a small Ray: when all goes well, and when a row, a file, a recipe or a machine is bad."""
 
-import json
 import os
 from pathlib import Path
 
@@ -12,72 +11,71 @@ from relabel import make_spec, run
 from relabel.data.store import Store
 from relabel.data.verify import verify
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
+from relabel.job import stages
 from relabel.job.engine import engine_of
 from relabel.job.graph import receipts
 from relabel.job.prepare import prepare
+from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
 
 pytestmark = pytest.mark.usefixtures("cluster")
 ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
 
 
-def test_every_row_is_labelled_once_and_the_folder_verifies(fields, tmp_path):
-    report = run(make_spec(fields))
+def test_every_row_is_labelled_once_and_the_folder_verifies(first_run):
+    folder, _, report = first_run
     assert report.complete
-    rows = assert_every_row_once(tmp_path / "out", ALL)
+    rows = assert_every_row_once(folder / "out", ALL)
     assert [row["id"] for row in rows[:3]] == ["a0", "a1", "a2"]
     assert {row["status"] for row in rows} == {"ok"}
     assert all(row["caption"] == row["text"].strip() and row["finish_reason"] in ("stop", "length") for row in rows)
     assert all(row["output_tokens"] <= 8 and row["prompt_tokens"] > 10 for row in rows)
-    assert verify(Store(str(tmp_path / "out"))).problems == ()
-    assert (tmp_path / "out/_SUCCESS").exists()
+    assert verify(Store(str(folder / "out"))).problems == ()
+    assert (folder / "out/_SUCCESS").exists()
 
 
-def test_the_same_command_again_does_nothing(fields, tmp_path):
-    spec = make_spec(fields)
-    run(spec)
+def test_the_same_command_again_does_nothing(finished, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
-    assert run(spec).done_now == {}
+    assert run(finished).done_now == {}
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")} == before
 
 
-def test_a_lost_part_is_made_again_with_the_same_text(fields, tmp_path):
-    fields["sampling"] |= {"temperature": 1.0, "seed": 5}
-    spec = make_spec(fields)
-    run(spec)
+def test_lost_parts_are_made_again_with_the_same_text_and_new_files_rename_nothing(finished, tmp_path):
     before = rows_of(tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").glob("*.parquet")}
     (tmp_path / "out/b-00002.parquet").unlink()
-    report = run(make_spec({**fields, "resources": {"gpus_per_actor": 0, "batch_tokens": 600}}))
-    assert report.done_now["units"] == 1
-    assert rows_of(tmp_path / "out") == before, "sampled text depends on the row alone, not on its batch or its run"
+    (tmp_path / "data/aa.jsonl").write_text('{"id": "new", "alt": "a square"}\n')
+    report = run(finished.model_copy(update={"resources": Resources(gpus_per_actor=0, batch_tokens=600)}))
+    assert (report.done_now["units"], report.done_now["rows"]) == (2, 11)
+    assert {path.name for path in (tmp_path / "out").glob("*.parquet")} == names | {"aa-00000.parquet"}
+    rows = assert_every_row_once(tmp_path / "out", {**ALL, "aa.jsonl": 1})
+    kept = [row for row in rows if row["source_file"] != "aa.jsonl"]
+    assert kept == before, "sampled text depends on the row alone, not on its batch or its run"
 
 
-def test_a_new_file_is_picked_up_and_old_parts_keep_their_names(fields, jsonl_source, tmp_path):
-    spec = make_spec(fields)
-    run(spec)
-    before = {path.name for path in (tmp_path / "out").glob("*.parquet")}
-    (jsonl_source / "aa.jsonl").write_text('{"id": "new", "alt": "a square"}\n')
-    report = run(spec)
-    assert report.done_now["rows"] == 1
-    assert {path.name for path in (tmp_path / "out").glob("*.parquet")} == before | {"aa-00000.parquet"}
-    assert_every_row_once(tmp_path / "out", {**ALL, "aa.jsonl": 1})
-
-
-def test_a_changed_recipe_is_refused_by_the_field_that_changed(fields):
-    run(make_spec(fields))
+def test_a_changed_recipe_is_refused_by_the_field_that_changed(finished):
+    sampling = finished.sampling.model_copy(update={"max_new_tokens": 9})
     with pytest.raises(RecipeChanged, match=r"sampling\.max_new_tokens: 8 -> 9"):
-        run(make_spec({**fields, "sampling": {"max_new_tokens": 9}}))
+        run(finished.model_copy(update={"sampling": sampling}))
 
 
-def test_a_changed_source_file_is_refused_and_redone_on_request(fields, jsonl_source, tmp_path):
-    spec = make_spec(fields)
-    run(spec)
-    (jsonl_source / "b.jsonl").write_text('{"id": "only", "alt": "a square"}\n')
+def test_a_changed_source_file_is_refused_and_redone_on_request(finished, tmp_path):
+    (tmp_path / "data/b.jsonl").write_text('{"id": "only", "alt": "a square"}\n')
     with pytest.raises(SourceChanged, match=r"b\.jsonl.*--redo-changed"):
-        run(spec)
-    assert run(spec, redo_changed=True).complete
+        run(finished)
+    assert run(finished, redo_changed=True).complete
     rows = assert_every_row_once(tmp_path / "out", {**ALL, "b.jsonl": 1})
     assert [row["id"] for row in rows if row["source_file"] == "b.jsonl"] == ["only"]
+
+
+def test_no_row_text_is_left_in_the_run_documents_or_the_log(first_run, finished, tmp_path, caplog):
+    (tmp_path / "out/c-00003.parquet").write_bytes(b"a circle")
+    with caplog.at_level("DEBUG", logger="relabel"):
+        run(finished)
+    assert "c-00003.parquet" in caplog.text
+    documents = [path.read_text() for path in (tmp_path / "out").glob("_*") if path.is_file()]
+    assert len(documents) >= 2
+    assert not any("circle" in text for text in [*documents, caplog.text])
 
 
 def test_a_bad_row_costs_itself(fields, jsonl_source, tmp_path):
@@ -120,21 +118,26 @@ def test_an_unknown_column_is_refused_before_anything_is_written(fields, tmp_pat
 
 
 class Signing:
-    """An engine that leaves its process id beside the output."""
+    """An engine that leaves its process id beside the output, and that of a reader in its own process too."""
 
     def __init__(self, spec):
         self._engine = engine_of(spec)
         self._book = Path(f"{spec.output.path}-workers")
         self._book.mkdir(exist_ok=True)
+        (self._book / f"actor-{os.getpid()}").touch()
 
     def generate(self, requests):
-        (self._book / str(os.getpid())).touch()
+        if stages._encoder.cache_info().currsize:
+            (self._book / f"reader-{os.getpid()}").touch()
         return self._engine.generate(requests)
 
 
-def test_two_actors_share_the_work(fields, tmp_path):
+def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
+    """Ray puts reading into the actors' processes, in front of the GPU, when the two ask for the same resources."""
     receipts_of(make_spec({**fields, "resources": {"actors": 2, "gpus_per_actor": 0}}), Signing)
-    assert len(list((tmp_path / "out-workers").iterdir())) == 2
+    names = [path.name for path in (tmp_path / "out-workers").iterdir()]
+    assert len(names) == 2
+    assert all(name.startswith("actor-") for name in names)
 
 
 def receipts_of(spec, load):
@@ -147,18 +150,12 @@ class Deadly:
 
     def __init__(self, spec):
         self._engine = engine_of(spec)
-        self._doomed = doomed_id()
+        self._doomed = stages.row_id("b.jsonl", 23)
 
     def generate(self, requests):
         if any(request.id == self._doomed for request in requests):
             os._exit(1)
         return self._engine.generate(requests)
-
-
-def doomed_id():
-    from relabel.job.stages import row_id
-
-    return row_id("b.jsonl", 23)
 
 
 def test_a_row_that_kills_its_process_fails_its_unit_by_name_and_no_other(fields, tmp_path):
@@ -168,10 +165,3 @@ def test_a_row_that_kills_its_process_fails_its_unit_by_name_and_no_other(fields
     assert [receipt["part"] for receipt in failed] == ["b-00002.parquet"]
     assert "died 3 times on rows 20 to 29 of b.jsonl" in failed[0]["failure"]
     assert len(rows_of(tmp_path / "out")) == 110
-
-
-def test_no_row_text_is_left_in_the_run_documents(fields, tmp_path):
-    run(make_spec(fields))
-    for path in Path(tmp_path / "out").glob("_*"):
-        if path.is_file():
-            assert "circle" not in json.dumps(path.read_text())

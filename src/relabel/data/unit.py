@@ -23,8 +23,7 @@ class SourceFile:
     size: int
     """Bytes. For a folder of images: of all its images together."""
     version: str
-    """Modification time in nanoseconds, or for a folder of images a digest of its listing; "" where the store has
-    none."""
+    """Modification time, or for a folder of images a digest of its listing; empty where the store tells no time."""
 
     @property
     def stem(self) -> str:

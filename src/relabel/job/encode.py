@@ -206,7 +206,7 @@ def _noise(num_pixels: int) -> Image.Image:
 def _extended(
     tensors: dict[str, np.ndarray], num_ids: int, new: dict[str, np.ndarray], num_new: int
 ) -> dict[str, np.ndarray]:
-    """Per-token inputs go on with zeros where a piece has none; the other tensors are those of the piece with images."""
+    """Per-token inputs go on with zeros where a piece has none; other tensors are those of the piece with images."""
     merged = {**tensors, **new}
     for name in SEQUENCE_INPUTS & merged.keys():
         before = tensors.get(name, np.zeros((1, num_ids), dtype=np.int64))

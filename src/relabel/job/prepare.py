@@ -88,7 +88,7 @@ def check_source_columns(spec: Spec, encoder: Encoder, columns: pa.Schema) -> No
 
 
 def default_unit_rows(spec: Spec, encoder: Encoder) -> int:
-    """Rows in a unit where the spec names none: so many that a block with images at the model's size stays in bounds."""
+    """Rows in a unit where the spec names none: so many that a block of images at the model's size stays in bounds."""
     if spec.source.unit_rows is not None:
         return spec.source.unit_rows
     if not spec.prompt.images:

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on, on stderr: one live line on a terminal, a line now and then in a job's log."""
+"""What a person sees while a run goes on, on stderr: one live line on a terminal, now and then a line in a log."""
 
 from __future__ import annotations
 
