@@ -2,9 +2,10 @@
 
 Draws the demo's dataset, encodes it once, and in one run measures rows a second of
   bare   the engine alone over the encoded units, one thread
-  job    the Ray job over the dataset, one actor of one thread; starting Ray and loading the model are not counted
+  job    the Ray job over the dataset, one actor of one thread: the calls of its engine from when the first part is
+         out, so that starting Ray, the stages and the model is not counted, and every wait between calls is
 
-    OMP_NUM_THREADS=1 python benchmarks/job_overhead.py [--rows 4000] [--out benchmarks/results/job_overhead.json]
+    OMP_NUM_THREADS=1 python benchmarks/job_overhead.py [--rows 8000] [--out benchmarks/results/job_overhead.json]
 
 The last line on stdout is one line of JSON.
 """
@@ -20,19 +21,23 @@ from typing import Annotated
 import torch
 import typer
 
-from relabel import run
 from relabel.data.sources import columns_of, list_files, scan
+from relabel.data.store import Store
 from relabel.demo import write_dataset
 from relabel.demo.task import Task
+from relabel.job.block import PROMPT_IDS
+from relabel.job.cluster import LOCAL, connected
 from relabel.job.demo import demo_spec
 from relabel.job.engine import engine_of
-from relabel.job.prepare import default_unit_rows, make_encoder, preview_context
+from relabel.job.graph import receipts
+from relabel.job.prepare import default_unit_rows, make_encoder, prepare, preview_context
 from relabel.job.stages import encode_unit, generate_unit
+from relabel.spec import Spec
 
 PACKAGES = ("ray", "torch", "transformers")
 
 
-def bare_rows_per_second(spec) -> float:
+def bare_rows_per_second(spec: Spec) -> float:
     """The engine alone, unit by unit, on rows that are encoded already; one unit first to warm up."""
     encoder = make_encoder(spec)
     files = list_files(spec.source)
@@ -44,16 +49,51 @@ def bare_rows_per_second(spec) -> float:
     started = time.perf_counter()
     for block in blocks:
         generate_unit(block, engine)
-    return sum(block.num_rows for block in blocks) / (time.perf_counter() - started)
+    return sum(num_prompts(block) for block in blocks) / (time.perf_counter() - started)
 
 
-def main(rows: int = 4000, out: Annotated[Path | None, typer.Option()] = None) -> None:
+def num_prompts(block) -> int:
+    """Rows of a block that reach the engine."""
+    return block.num_rows - block[PROMPT_IDS].null_count
+
+
+class Timed:
+    """The engine of an actor, which notes beside the output when each of its calls began and ended."""
+
+    def __init__(self, spec: Spec) -> None:
+        torch.set_num_threads(1)
+        self._engine = engine_of(spec)
+        self._notes = Path(f"{spec.output.path}.times")
+
+    def generate(self, requests):
+        began = time.time()
+        results = self._engine.generate(requests)
+        with self._notes.open("a") as notes:
+            notes.write(f"{began} {time.time()} {len(requests)}\n")
+        return results
+
+
+def job_rows_per_second(spec: Spec) -> float:
+    """The rate of the calls that began after the first part was out, when the processes of every stage were up."""
+    prepared = prepare(spec, Store(spec.output.path))
+    all_up = None
+    with connected(LOCAL, spec.resources):
+        for receipt in receipts(list(prepared.run.plan.units), prepared.context, Timed):
+            assert receipt["failure"] is None, receipt
+            all_up = all_up or time.time()
+    notes = Path(f"{spec.output.path}.times").read_text().splitlines()
+    calls = [[float(word) for word in line.split()] for line in notes]
+    calls = [call for call in calls if call[0] >= all_up]
+    return sum(rows for _, _, rows in calls) / (max(end for _, end, _ in calls) - min(began for began, _, _ in calls))
+
+
+def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         spec = demo_spec(Task.caption, Path(folder))
         write_dataset(Path(folder) / "data", rows)
         before = bare_rows_per_second(spec)
-        job = run(spec).done_now["rows_per_second"]
+        job = job_rows_per_second(spec)
         after = bare_rows_per_second(spec)
     bare = (before + after) / 2
     figures = {
