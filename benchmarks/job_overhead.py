@@ -73,8 +73,9 @@ class Timed:
         return results
 
 
-def job_rows_per_second(spec: Spec) -> float:
-    """The rate of the calls that began after the first part was out, when the processes of every stage were up."""
+def job_rows_per_second(spec: Spec) -> tuple[float, float]:
+    """The rate of the calls that began after the first part was out, when the processes of every stage were up; and the
+    share of that time that the engine was at work, not waiting."""
     prepared = prepare(spec, Store(spec.output.path))
     all_up = None
     with connected(LOCAL, spec.resources):
@@ -84,7 +85,8 @@ def job_rows_per_second(spec: Spec) -> float:
     notes = Path(f"{spec.output.path}.times").read_text().splitlines()
     calls = [[float(word) for word in line.split()] for line in notes]
     calls = [call for call in calls if call[0] >= all_up]
-    return sum(rows for _, _, rows in calls) / (max(end for _, end, _ in calls) - min(began for began, _, _ in calls))
+    seconds = max(end for _, end, _ in calls) - min(began for began, _, _ in calls)
+    return sum(rows for _, _, rows in calls) / seconds, sum(end - began for began, end, _ in calls) / seconds
 
 
 def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -> None:
@@ -93,7 +95,7 @@ def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -
         spec = demo_spec(Task.caption, Path(folder))
         write_dataset(Path(folder) / "data", rows)
         before = bare_rows_per_second(spec)
-        job = job_rows_per_second(spec)
+        job, busy = job_rows_per_second(spec)
         after = bare_rows_per_second(spec)
     bare = (before + after) / 2
     figures = {
@@ -102,6 +104,7 @@ def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -
         "bare_before_and_after": [round(before, 1), round(after, 1)],
         "job_rows_per_second": round(job, 1),
         "job_over_bare": round(job / bare, 3),
+        "engine_busy": round(busy, 3),
         "cores": os.cpu_count(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
