@@ -102,7 +102,7 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
             num_cpus=0 if resources.gpus_per_actor else 1,
             fn_constructor_args=(context, attempts, load),
         )
-        .map_batches(partial(publish, context), batch_size=None, batch_format="pyarrow", num_cpus=0.5)
+        .map_batches(partial(publish, context), batch_size=None, batch_format="pyarrow", num_cpus=1)
     )
     for row in labelled.iter_rows():
         yield json.loads(row["receipt"])
