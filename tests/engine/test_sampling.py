@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from relabel.engine import Request, Sampling, StaticEngine
-from relabel.engine.sampling import HEAD, choose, draw_uniforms
+from relabel.engine.sampling import HEAD, draw, draw_uniforms
 from tests.engine import models
 
 KINDS = {
@@ -46,17 +46,18 @@ def test_seed_and_row_id_change_the_text() -> None:
 
 
 def test_a_rows_numbers_are_its_own_and_begin_alike_for_any_length() -> None:
-    many = draw_uniforms(7, [5, 9, 2], 50)
-    assert torch.equal(draw_uniforms(7, [9], 50)[0], many[1])
-    assert torch.equal(draw_uniforms(7, [9], 11)[0], many[1, :11])
+    many = draw_uniforms(7, 9, 50)
+    assert np.array_equal(draw_uniforms(7, 9, 11), many[:11])
+    assert not np.array_equal(draw_uniforms(7, 10, 50), many)
+    assert not np.array_equal(draw_uniforms(8, 9, 50), many)
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(0, 1.0), (7, 1.0), (0, 0.7), (12, 0.6)])
 def test_tokens_come_as_often_as_their_probability(top_k: int, top_p: float) -> None:
     num_draws, temperature = 40_000, 0.8
     logits = torch.from_numpy(np.random.default_rng(0).normal(size=40, scale=2).astype(np.float32))
-    uniforms = draw_uniforms(1, [0], num_draws)[0]
-    chosen = choose(logits.expand(num_draws, -1), uniforms, temperature=temperature, top_p=top_p, top_k=top_k)
+    uniforms = torch.from_numpy(draw_uniforms(1, 0, num_draws))
+    chosen = draw(logits.expand(num_draws, -1), uniforms, temperature=temperature, top_p=top_p, top_k=top_k)
 
     wanted = (logits / temperature).softmax(-1).numpy()
     order = np.argsort(-wanted)
@@ -72,10 +73,10 @@ def test_tokens_come_as_often_as_their_probability(top_k: int, top_p: float) -> 
 
 
 def test_one_candidate_is_greedy() -> None:
-    logits, uniforms = torch.randn(5, 30, generator=torch.manual_seed(0)), draw_uniforms(0, range(5), 1)[:, 0]
+    logits, uniforms = torch.randn(5, 30, generator=torch.manual_seed(0)), torch.from_numpy(draw_uniforms(0, 0, 5))
     greedy = logits.argmax(-1)
-    assert torch.equal(choose(logits, uniforms, temperature=1.0, top_p=1.0, top_k=1), greedy)
-    assert torch.equal(choose(logits, uniforms, temperature=1.0, top_p=1e-6, top_k=0), greedy)
+    assert torch.equal(draw(logits, uniforms, temperature=1.0, top_p=1.0, top_k=1), greedy)
+    assert torch.equal(draw(logits, uniforms, temperature=1.0, top_p=1e-6, top_k=0), greedy)
 
 
 def test_a_flat_row_beyond_the_sorted_head_gets_the_tail_and_leaves_its_neighbour_alone() -> None:
@@ -83,8 +84,8 @@ def test_a_flat_row_beyond_the_sorted_head_gets_the_tail_and_leaves_its_neighbou
     steep[0, 17] = 30.0
     uniforms = torch.tensor([0.999, 0.5])
     arguments = {"temperature": 1.0, "top_p": 0.9, "top_k": 0}
-    together = choose(torch.cat([flat, steep]), uniforms, **arguments)
-    assert together[0] == choose(flat, uniforms[:1], **arguments)[0]
+    together = draw(torch.cat([flat, steep]), uniforms, **arguments)
+    assert together[0] == draw(flat, uniforms[:1], **arguments)[0]
     assert together[0] > 3 * HEAD, "the last tokens within 90 % of a flat row"
     assert together[1] == 17
 

@@ -6,7 +6,6 @@ ended it is left, the cache is cut down to the others, and it goes on from there
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,8 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from relabel.engine.collate import collate
 from relabel.engine.request import Request, Result, Sampling
+from relabel.engine.sampling import Sampler
+from relabel.engine.stops import StopStrings, StopTokens
 from relabel.engine.watch import Ends, Scores, Watch
 
 SHRINK_FROM = 4
@@ -30,24 +31,28 @@ class Decoder:
     model: Any
     sampling: Sampling
     pad_token: int
-    stop_table: torch.Tensor
-    """[vocabulary] of bool, on the device."""
-    stop_strings: Callable[..., torch.Tensor] | None
+    stop_tokens: StopTokens
+    stop_strings: StopStrings
     can_shrink: bool
 
     def run(self, requests: list[Request]) -> list[Result]:
         """The results in order."""
-        batch: dict[str, Any] = collate(requests, self.pad_token, self.stop_table.device)
+        device = self.stop_tokens.table_GV.device
+        samplings = [request.sampling or self.sampling for request in requests]
+        batch: dict[str, Any] = collate(requests, self.pad_token, device)
         prompt_width = batch["input_ids"].shape[1]
-        full_width = prompt_width + self.sampling.max_new_tokens
+        full_width = prompt_width + max(own.max_new_tokens for own in samplings)
         shrink = self.can_shrink and batch.keys() <= SHRINKABLE
-        watch = Watch(len(requests), self.stop_table.device)
-        scores = Scores(watch, self.sampling, [request.id for request in requests])
-        ends = Ends(watch, prompt_width, self.stop_table, self.stop_strings)
+        sampler = Sampler(len(requests), self.stop_tokens)
+        for row, (request, own) in enumerate(zip(requests, samplings, strict=True)):
+            sampler.put(row, request.id, request.prompt_ids, own)
+            self.stop_strings.require(own.stop_strings)
+        watch = Watch(samplings, device)
+        scores = Scores(watch, sampler)
+        ends = Ends(watch, prompt_width, self.stop_tokens, self.stop_strings)
         results: dict[int, Result] = {}
-        rows = list(range(len(requests)))
         while True:
-            ends.leaves_early = shrink and len(rows) >= SHRINK_FROM
+            ends.leaves_early = shrink and len(watch.rows) >= SHRINK_FROM
             output = self.model.generate(
                 **batch,
                 generation_config=self._config(full_width - batch["input_ids"].shape[1]),
@@ -56,18 +61,16 @@ class Decoder:
             )
             ids = output.sequences
             goes_on = [not done and ids.shape[1] < full_width for done in watch.done.tolist()]
-            for row, new, *state in zip(rows, ids[:, prompt_width:].tolist(), *watch.read(), goes_on, strict=True):
+            for row, new, *state in zip(watch.rows, ids[:, prompt_width:].tolist(), *watch.read(), goes_on, strict=True):
                 if not state.pop():
                     results[row] = _result(requests[row].id, new, *state)
             kept = [index for index, alive in enumerate(goes_on) if alive]
             if not kept:
                 return [results[row] for row in range(len(requests))]
-            rows = [rows[index] for index in kept]
-            index_R = torch.tensor(kept, device=ids.device)
+            watch.keep(kept)
+            index_R = torch.tensor(kept, device=device)
             cache = output.past_key_values
             cache.batch_select_indices(index_R)
-            watch.keep(index_R)
-            scores.keep(index_R)
             mask = batch["attention_mask"][index_R]
             grown = mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])
             batch = {

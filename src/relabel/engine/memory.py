@@ -5,14 +5,19 @@ An estimate only; the budget corrects it when a batch does not fit. Knows nothin
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
+
+from relabel.engine.scheduler import Limits
 
 CPU_TOKENS = 16_384
 CPU_ROWS = 64
 """A row costs no less in larger batches (measured with 16 to 128 rows of the benchmark), but padding grows."""
 CUDA_ROWS = 512
+CPU_STEP_TOKENS, CUDA_STEP_TOKENS = 512, 8192
+"""Tokens of one forward of the continuous engine."""
 FREE_FRACTION = 0.6
 """The rest is for attention masks, fragments of the allocator and vision towers, which no figure here counts."""
 
@@ -28,12 +33,37 @@ def first_bounds(model: Any, device: torch.device) -> tuple[int, int]:
     return max(1, free // token_bytes(text, model.dtype.itemsize)), max_rows
 
 
+def limits_of(model: Any, kv_memory: int | None = None) -> Limits:
+    """How much the continuous engine may hold at the start. `kv_memory` is bytes of keys and values, if they are given."""
+    text = model.config.get_text_config(decoder=True)
+    is_cuda = model.device.type == "cuda"
+    free = torch.cuda.mem_get_info(model.device)[0] if is_cuda else _free_bytes()
+    step_tokens = CUDA_STEP_TOKENS if is_cuda else CPU_STEP_TOKENS
+    activations = step_tokens * (token_bytes(text, model.dtype.itemsize) - kv_bytes(text, model.dtype.itemsize))
+    given = kv_memory if kv_memory is not None else max(0, int(free * FREE_FRACTION) - activations)
+    num_slots = CUDA_ROWS if is_cuda else CPU_ROWS
+    kv_tokens = max(1, given // kv_bytes(text, model.dtype.itemsize))
+    return Limits(kv_tokens=kv_tokens, num_slots=num_slots, step_tokens=step_tokens)
+
+
+def _free_bytes() -> int:
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def max_tokens(model: Any) -> int:
+    """Positions that a model was made for; a row's prompt and text must fit into them."""
+    return getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None) or 2**62
+
+
 def token_bytes(text: Any, item_bytes: int) -> int:
     """Bytes of one token at the widest moment: its keys and values, and one layer's activations in the prefill."""
-    num_heads = getattr(text, "num_attention_heads", None) or 1  # state-space models have none
-    head_dim = getattr(text, "head_dim", None) or text.hidden_size // num_heads
-    num_kv_heads = getattr(text, "num_key_value_heads", None) or num_heads
-    kv = 2 * text.num_hidden_layers * num_kv_heads * head_dim
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     activations = 8 * text.hidden_size + 3 * (max(inner) if isinstance(inner, list | tuple) else inner)
-    return (kv + activations) * item_bytes
+    return kv_bytes(text, item_bytes) + activations * item_bytes
+
+
+def kv_bytes(text: Any, item_bytes: int) -> int:
+    """Bytes of the keys and values of one token in all layers."""
+    num_heads = getattr(text, "num_attention_heads", None) or 1  # state-space models have none
+    head_dim = getattr(text, "head_dim", None) or text.hidden_size // num_heads
+    return 2 * text.num_hidden_layers * (getattr(text, "num_key_value_heads", None) or num_heads) * head_dim * item_bytes

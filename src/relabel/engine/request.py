@@ -22,6 +22,12 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     """0 keeps the whole vocabulary."""
+    min_p: float = 0.0
+    """Tokens less probable than this fraction of the most probable one are left out."""
+    repetition_penalty: float = 1.0
+    """Above 1, logits of tokens that the prompt or the text holds already are divided by it (multiplied if negative)."""
+    min_new_tokens: int = 0
+    """Stop tokens are not chosen, and stop strings not obeyed, before this many tokens."""
     seed: int = 0
     stop_token_ids: Sequence[int] = ()
     """Empty means the model's own: its generation config's EOS list and its tokenizer's end-of-turn token."""
@@ -36,6 +42,12 @@ class Sampling:
             raise ValueError("top_p must be above 0 and at most 1")
         if self.top_k < 0:
             raise ValueError("top_k must not be negative")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError("min_p must be from 0 to 1")
+        if self.repetition_penalty <= 0:
+            raise ValueError("repetition_penalty must be above 0")
+        if not 0 <= self.min_new_tokens <= self.max_new_tokens:
+            raise ValueError("min_new_tokens must be from 0 to max_new_tokens")
         if not 0 <= self.seed < 2**64:
             raise ValueError("seed must be from 0 to 2**64 - 1")
 
@@ -49,6 +61,8 @@ class Request:
     prompt_ids: Sequence[int]
     tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
     """As its processor returns them for this row; `pixel_values` may be bytes beside `pixel_norm` (see pixels)."""
+    sampling: Sampling | None = None
+    """This row's own settings; None takes the engine's. An empty `stop_token_ids` takes the engine's stop tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +76,14 @@ class Result:
     """None when there is an error."""
     error: str | None = None
     """`code: detail` with code nonfinite, out_of_memory, prompt_too_long or prompt (an empty one)."""
+
+
+def unfit(request: Request, sampling: Sampling, max_tokens: int) -> str | None:
+    """Why a row cannot be generated for at all, `code: detail`; None where it can. `max_tokens` is the model's."""
+    length = len(request.prompt_ids)
+    if length == 0:
+        return "prompt: it has no tokens"
+    room = max(0, max_tokens - sampling.max_new_tokens)
+    if length > room:
+        return f"prompt_too_long: {length} tokens, and the model takes {room} beside {sampling.max_new_tokens} new ones"
+    return None

@@ -1,55 +1,151 @@
 """The choice of a token: one uniform per (seed, row, step), so that sampled text does not depend on the batch.
 
-Knows one batch of logits at a time; nothing of models, stops or requests.
+Both engines choose here. A row's token follows from its own logits, settings and history alone. Knows one set of logits
+at a time; nothing of models, prompts' text or requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from relabel.engine.request import Sampling
+from relabel.engine.stops import StopTokens
 
 HEAD = 1024
 """Tokens that are sorted first where only top-p cuts: a full sort of 128k logits costs as much as a decode step."""
 
 
-def draw_uniforms(seed: int, row_ids: Sequence[int], num_steps: int) -> torch.Tensor:
-    """[rows, steps] of float32 in [0, 1); a row's numbers depend on the seed and its id alone."""
-    rows = [
-        np.random.Generator(np.random.Philox(key=[seed, row_id % 2**64])).random(num_steps, dtype=np.float32)
-        for row_id in row_ids
-    ]
-    return torch.from_numpy(np.stack(rows))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    sampling: Sampling
+    stops: int
+    uniforms: np.ndarray
+    """[steps] of float32."""
 
 
-def choose(
-    logits_BV: torch.Tensor, uniforms_B: torch.Tensor, *, temperature: float, top_p: float, top_k: int
+class Sampler:
+    """Chooses the tokens of up to `num_places` rows. A row stands at one place (a slot, a row of a batch) all along."""
+
+    def __init__(self, num_places: int, stops: StopTokens) -> None:
+        self._places: dict[int, _Place] = {}
+        self._num_places, self._stops = num_places, stops
+        self._seen_PV: torch.Tensor | None = None
+        """Tokens that a row holds already; made when the first row with a penalty comes."""
+
+    def put(self, place: int, row_id: int, prompt_ids: Sequence[int], sampling: Sampling) -> None:
+        """A new row stands at `place`; whatever stood there is forgotten."""
+        steps = sampling.max_new_tokens if sampling.temperature > 0 else 0
+        self._places[place] = _Place(
+            sampling=sampling,
+            stops=self._stops.group(sampling.stop_token_ids),
+            uniforms=draw_uniforms(sampling.seed, row_id, steps),
+        )
+        if sampling.repetition_penalty != 1:
+            table = self._stops.table_GV
+            if self._seen_PV is None:
+                self._seen_PV = table.new_zeros(self._num_places, table.shape[1])
+            self._seen_PV[place] = False
+            self._seen_PV[place, torch.tensor(prompt_ids, device=table.device)] = True
+
+    def choose(
+        self, logits_RV: torch.Tensor, places: Sequence[int], steps: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids [R] of the rows at `places`, each at its own step from 0, and whether its logits are finite [R].
+
+        Rows that are not finite get some valid id.
+        """
+        # one pass: the maximum is NaN with any NaN, inf with any inf, and -inf when no token is possible
+        top_R, tokens_R = logits_RV.max(-1)
+        rows = [self._places[place] for place in places]
+        is_plain = all(
+            row.sampling.temperature == 0 and row.sampling.repetition_penalty == 1 and step >= row.sampling.min_new_tokens
+            for row, step in zip(rows, steps, strict=True)
+        )
+        if is_plain:
+            return tokens_R, top_R.isfinite()
+        logits_RV = self._adjusted(logits_RV.float(), places, rows, steps)
+        tokens_R = logits_RV.argmax(-1)
+        for sampling, members in _by_settings(rows).items():
+            index = torch.tensor(members, device=logits_RV.device)
+            uniforms = torch.tensor([rows[row].uniforms[steps[row]] for row in members], device=logits_RV.device)
+            temperature, top_p, top_k, min_p = sampling
+            tokens_R[index] = draw(
+                logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p
+            )
+        if self._seen_PV is not None:
+            self._seen_PV[torch.tensor(places, device=tokens_R.device), tokens_R] = True
+        return tokens_R, top_R.isfinite()
+
+    def _adjusted(
+        self, logits_RV: torch.Tensor, places: Sequence[int], rows: Sequence[_Place], steps: Sequence[int]
+    ) -> torch.Tensor:
+        device = logits_RV.device
+        if self._seen_PV is not None:
+            penalties = torch.tensor([row.sampling.repetition_penalty for row in rows], device=device)[:, None]
+            punished = torch.where(logits_RV > 0, logits_RV / penalties, logits_RV * penalties)
+            seen_RV = self._seen_PV[torch.tensor(places, device=device)] & (penalties != 1)
+            logits_RV = torch.where(seen_RV, punished, logits_RV)
+        early = [step < row.sampling.min_new_tokens for row, step in zip(rows, steps, strict=True)]
+        if any(early):
+            stops_RV = self._stops.table_GV[torch.tensor([row.stops for row in rows], device=device)]
+            logits_RV = logits_RV.masked_fill(stops_RV & torch.tensor(early, device=device)[:, None], -torch.inf)
+        return logits_RV
+
+
+def draw_uniforms(seed: int, row_id: int, num_steps: int) -> np.ndarray:
+    """[steps] of float32 in [0, 1) by Philox; they depend on the seed and the row's id alone, and begin alike."""
+    return np.random.Generator(np.random.Philox(key=[seed, row_id % 2**64])).random(num_steps, dtype=np.float32)
+
+
+def draw(
+    logits_BV: torch.Tensor,
+    uniforms_B: torch.Tensor,
+    *,
+    temperature: float,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    min_p: float = 0.0,
 ) -> torch.Tensor:
-    """Token ids [B] by inverse CDF in float32. Rows that are not finite get some valid id."""
+    """Token ids [B] by inverse CDF in float32. The cuts apply in the order top-k, top-p, min-p, as in transformers."""
     logits_BV = logits_BV.float() / temperature
     vocab_size = logits_BV.shape[-1]
     top_k = min(top_k or vocab_size, vocab_size)
     if top_p >= 1 and top_k == vocab_size:
-        return _invert(logits_BV.softmax(-1), uniforms_B)
+        probs_BV = logits_BV.softmax(-1)
+        return _invert(torch.where(probs_BV >= min_p * probs_BV.amax(-1, keepdim=True), probs_BV, 0.0), uniforms_B)
     if top_k < vocab_size:
         values_BK, tokens_BK = logits_BV.topk(top_k)
-        return _choose_sorted(values_BK.softmax(-1), tokens_BK, uniforms_B, top_p)
+        return _draw_sorted(values_BK.softmax(-1), tokens_BK, uniforms_B, top_p, min_p)
     # a row takes the short way or the long one by its own probabilities, never by its neighbours'
     head_BK, tokens_BK = logits_BV.softmax(-1).topk(min(HEAD, vocab_size))
-    chosen_B = _choose_sorted(head_BK, tokens_BK, uniforms_B, top_p)
+    chosen_B = _draw_sorted(head_BK, tokens_BK, uniforms_B, top_p, min_p)
     rows = (head_BK.sum(-1) < top_p).nonzero()[:, 0]
     if len(rows):
         probs_RV, tokens_RV = logits_BV[rows].softmax(-1).sort(dim=-1, descending=True, stable=True)
-        chosen_B[rows] = _choose_sorted(probs_RV, tokens_RV, uniforms_B[rows], top_p)
+        chosen_B[rows] = _draw_sorted(probs_RV, tokens_RV, uniforms_B[rows], top_p, min_p)
     return chosen_B
 
 
-def _choose_sorted(
-    probs_BK: torch.Tensor, tokens_BK: torch.Tensor, uniforms_B: torch.Tensor, top_p: float
+def _by_settings(rows: Sequence[_Place]) -> dict[tuple[float, float, int, float], list[int]]:
+    """The rows that are sampled, by the settings of their draw: one kernel a setting, and never a neighbour's sizes."""
+    groups: dict[tuple[float, float, int, float], list[int]] = {}
+    for at, row in enumerate(rows):
+        own = row.sampling
+        if own.temperature > 0:
+            groups.setdefault((own.temperature, own.top_p, own.top_k, own.min_p), []).append(at)
+    return groups
+
+
+def _draw_sorted(
+    probs_BK: torch.Tensor, tokens_BK: torch.Tensor, uniforms_B: torch.Tensor, top_p: float, min_p: float
 ) -> torch.Tensor:
     before_BK = probs_BK.cumsum(-1) - probs_BK
-    kept_BK = torch.where(before_BK < top_p, probs_BK, 0.0)
+    is_kept_BK = (before_BK < top_p) & (probs_BK >= min_p * probs_BK[:, :1])
+    kept_BK = torch.where(is_kept_BK, probs_BK, 0.0)
     return tokens_BK.gather(1, _invert(kept_BK, uniforms_B)[:, None])[:, 0]
 
 

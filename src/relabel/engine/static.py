@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StopStringCriteria
+from transformers import GenerationConfig
 
 from relabel.engine.batching import Budget, longest_first, take_batch
 from relabel.engine.decode import Decoder
 from relabel.engine.faults import is_out_of_memory
-from relabel.engine.memory import first_bounds
-from relabel.engine.request import Request, Result, Sampling
-from relabel.engine.stops import find_pad_token, find_stop_tokens
-from relabel.errors import ModelRefused
+from relabel.engine.memory import first_bounds, max_tokens
+from relabel.engine.request import Request, Result, Sampling, unfit
+from relabel.engine.stops import StopStrings, StopTokens, find_pad_token, find_stop_tokens
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,25 +51,20 @@ class StaticEngine:
         self.device: torch.device = model.device
         text = model.config.get_text_config(decoder=True)
         stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
-        stop_strings = None
-        if sampling.stop_strings:
-            if tokenizer is None:
-                raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
-            stop_strings = StopStringCriteria(tokenizer, list(sampling.stop_strings))
-        stop_table = torch.zeros(text.vocab_size, dtype=torch.bool)
-        stop_table[[token for token in stops if token < text.vocab_size]] = True
+        stop_strings = StopStrings(tokenizer)
+        stop_strings.require(sampling.stop_strings)
         can_be_padded = _can_be_padded(model)
         self._decoder = Decoder(
             model=model,
             sampling=sampling,
             pad_token=find_pad_token(model.generation_config, tokenizer, stops, text.vocab_size),
-            stop_table=stop_table.to(self.device),
+            stop_tokens=StopTokens(stops, text.vocab_size, self.device),
             stop_strings=stop_strings,
             # Qwen-VL keeps the positions of its rows on the model, out of reach
             can_shrink=can_be_padded and not any(hasattr(module, "rope_deltas") for module in model.modules()),
         )
         self._equal_lengths = not can_be_padded
-        self._max_prompt_tokens = (getattr(text, "max_position_embeddings", None) or 2**62) - sampling.max_new_tokens
+        self._max_tokens = max_tokens(model)
         tokens, self._max_rows = first_bounds(model, self.device)
         self._budget = Budget(batch_tokens or tokens)
         self._lock = threading.Lock()
@@ -90,21 +84,16 @@ class StaticEngine:
     def _generate(self, requests: Sequence[Request]) -> list[Result]:
         results: dict[int, Result] = {}
         lengths = [len(request.prompt_ids) for request in requests]
-        for row, length in enumerate(lengths):
-            if length == 0:
-                results[row] = Result(id=requests[row].id, error="prompt: it has no tokens")
-            elif length > self._max_prompt_tokens:
-                results[row] = Result(
-                    id=requests[row].id,
-                    error=f"prompt_too_long: {length} tokens, and the model takes {max(0, self._max_prompt_tokens)} "
-                    f"beside {self.sampling.max_new_tokens} new ones",
-                )
+        for row, request in enumerate(requests):
+            if (why := unfit(request, request.sampling or self.sampling, self._max_tokens)) is not None:
+                results[row] = Result(id=request.id, error=why)
+        new_tokens = max((request.sampling or self.sampling).max_new_tokens for request in requests) if requests else 0
         queue = [row for row in longest_first(lengths) if row not in results]
         alone: list[int] = []
         while queue:
             num_rows = take_batch(
                 [lengths[row] for row in queue[: self._max_rows]],
-                new_tokens=self.sampling.max_new_tokens,
+                new_tokens=new_tokens,
                 budget=self._budget.tokens,
                 max_rows=self._max_rows,
                 equal_lengths=self._equal_lengths,
@@ -134,7 +123,7 @@ class StaticEngine:
     def _run(self, requests: list[Request]) -> list[Result] | None:
         """The results of one batch, or None when it did not fit."""
         width = max(len(request.prompt_ids) for request in requests)
-        num_tokens = len(requests) * (width + self.sampling.max_new_tokens)
+        num_tokens = len(requests) * (width + max((own.sampling or self.sampling).max_new_tokens for own in requests))
         try:
             results = self._decoder.run(requests)
         except (RuntimeError, MemoryError) as error:

@@ -1,0 +1,269 @@
+"""The continuous engine: rows of all calls share the slots of one KV cache, and a row that ends makes room at once.
+
+One thread computes at a time, for all calls that wait; a call returns when its own rows are done. Knows requests, the
+model and its memory; nothing of text, files or jobs.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from relabel.engine.calls import Call, Calls
+from relabel.engine.faults import is_out_of_memory
+from relabel.engine.forward import Forward, RaggedAttention
+from relabel.engine.goodput import Goodput
+from relabel.engine.memory import limits_of, max_tokens
+from relabel.engine.prefixes import Prefix, Prefixes
+from relabel.engine.request import Request, Result, Sampling, unfit
+from relabel.engine.sampling import Sampler
+from relabel.engine.scheduler import Layout, Limits, Scheduler, Step
+from relabel.engine.stops import StopStrings, StopTokens, Tails, find_stop_tokens
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    call: Call
+    at: int
+    """Which of the call's requests."""
+    request: Request
+    sampling: Sampling
+    prefix: Prefix | None
+    slot: int = -1
+    num_chosen: int = 0
+    """Tokens chosen on the device."""
+    num_computed: int = 0
+    """Positions computed so far."""
+    tokens: list[int] = field(default_factory=list)
+    """Those the host has seen."""
+
+    @property
+    def shared(self) -> int:
+        return len(self.prefix.tokens) if self.prefix else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A forward whose tokens the host has not looked at yet."""
+
+    rows: list[int]
+    outcome_3R: torch.Tensor
+    """Token, finite, how it ended: on its way to the host."""
+    arrived: torch.cuda.Event | None
+
+
+class ContinuousEngine:
+    """One model on one device, for calls from any number of threads."""
+
+    batching = "continuous"
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any | None,
+        sampling: Sampling,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        text = model.config.get_text_config(decoder=True)
+        self.model, self.sampling, self.goodput = model, sampling, Goodput()
+        self.device: torch.device = model.device
+        stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
+        self._stop_tokens = StopTokens(stops, text.vocab_size, self.device)
+        self._stop_strings = StopStrings(tokenizer)
+        self._stop_strings.require(sampling.stop_strings)
+        self._max_tokens = max_tokens(model)
+        self._forward = Forward(model)
+        self._attention = RaggedAttention(model)
+        self._scheduler = Scheduler(limits or limits_of(model))
+        self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens)
+        self._is_late = self.device.type == "cuda"
+        """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
+        self._rows: dict[int, _Row] = {}
+        self._num_rows = 0
+        self._flight: _Flight | None = None
+        self._calls = Calls()
+
+    def generate(self, requests: Sequence[Request]) -> list[Result]:
+        """One result per request, in order. Errors of a row are in its result; a broken device raises.
+
+        Calls from other threads are served at the same time, by whichever of them computes.
+        """
+        return self._calls.serve(requests, self._lead)
+
+    def _lead(self, call: Call) -> None:
+        start = time.perf_counter()
+        with torch.inference_mode(), self._attention:
+            try:
+                while not call.is_done:
+                    self._take_calls()
+                    self._advance()
+            except Exception as error:  # noqa: BLE001  every call in flight has to hear of it, not only this one
+                self._fail(error)
+        self.goodput.seconds += time.perf_counter() - start
+
+    def _take_calls(self) -> None:
+        while (call := self._calls.take()) is not None:
+            taken = []
+            for at, request in enumerate(call.requests):
+                own = request.sampling or self.sampling
+                why = unfit(request, own, self._max_tokens)
+                if why is None and not self._scheduler.fits(len(request.prompt_ids), own.max_new_tokens):
+                    why = _too_large(request)
+                if why is None:
+                    self._stop_strings.require(own.stop_strings)
+                    taken.append(at)
+                else:
+                    self._calls.finish(call, at, Result(id=request.id, error=why))
+            prefixes = self._prefixes.find([call.requests[at] for at in taken])
+            for at, prefix in zip(taken, prefixes, strict=True):
+                self._take(_Row(call=call, at=at, request=call.requests[at], sampling=self.sampling, prefix=prefix))
+
+    def _take(self, row: _Row) -> None:
+        row.sampling = row.request.sampling or row.sampling
+        self._rows[self._num_rows] = row
+        self._scheduler.add(
+            self._num_rows,
+            prompt_tokens=len(row.request.prompt_ids),
+            new_tokens=row.sampling.max_new_tokens,
+            shared=row.shared,
+            is_whole=bool(row.request.tensors),
+        )
+        self._num_rows += 1
+
+    def _advance(self) -> None:
+        """One forward, and a look at what came out of it, or on CUDA of the one before."""
+        flight = None
+        if (step := self._scheduler.step()) is not None:
+            start = time.perf_counter()
+            try:
+                flight = self._launch(step)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if flight is None:  # outside of the except block, whose traceback holds the tensors of the forward
+                self._shrink()
+                return
+            self._count(step, time.perf_counter() - start)
+        if self._is_late:
+            flight, self._flight = self._flight, flight
+        if flight is not None:
+            self._settle(flight)
+
+    def _launch(self, step: Step) -> _Flight:
+        if self._forward.slots.layout != self._scheduler.layout:
+            self._forward.lay_out(self._scheduler.layout)
+            self._sampler = Sampler(self._scheduler.layout.num_slots, self._stop_tokens)
+            self._tails = Tails(self._scheduler.layout.num_slots, self._stop_strings, self.device)
+        self._settle_in(step)
+        logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
+        states = [self._rows[row] for row in rows]
+        slots, owns = [row.slot for row in states], [row.sampling for row in states]
+        steps = [row.num_chosen for row in states]
+        tokens_R, finite_R = self._sampler.choose(logits_RV, slots, steps)
+        self._forward.set_newest(slots, tokens_R)
+        for row in states:
+            row.num_chosen += 1
+        ends_R = self._stop_tokens.end(tokens_R, [self._stop_tokens.group(own.stop_token_ids) for own in owns])
+        # 1 a stop token, 2 a stop string, whose tokens are kept
+        how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
+        outcome = torch.stack([tokens_R, finite_R.long(), how_R])
+        if not self._is_late:
+            return _Flight(rows, outcome, None)
+        arrived, on_host = torch.cuda.Event(), outcome.to("cpu", non_blocking=True)
+        arrived.record()
+        return _Flight(rows, on_host, arrived)
+
+    def _settle_in(self, step: Step) -> None:
+        """Make slots ready for the rows that come into them with this step."""
+        new = [chunk for chunk in step.chunks if chunk.start == self._rows[chunk.row].shared]
+        if not new:
+            return
+        self._forward.slots.clear([chunk.slot for chunk in new])
+        for chunk in new:
+            row = self._rows[chunk.row]
+            row.slot = chunk.slot
+            self._sampler.put(chunk.slot, row.request.id, row.request.prompt_ids, row.sampling)
+            self._tails.clear(chunk.slot)
+            if row.prefix:
+                self._forward.slots.copy_prefix(chunk.slot, row.prefix.slots, row.shared)
+
+    def _settle(self, flight: _Flight) -> None:
+        """Look at the tokens of a forward: rows that ended leave, their slots are free."""
+        if flight.arrived is not None:
+            flight.arrived.synchronize()
+        for number, token, is_finite, how in zip(flight.rows, *flight.outcome_3R.tolist(), strict=True):
+            if (row := self._rows.get(number)) is None:
+                continue  # it had ended one forward before
+            row.tokens.append(token)
+            if not is_finite:
+                self._end(number, Result(id=row.request.id, error="nonfinite: the model's logits are not finite numbers"))
+            elif how == 1:
+                self._end(number, _result(row, row.tokens[:-1], "stop"))
+            elif how == 2 or len(row.tokens) == row.sampling.max_new_tokens:
+                self._end(number, _result(row, row.tokens, "stop" if how else "length"))
+
+    def _end(self, number: int, result: Result) -> None:
+        row = self._rows[number]
+        if result.error is None:
+            useful = len(row.request.prompt_ids) - row.shared + len(row.tokens) - 1
+            row.num_computed -= useful
+            self.goodput.useful_tokens += useful
+            self.goodput.shared_tokens += row.shared
+            self.goodput.output_tokens += len(result.token_ids)
+        self._scheduler.end(number)
+        self._drop(number, result)
+
+    def _drop(self, number: int, result: Result) -> None:
+        row = self._rows.pop(number)
+        self.goodput.wasted_tokens += row.num_computed
+        self._forward.forget(number)
+        self._calls.finish(row.call, row.at, result)
+
+    def _shrink(self) -> None:
+        """The last forward did not fit: its rows begin again, fewer at a time."""
+        self.goodput.num_out_of_memory += 1
+        self._flight = None
+        self._forward.lay_out(Layout(0, 0))
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        again, lost = self._scheduler.shrink()
+        for row in (self._rows[number] for number in again):
+            self.goodput.wasted_tokens += row.num_computed
+            row.num_chosen, row.num_computed, row.tokens = 0, 0, []
+        for number in lost:
+            request = self._rows[number].request
+            self._drop(number, Result(id=request.id, error=_too_large(request)))
+
+    def _fail(self, error: BaseException) -> None:
+        self._calls.fail({row.call for row in self._rows.values()}, error)
+        self._rows.clear()
+        self._flight, self._scheduler = None, Scheduler(self._scheduler.limits)
+        self._forward.lay_out(Layout(0, 0))
+
+    def _count(self, step: Step, seconds: float) -> None:
+        for live in step.live:
+            self._rows[live.row].num_computed += 1
+        for chunk in step.chunks:
+            self._rows[chunk.row].num_computed += chunk.end - chunk.start
+        goodput, num_slots = self.goodput, self._scheduler.layout.num_slots
+        goodput.num_forwards += 1
+        goodput.held_slots += self._scheduler.num_held
+        goodput.all_slots += num_slots
+        decoding = seconds * len(step.live) / step.num_tokens
+        goodput.decode_seconds += decoding
+        goodput.prefill_seconds += seconds - decoding
+
+
+def _result(row: _Row, token_ids: list[int], finish_reason: Literal["stop", "length"]) -> Result:
+    return Result(id=row.request.id, token_ids=token_ids, finish_reason=finish_reason)
+
+
+def _too_large(request: Request) -> str:
+    return f"out_of_memory: {len(request.prompt_ids)} prompt tokens did not fit alone"

@@ -1,0 +1,153 @@
+"""One step of the scheduler as one forward of the model: a stream of tokens in, logits of the rows that get a token out.
+
+Knows the model, its slots and the prompts of the rows in flight; not how tokens are chosen or where a row ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from relabel.engine.attention import NAME, Pieces, Ragged
+from relabel.engine.collate import PER_TOKEN, collate
+from relabel.engine.request import Request
+from relabel.engine.scheduler import Chunk, Layout, Step
+from relabel.engine.slots import Slots
+
+
+class Forward:
+    """Computes steps on one model. While it does, the model's text attention is the ragged one."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.device: torch.device = model.device
+        self.slots = Slots(Layout(0, 0))
+        self._newest_S = torch.zeros(0, dtype=torch.long, device=self.device)
+        """The newest token of each slot, on the device: the next step needs no look at the host."""
+        self._has_axes = hasattr(model.base_model, "get_rope_index")
+        """Positions have three axes (M-RoPE)."""
+        self._positions: dict[int, tuple[torch.Tensor | None, int]] = {}
+        """Of rows with images: positions [3, prompt] and how far decoding is shifted against the slot's positions."""
+
+    def lay_out(self, layout: Layout) -> None:
+        """Slots of another number or length; what the old ones held is forgotten."""
+        self.slots = Slots(layout)
+        self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
+
+    def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
+        """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
+        chunks = sorted(step.chunks, key=lambda chunk: (chunk.start, chunk.end))
+        ids, positions, slots, ends = self._stream(step, chunks, requests)
+        images = self._images([requests[chunk.row] for chunk in chunks])
+        ragged = Ragged(
+            slots=self.slots,
+            slots_T=slots,
+            positions_T=positions,
+            live_slots=tuple(live.slot for live in step.live),
+            live_width=1 + max((live.position for live in step.live), default=0),
+            pieces=_pieces(chunks, len(step.live)),
+        )
+        output = self.model(
+            input_ids=ids[None],
+            position_ids=self._position_ids(step, chunks, requests, positions),
+            use_cache=False,
+            logits_to_keep=torch.tensor(ends, device=self.device),
+            ragged=ragged,
+            **images,
+        )
+        rows = [live.row for live in step.live] + [chunk.row for chunk in chunks if chunk.is_last]
+        return output.logits[0], rows
+
+    def set_newest(self, slots: Sequence[int], tokens_R: torch.Tensor) -> None:
+        """The tokens that were chosen for these slots: the next step decodes them."""
+        self._newest_S[torch.tensor(slots, device=self.device)] = tokens_R
+
+    def forget(self, row: int) -> None:
+        """A row has ended."""
+        self._positions.pop(row, None)
+
+    def _stream(
+        self, step: Step, chunks: Sequence[Chunk], requests: dict[int, Request]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+        """Token ids, positions and slots [T], and the indices of the tokens whose logits are wanted."""
+        slots = [live.slot for live in step.live]
+        positions, ids, ends = [live.position for live in step.live], [], list(range(len(slots)))
+        for chunk in chunks:
+            length = chunk.end - chunk.start
+            ids.extend(requests[chunk.row].prompt_ids[chunk.start : chunk.end])
+            positions.extend(range(chunk.start, chunk.end))
+            slots.extend([chunk.slot] * length)
+            if chunk.is_last:
+                ends.append(len(slots) - 1)
+        slots_T = torch.tensor(slots, device=self.device)
+        newest_N = self._newest_S[slots_T[: len(step.live)]]
+        ids_T = torch.cat([newest_N, torch.tensor(ids, dtype=torch.long, device=self.device)])
+        return ids_T, torch.tensor(positions, device=self.device), slots_T, ends
+
+    def _position_ids(
+        self, step: Step, chunks: Sequence[Chunk], requests: dict[int, Request], positions_T: torch.Tensor
+    ) -> torch.Tensor:
+        """[1, T], or [3, 1, T] where images give positions three axes."""
+        if not self._has_axes:
+            return positions_T[None]
+        position_ids = positions_T.expand(3, -1).clone()
+        for at, live in enumerate(step.live):
+            position_ids[:, at] += self._positions.get(live.row, (None, 0))[1]
+        at = len(step.live)
+        for chunk in chunks:
+            request, length = requests[chunk.row], chunk.end - chunk.start
+            if chunk.row not in self._positions and request.tensors:
+                self._positions[chunk.row] = self._find_positions(request)
+            own, _ = self._positions.get(chunk.row, (None, 0))
+            if own is not None:
+                position_ids[:, at : at + length] = own[:, chunk.start : chunk.end]
+            at += length
+        return position_ids[:, None]
+
+    def _find_positions(self, request: Request) -> tuple[torch.Tensor, int]:
+        batch = collate([request], 0, self.device)
+        wanted = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
+        positions, delta = self.model.base_model.get_rope_index(**{name: batch[name] for name in wanted})
+        return positions[:, 0], int(delta)
+
+    def _images(self, requests: Sequence[Request]) -> dict[str, Any]:
+        """The features of all images of a step, from one call of the vision tower."""
+        with_images = [request for request in requests if request.tensors]
+        if not with_images:
+            return {}
+        batch = collate(with_images, 0, self.device)
+        pixels = {
+            name: tensor for name, tensor in batch.items() if name not in {"input_ids", "attention_mask", *PER_TOKEN}
+        }
+        return {"mm_encoder_outputs": {"image": self.model.get_image_features(**pixels, return_dict=True)}}
+
+
+class RaggedAttention:
+    """Within it the model's text layers attend through slots; outside they are as they were."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._own = model.config.get_text_config(decoder=True)._attn_implementation
+        self._is_nested = model.config.get_text_config(decoder=True) is not model.config
+
+    def __enter__(self) -> None:
+        self._set(NAME)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self._own)
+
+    def _set(self, name: str) -> None:
+        self._model.set_attn_implementation({"text_config": name} if self._is_nested else name)
+
+
+def _pieces(chunks: Sequence[Chunk], first: int) -> list[Pieces]:
+    """Neighbours of equal shape together: one call of the kernel for all of them."""
+    pieces = []
+    for (start, end), group in itertools.groupby(chunks, key=lambda chunk: (chunk.start, chunk.end)):
+        slots = tuple(chunk.slot for chunk in group)
+        pieces.append(Pieces(first=first, slots=slots, start=start, length=end - start))
+        first += len(slots) * (end - start)
+    return pieces

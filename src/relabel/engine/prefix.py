@@ -1,0 +1,37 @@
+"""Which rows begin with the same tokens (a system prompt, few-shot examples), so that these are computed once.
+
+Plain sequences of integers: knows nothing of torch or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SHORTEST = 16
+"""A shorter prefix costs more to copy and to attend for apart than to compute."""
+
+
+def shared_prefixes(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """For each prompt the tokens of its start that another prompt begins with too; 0 where that is not worth it.
+
+    Prompts are grouped by their first SHORTEST tokens; each group shares what all of it has in common. At least the
+    last token of a prompt stays its own: its logits are needed.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        if len(prompt) > SHORTEST:
+            groups.setdefault(tuple(prompt[:SHORTEST]), []).append(row)
+    shared = [0] * len(prompts)
+    for rows in groups.values():
+        if len(rows) > 1:
+            length = _in_common([prompts[row] for row in rows])
+            for row in rows:
+                shared[row] = length
+    return shared
+
+
+def _in_common(prompts: Sequence[Sequence[int]]) -> int:
+    """What all have in common is what the first and the last in order have, short of the shortest one's last token."""
+    first, last = min(prompts, key=tuple), max(prompts, key=tuple)
+    most = min(map(len, prompts)) - 1
+    return next((at for at in range(most) if first[at] != last[at]), most)
