@@ -35,7 +35,7 @@ def test_batched_text_equals_text_alone(family: str, batch_tokens: int) -> None:
 
     assert [result.token_ids for result in results] == alone
     assert [result.finish_reason for result in results] == ["stop" if len(row) < NEW else "length" for row in alone]
-    assert (engine.stats.num_batches == 1) == (batch_tokens == 100_000)
+    assert (engine.goodput.num_batches == 1) == (batch_tokens == 100_000)
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral", "gemma2", "gpt_oss", "llava", "smolvlm"])
@@ -60,8 +60,8 @@ def test_rows_of_a_model_with_a_running_state_are_never_padded() -> None:
     assert len({token for row in alone for token in row}) > 20
     engine = StaticEngine(model, None, Sampling(max_new_tokens=NEW, stop_token_ids=STOP))
     assert [result.token_ids for result in engine.generate(requests)] == alone
-    assert engine.stats.padded_tokens == engine.stats.prompt_tokens
-    assert engine.stats.num_batches < len(requests)
+    assert engine.goodput.padded_tokens == 0
+    assert engine.goodput.num_batches < len(requests)
 
 
 def test_the_order_of_rows_is_kept() -> None:

@@ -120,12 +120,12 @@ def test_a_batch_that_does_not_fit_is_split_and_the_bound_is_remembered(error: R
     engine = StaticEngine(model, None, GREEDY)
 
     assert engine.generate(requests) == expected
-    first_time = engine.stats.num_out_of_memory
+    first_time = engine.goodput.num_out_of_memory
     assert first_time > 1
     assert model.kept_alive == 0, "tensors of a failed batch were still held in the next one"
 
     assert engine.generate(requests) == expected
-    assert engine.stats.num_out_of_memory - first_time < first_time, "the bound was forgotten"
+    assert engine.goodput.num_out_of_memory - first_time < first_time, "the bound was forgotten"
 
 
 def test_a_row_that_cannot_fit_alone_is_rejected_and_the_others_go_on() -> None:

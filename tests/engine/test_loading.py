@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPImageProcessorPil, LlavaProcessor
 
 from relabel.engine import Request, Sampling, load_engine, load_model, load_processor, model_identity, quantise
+from relabel.engine.loading import computes_bfloat16, widened
 from relabel.errors import ModelRefused
 from tests.engine import models
 
@@ -43,9 +44,20 @@ def test_a_folder_becomes_an_engine(llama_folder: Path) -> None:
     assert [result.token_ids for result in engine.generate(requests)] == expected
 
 
-@pytest.mark.parametrize(("dtype", "expected"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
+HALF = torch.bfloat16 if computes_bfloat16() else torch.float32
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("auto", torch.float32), ("bfloat16", HALF)])
 def test_the_type_of_the_weights(llama_folder: Path, dtype: str, expected: torch.dtype) -> None:
     assert load_model(str(llama_folder), dtype=dtype).dtype == expected
+
+
+def test_a_model_is_widened_without_a_change_of_its_weights() -> None:
+    half = models.llama().bfloat16()
+    before = {name: weight.clone() for name, weight in half.named_parameters()}
+    wide = widened(half)
+    assert wide.dtype == torch.float32
+    assert all(torch.equal(weight.bfloat16(), before[name]) for name, weight in wide.named_parameters())
 
 
 def test_the_tokenizer_pads_on_the_left(llama_folder: Path) -> None:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from relabel.engine.goodput import Goodput
 from relabel.engine.pixels import dequantise, quantise
 from relabel.engine.request import Request, Result, Sampling
+from relabel.engine.scheduler import Limits
 
 if TYPE_CHECKING:
     from relabel.engine.checkpoint import model_identity
-    from relabel.engine.loading import load_engine, load_model
+    from relabel.engine.continuous import ContinuousEngine
+    from relabel.engine.loading import Engine, load_engine, load_model
     from relabel.engine.processor import load_processor, load_tokenizer
-    from relabel.engine.static import EngineStats, StaticEngine
+    from relabel.engine.static import StaticEngine
     from relabel.engine.stops import find_stop_tokens
 
 _HOMES = {
-    "EngineStats": "static",
+    "ContinuousEngine": "continuous",
+    "Engine": "loading",
     "StaticEngine": "static",
     "find_stop_tokens": "stops",
     "load_engine": "loading",
@@ -31,7 +35,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "EngineStats",
+    "ContinuousEngine",
+    "Engine",
+    "Goodput",
+    "Limits",
     "Request",
     "Result",
     "Sampling",

@@ -18,7 +18,8 @@ from relabel.engine.calls import Call, Calls
 from relabel.engine.faults import is_out_of_memory
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.goodput import Goodput
-from relabel.engine.memory import limits_of, max_tokens
+from relabel.engine.memory import max_tokens
+from relabel.engine.parity import Verdict
 from relabel.engine.prefixes import Prefix, Prefixes
 from relabel.engine.request import Request, Result, Sampling, unfit
 from relabel.engine.sampling import Sampler
@@ -60,18 +61,17 @@ class _Flight:
 class ContinuousEngine:
     """One model on one device, for calls from any number of threads."""
 
-    batching = "continuous"
-
     def __init__(
         self,
         model: Any,
         tokenizer: Any | None,
         sampling: Sampling,
         *,
-        limits: Limits | None = None,
+        limits: Limits,
+        verdict: Verdict | None = None,
     ) -> None:
         text = model.config.get_text_config(decoder=True)
-        self.model, self.sampling, self.goodput = model, sampling, Goodput()
+        self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
         stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
         self._stop_tokens = StopTokens(stops, text.vocab_size, self.device)
@@ -80,7 +80,7 @@ class ContinuousEngine:
         self._max_tokens = max_tokens(model)
         self._forward = Forward(model)
         self._attention = RaggedAttention(model)
-        self._scheduler = Scheduler(limits or limits_of(model))
+        self._scheduler = Scheduler(limits)
         self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens)
         self._is_late = self.device.type == "cuda"
         """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
@@ -202,7 +202,9 @@ class ContinuousEngine:
                 continue  # it had ended one forward before
             row.tokens.append(token)
             if not is_finite:
-                self._end(number, Result(id=row.request.id, error="nonfinite: the model's logits are not finite numbers"))
+                self._end(
+                    number, Result(id=row.request.id, error="nonfinite: the model's logits are not finite numbers")
+                )
             elif how == 1:
                 self._end(number, _result(row, row.tokens[:-1], "stop"))
             elif how == 2 or len(row.tokens) == row.sampling.max_new_tokens:
@@ -253,7 +255,7 @@ class ContinuousEngine:
         for chunk in step.chunks:
             self._rows[chunk.row].num_computed += chunk.end - chunk.start
         goodput, num_slots = self.goodput, self._scheduler.layout.num_slots
-        goodput.num_forwards += 1
+        goodput.num_batches += 1
         goodput.held_slots += self._scheduler.num_held
         goodput.all_slots += num_slots
         decoding = seconds * len(step.live) / step.num_tokens

@@ -6,6 +6,7 @@ ended it is left, the cache is cut down to the others, and it goes on from there
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from relabel.engine.collate import collate
+from relabel.engine.goodput import Goodput
 from relabel.engine.request import Request, Result, Sampling
 from relabel.engine.sampling import Sampler
 from relabel.engine.stops import StopStrings, StopTokens
@@ -30,6 +32,8 @@ class Decoder:
 
     model: Any
     sampling: Sampling
+    goodput: Goodput
+    """Counted into."""
     pad_token: int
     stop_tokens: StopTokens
     stop_strings: StopStrings
@@ -37,7 +41,7 @@ class Decoder:
 
     def run(self, requests: list[Request]) -> list[Result]:
         """The results in order."""
-        device = self.stop_tokens.table_GV.device
+        started, device = time.perf_counter(), self.stop_tokens.table_GV.device
         samplings = [request.sampling or self.sampling for request in requests]
         batch: dict[str, Any] = collate(requests, self.pad_token, device)
         prompt_width = batch["input_ids"].shape[1]
@@ -51,6 +55,7 @@ class Decoder:
         scores = Scores(watch, sampler)
         ends = Ends(watch, prompt_width, self.stop_tokens, self.stop_strings)
         results: dict[int, Result] = {}
+        num_useful = 0
         while True:
             ends.leaves_early = shrink and len(watch.rows) >= SHRINK_FROM
             output = self.model.generate(
@@ -61,11 +66,15 @@ class Decoder:
             )
             ids = output.sequences
             goes_on = [not done and ids.shape[1] < full_width for done in watch.done.tolist()]
-            for row, new, *state in zip(watch.rows, ids[:, prompt_width:].tolist(), *watch.read(), goes_on, strict=True):
-                if not state.pop():
-                    results[row] = _result(requests[row].id, new, *state)
+            for row, new, length, chosen, stopped, broken, on in zip(
+                watch.rows, ids[:, prompt_width:].tolist(), *watch.read(), goes_on, strict=True
+            ):
+                if not on:
+                    results[row] = _result(requests[row].id, new, length, stopped, broken)
+                    num_useful += 0 if broken else len(requests[row].prompt_ids) + chosen - 1
             kept = [index for index, alive in enumerate(goes_on) if alive]
             if not kept:
+                self._count(requests, results, scores, num_useful, started)
                 return [results[row] for row in range(len(requests))]
             watch.keep(kept)
             index_R = torch.tensor(kept, device=device)
@@ -78,6 +87,22 @@ class Decoder:
                 "attention_mask": torch.cat([mask, grown], dim=1),
                 "past_key_values": cache,
             }
+
+    def _count(
+        self, requests: list[Request], results: dict[int, Result], scores: Scores, num_useful: int, started: float
+    ) -> None:
+        goodput, width = self.goodput, max(len(request.prompt_ids) for request in requests)
+        num_prompt = sum(len(request.prompt_ids) for request in requests)
+        goodput.useful_tokens += num_useful
+        goodput.padded_tokens += len(requests) * width - num_prompt
+        goodput.wasted_tokens += num_prompt + scores.num_decoded - num_useful
+        goodput.output_tokens += sum(len(result.token_ids) for result in results.values())
+        goodput.num_batches += 1
+        # rows that had not ended, of those that each forward computed
+        goodput.held_slots += num_useful - num_prompt + len(requests)
+        goodput.all_slots += len(requests) + scores.num_decoded
+        goodput.prefill_seconds += scores.prefilled_at - started
+        goodput.decode_seconds += time.perf_counter() - scores.prefilled_at
 
     def _config(self, max_new_tokens: int) -> GenerationConfig:
         """Greedy over what `Scores` leaves, ended by `Ends`; generate draws nothing itself."""

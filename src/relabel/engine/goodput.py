@@ -23,7 +23,8 @@ class Goodput:
     """Rows in all forwards together."""
     all_slots: int = 0
     """Rows that all forwards together had room for."""
-    num_forwards: int = 0
+    num_batches: int = 0
+    """Padded batches of the static engine, forwards of the continuous one."""
     num_out_of_memory: int = 0
     prefill_seconds: float = 0.0
     decode_seconds: float = 0.0

@@ -10,13 +10,15 @@ from typing import Any
 
 import torch
 
-from relabel.engine.scheduler import Limits
+from relabel.engine.forward import Forward, RaggedAttention
+from relabel.engine.request import Request
+from relabel.engine.scheduler import Chunk, Layout, Limits, Step
 
 CPU_TOKENS = 16_384
 CPU_ROWS = 64
 """A row costs no less in larger batches (measured with 16 to 128 rows of the benchmark), but padding grows."""
 CUDA_ROWS = 512
-CPU_STEP_TOKENS, CUDA_STEP_TOKENS = 512, 8192
+CPU_STEP_TOKENS, CUDA_STEP_TOKENS = 1024, 8192
 """Tokens of one forward of the continuous engine."""
 FREE_FRACTION = 0.6
 """The rest is for attention masks, fragments of the allocator and vision towers, which no figure here counts."""
@@ -33,20 +35,45 @@ def first_bounds(model: Any, device: torch.device) -> tuple[int, int]:
     return max(1, free // token_bytes(text, model.dtype.itemsize)), max_rows
 
 
-def limits_of(model: Any, kv_memory: int | None = None) -> Limits:
-    """How much the continuous engine may hold at the start. `kv_memory` is bytes of keys and values, if they are given."""
+def measured_limits(model: Any, kv_memory: int | None = None) -> Limits:
+    """How much the continuous engine may hold, weights being in place: what is free, less what a forward takes.
+
+    `kv_memory` is bytes of keys and values, where they are given.
+    """
     text = model.config.get_text_config(decoder=True)
-    is_cuda = model.device.type == "cuda"
-    free = torch.cuda.mem_get_info(model.device)[0] if is_cuda else _free_bytes()
-    step_tokens = CUDA_STEP_TOKENS if is_cuda else CPU_STEP_TOKENS
-    activations = step_tokens * (token_bytes(text, model.dtype.itemsize) - kv_bytes(text, model.dtype.itemsize))
-    given = kv_memory if kv_memory is not None else max(0, int(free * FREE_FRACTION) - activations)
-    num_slots = CUDA_ROWS if is_cuda else CPU_ROWS
-    kv_tokens = max(1, given // kv_bytes(text, model.dtype.itemsize))
+    per_token = kv_bytes(text, model.dtype.itemsize)
+    if model.device.type != "cuda":
+        step_tokens, num_slots = CPU_STEP_TOKENS, CPU_ROWS
+        left = int(free_bytes() * FREE_FRACTION) - step_tokens * token_bytes(text, model.dtype.itemsize)
+    else:
+        step_tokens, num_slots = CUDA_STEP_TOKENS, CUDA_ROWS
+        # logits of all rows leave in the model's type, and float32 copies are made to choose from them
+        logits = num_slots * text.vocab_size * 4 * 6
+        left = int((torch.cuda.mem_get_info(model.device)[0] - logits - _peak_bytes(model, step_tokens)) * 0.9)
+    kv_tokens = max(1, (kv_memory if kv_memory is not None else left) // per_token)
     return Limits(kv_tokens=kv_tokens, num_slots=num_slots, step_tokens=step_tokens)
 
 
-def _free_bytes() -> int:
+@torch.inference_mode()
+def _peak_bytes(model: Any, step_tokens: int) -> int:
+    """What a forward of prompts, as large as any will be, takes beside the weights, with its keys and values."""
+    length = min(step_tokens, max_tokens(model), 1024)
+    rows = range(step_tokens // length)
+    forward = Forward(model)
+    forward.lay_out(Layout(len(rows), length))
+    chunks = tuple(Chunk(row, row, 0, length, is_last=True) for row in rows)
+    requests = {row: Request(id=row, prompt_ids=[0] * length) for row in rows}
+    torch.cuda.reset_peak_memory_stats(model.device)
+    before = torch.cuda.memory_allocated(model.device)
+    with RaggedAttention(model):
+        forward.run(Step((), chunks), requests)
+    peak = torch.cuda.max_memory_allocated(model.device) - before
+    torch.cuda.empty_cache()
+    return peak
+
+
+def free_bytes() -> int:
+    """Memory of this machine that nothing uses."""
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -66,4 +93,6 @@ def kv_bytes(text: Any, item_bytes: int) -> int:
     """Bytes of the keys and values of one token in all layers."""
     num_heads = getattr(text, "num_attention_heads", None) or 1  # state-space models have none
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // num_heads
-    return 2 * text.num_hidden_layers * (getattr(text, "num_key_value_heads", None) or num_heads) * head_dim * item_bytes
+    return (
+        2 * text.num_hidden_layers * (getattr(text, "num_key_value_heads", None) or num_heads) * head_dim * item_bytes
+    )

@@ -40,7 +40,9 @@ class Prefixes:
     def find(self, requests: Sequence[Request]) -> list[Prefix | None]:
         """The prefix of each row, computed if it is new; None for a row that shares nothing worth it."""
         found = []
-        for request, length in zip(requests, shared_prefixes([self._text(request) for request in requests]), strict=True):
+        for request, length in zip(
+            requests, shared_prefixes([self._text(request) for request in requests]), strict=True
+        ):
             found.append(self._get(tuple(request.prompt_ids[:length])) if length else None)
         return found
 

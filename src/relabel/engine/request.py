@@ -25,7 +25,7 @@ class Sampling:
     min_p: float = 0.0
     """Tokens less probable than this fraction of the most probable one are left out."""
     repetition_penalty: float = 1.0
-    """Above 1, logits of tokens that the prompt or the text holds already are divided by it (multiplied if negative)."""
+    """Logits of tokens that the prompt or the text holds already are divided by it, negative ones multiplied."""
     min_new_tokens: int = 0
     """Stop tokens are not chosen, and stop strings not obeyed, before this many tokens."""
     seed: int = 0

@@ -62,7 +62,9 @@ class Sampler:
         top_R, tokens_R = logits_RV.max(-1)
         rows = [self._places[place] for place in places]
         is_plain = all(
-            row.sampling.temperature == 0 and row.sampling.repetition_penalty == 1 and step >= row.sampling.min_new_tokens
+            row.sampling.temperature == 0
+            and row.sampling.repetition_penalty == 1
+            and step >= row.sampling.min_new_tokens
             for row, step in zip(rows, steps, strict=True)
         )
         if is_plain:

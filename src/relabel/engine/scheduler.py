@@ -151,9 +151,7 @@ class Scheduler:
         chunks = tuple(self._images())
         live: tuple[Live, ...] = ()
         if not chunks:  # a decoded token that looks like an image's would be taken for one
-            live = tuple(
-                Live(held.row, held.slot, held.filled) for held in self._held.values() if held.is_decoding
-            )
+            live = tuple(Live(held.row, held.slot, held.filled) for held in self._held.values() if held.is_decoding)
             chunks = tuple(self._texts(self.limits.step_tokens - len(live), is_alone=not live))
         for row, _, position in live:
             self._held[row].filled = position + 1

@@ -24,7 +24,12 @@ class Slots:
         self._values: dict[int, torch.Tensor] = {}
 
     def write(
-        self, layer: int, slots_T: torch.Tensor, positions_T: torch.Tensor, key_THD: torch.Tensor, value_THD: torch.Tensor
+        self,
+        layer: int,
+        slots_T: torch.Tensor,
+        positions_T: torch.Tensor,
+        key_THD: torch.Tensor,
+        value_THD: torch.Tensor,
     ) -> None:
         """Store the keys and values of T tokens, each at a position of a slot."""
         if layer not in self._keys:

@@ -9,7 +9,6 @@ import gc
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,22 +17,11 @@ from transformers import GenerationConfig
 from relabel.engine.batching import Budget, longest_first, take_batch
 from relabel.engine.decode import Decoder
 from relabel.engine.faults import is_out_of_memory
+from relabel.engine.goodput import Goodput
 from relabel.engine.memory import first_bounds, max_tokens
+from relabel.engine.parity import Verdict, is_paddable
 from relabel.engine.request import Request, Result, Sampling, unfit
 from relabel.engine.stops import StopStrings, StopTokens, find_pad_token, find_stop_tokens
-
-
-@dataclass(slots=True, kw_only=True)
-class EngineStats:
-    """What the engine has done so far."""
-
-    num_batches: int = 0
-    num_out_of_memory: int = 0
-    prompt_tokens: int = 0
-    padded_tokens: int = 0
-    """Prompt positions that were computed, padding included."""
-    output_tokens: int = 0
-    seconds: float = 0.0
 
 
 class StaticEngine:
@@ -46,17 +34,19 @@ class StaticEngine:
         sampling: Sampling,
         *,
         batch_tokens: int | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
-        self.model, self.sampling, self.stats = model, sampling, EngineStats()
+        self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
         text = model.config.get_text_config(decoder=True)
         stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
         stop_strings = StopStrings(tokenizer)
         stop_strings.require(sampling.stop_strings)
-        can_be_padded = _can_be_padded(model)
+        can_be_padded = is_paddable(model)
         self._decoder = Decoder(
             model=model,
             sampling=sampling,
+            goodput=self.goodput,
             pad_token=find_pad_token(model.generation_config, tokenizer, stops, text.vocab_size),
             stop_tokens=StopTokens(stops, text.vocab_size, self.device),
             stop_strings=stop_strings,
@@ -79,7 +69,7 @@ class StaticEngine:
                 return self._generate(requests)
             finally:
                 self.model.generation_config = own
-                self.stats.seconds += time.perf_counter() - start
+                self.goodput.seconds += time.perf_counter() - start
 
     def _generate(self, requests: Sequence[Request]) -> list[Result]:
         results: dict[int, Result] = {}
@@ -132,25 +122,14 @@ class StaticEngine:
             results = None
         # outside of the except block, whose traceback holds the tensors of the batch
         if results is None:
-            self.stats.num_out_of_memory += 1
+            self.goodput.num_out_of_memory += 1
             self._budget.failed(num_tokens)
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             return None
         self._budget.succeeded()
-        self.stats.num_batches += 1
-        self.stats.prompt_tokens += sum(len(request.prompt_ids) for request in requests)
-        self.stats.padded_tokens += len(requests) * width
-        self.stats.output_tokens += sum(len(result.token_ids) for result in results)
         return results
-
-
-def _can_be_padded(model: Any) -> bool:
-    """False where padding leaks into a row: running states (linear attention, convolutions) and sparse indexers."""
-    layers = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
-    running = any(getattr(module, "_is_stateful", False) for module in model.modules())
-    return not running and layers <= {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 def _is_nonfinite(result: Result) -> bool:

@@ -6,7 +6,7 @@ Knows names of special tokens and ids; nothing of requests or batches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import StopStringCriteria
@@ -87,10 +87,11 @@ class StopStrings:
 
     def require(self, strings: Sequence[str]) -> None:
         """Make ready for these strings: reading a large vocabulary takes seconds."""
-        if strings and self._tokenizer is None:
+        if not strings or tuple(strings) in self._criteria:
+            return
+        if self._tokenizer is None:
             raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
-        if strings and tuple(strings) not in self._criteria:
-            self._criteria[tuple(strings)] = StopStringCriteria(self._tokenizer, list(strings))
+        self._criteria[tuple(strings)] = StopStringCriteria(self._tokenizer, list(strings))
 
     def width(self, strings: Sequence[str]) -> int:
         """The newest tokens of a row that have to be looked at."""
@@ -98,7 +99,7 @@ class StopStrings:
 
     def end(self, new_ids_RT: torch.Tensor, strings: Sequence[str]) -> torch.Tensor:
         """[R] of bool: whether the newest token of each row completes one. Ids beyond the vocabulary match nothing."""
-        return self._criteria[tuple(strings)](new_ids_RT, None)
+        return self._criteria[tuple(strings)](cast(torch.LongTensor, new_ids_RT), None)
 
 
 class Tails:

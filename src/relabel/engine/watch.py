@@ -6,6 +6,7 @@ Everything stays on the device, so that no step waits for the host. Knows nothin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -30,10 +31,12 @@ class Watch:
         self.nonfinite = self.done.clone()
         self.num_tokens = torch.zeros(len(samplings), dtype=torch.long, device=device)
         """Tokens that belong to the row, without a stop token."""
+        self.num_chosen = self.num_tokens.clone()
+        """With it."""
 
-    def read(self) -> tuple[list[int], list[bool], list[bool]]:
-        """num_tokens, stopped and nonfinite of each row, on the host."""
-        return self.num_tokens.tolist(), self.stopped.tolist(), self.nonfinite.tolist()
+    def read(self) -> tuple[list[int], list[int], list[bool], list[bool]]:
+        """num_tokens, num_chosen, stopped and nonfinite of each row, on the host."""
+        return self.num_tokens.tolist(), self.num_chosen.tolist(), self.stopped.tolist(), self.nonfinite.tolist()
 
     def keep(self, kept: list[int]) -> None:
         """Go on with the rows at these indices alone."""
@@ -41,6 +44,7 @@ class Watch:
         self.rows, self.samplings = [self.rows[at] for at in kept], [self.samplings[at] for at in kept]
         self.done, self.stopped = self.done[index_R], self.stopped[index_R]
         self.nonfinite, self.num_tokens = self.nonfinite[index_R], self.num_tokens[index_R]
+        self.num_chosen = self.num_chosen[index_R]
 
 
 class Scores(LogitsProcessor):
@@ -48,9 +52,17 @@ class Scores(LogitsProcessor):
 
     def __init__(self, watch: Watch, sampler: Sampler) -> None:
         self._watch, self._sampler, self._step = watch, sampler, 0
+        self.num_decoded = 0
+        """Positions computed after the prompts."""
+        self.prefilled_at = 0.0
+        """When the first logits came, on the clock of `time.perf_counter`."""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.FloatTensor:
         rows = self._watch.rows
+        if self._step:
+            self.num_decoded += len(rows)
+        else:
+            self.prefilled_at = time.perf_counter()
         tokens_R, finite_R = self._sampler.choose(scores, rows, [self._step] * len(rows))
         self._watch.nonfinite |= ~finite_R & ~self._watch.done
         self._step += 1
@@ -73,6 +85,7 @@ class Ends(StoppingCriteria):
         groups = [self._stop_tokens.group(own.stop_token_ids) for own in watch.samplings]
         at_stop_token = self._stop_tokens.end(new_ids[:, -1], groups)
         watch.num_tokens = torch.where(watch.done, watch.num_tokens, new_ids.shape[1] - at_stop_token.long())
+        watch.num_chosen = torch.where(watch.done, watch.num_chosen, new_ids.shape[1])
         ends = at_stop_token | self._at_stop_string(new_ids)
         watch.stopped |= ends & ~watch.done
         is_full = [own.max_new_tokens <= new_ids.shape[1] for own in watch.samplings]

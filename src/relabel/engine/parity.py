@@ -1,0 +1,141 @@
+"""Is a batch the same as its rows alone? A few probes at start-up, before a wrong mask or kernel can write labels.
+
+Knows how to compute logits three ways; what follows from the verdict is decided in `loading`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from relabel.engine.collate import collate
+from relabel.engine.forward import Forward, RaggedAttention
+from relabel.engine.request import Request
+from relabel.engine.scheduler import Chunk, Layout, Live, Step
+
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.2}
+"""Of the distance between two sets of logits over their own spread. Rounding of a whole model gives 1e-6 in float32 and
+some 0.03 in bfloat16 (more where experts are chosen); a wrong mask or position gives about 1."""
+LENGTHS = (19, 2, 47, 7)
+"""Tokens of the probes: mixed, and one longer than the narrow windows of small models."""
+PACKABLE = frozenset({"full_attention", "sliding_attention"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a model is run in this process, and how far its batches were from rows alone."""
+
+    batching: str
+    attention: str
+    difference: float
+    """The largest of all probes, over the spread of the logits."""
+    notes: tuple[str, ...]
+    """Why faster ways were not taken."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def why_not_packed(model: Any) -> str | None:
+    """Why the rows of a model cannot share one stream without padding; None where nothing is known against it."""
+    text = model.config.get_text_config(decoder=True)
+    arguments = inspect.signature(model.forward).parameters
+    rope = getattr(text, "rope_parameters", None) or {}
+    if not getattr(model, "_supports_attention_backend", False):
+        return "its attention cannot be exchanged"
+    if getattr(model.config, "is_encoder_decoder", False):
+        return "it is an encoder-decoder"
+    if not is_paddable(model) or not set(getattr(text, "layer_types", None) or ()) <= PACKABLE:
+        return "it has layers other than full and sliding attention"
+    if "token_type_ids" in arguments:
+        return "tokens of its images see those after them"
+    if "pixel_values" in arguments and "mm_encoder_outputs" not in arguments:
+        return "it does not take the features of images apart from their pixels"
+    if rope.get("rope_type") in ("dynamic", "longrope"):
+        return "its rotary positions depend on the longest row of a batch"
+    return None
+
+
+def is_paddable(model: Any) -> bool:
+    """False where padding leaks into a row: running states (linear attention, convolutions) and sparse indexers."""
+    layers = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
+    running = any(getattr(module, "_is_stateful", False) for module in model.modules())
+    return not running and layers <= {*PACKABLE, "chunked_attention"}
+
+
+class Probes:
+    """The logits of the first and the second new token of a few prompts, alone and batched."""
+
+    @torch.inference_mode()
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._prompts = _prompts(model, LENGTHS if is_paddable(model) else LENGTHS[:1] * len(LENGTHS))
+        first = [self._generated([prompt]) for prompt in self._prompts]
+        self._longer = [[*prompt, int(logits.argmax())] for prompt, logits in zip(self._prompts, first, strict=True)]
+        self._alone = torch.cat([*first, *(self._generated([prompt]) for prompt in self._longer)])
+
+    @property
+    def are_finite(self) -> bool:
+        """Whether the model gives numbers at all."""
+        return bool(self._alone.isfinite().all())
+
+    def difference(self, batched: Callable[[], torch.Tensor]) -> float:
+        """How far batched logits are from those alone, over the spread of these; infinite where they are not finite."""
+        with torch.inference_mode():
+            apart = (batched() - self._alone).norm(dim=-1) / (self._alone - self._alone.mean(-1, keepdim=True)).norm(
+                dim=-1
+            )
+        worst = apart.max().item()
+        return worst if worst == worst else float("inf")
+
+    def padded(self) -> torch.Tensor:
+        """As the static engine computes them: left-padded, by `generate`."""
+        return torch.cat([self._generated(self._prompts), self._generated(self._longer)])
+
+    def ragged(self) -> torch.Tensor:
+        """As the continuous engine computes them: prompts in one stream, the second token through the slots."""
+        forward = Forward(self._model)
+        forward.lay_out(Layout(len(self._prompts), max(map(len, self._longer))))
+        requests = {row: Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(self._prompts)}
+        lengths = [len(prompt) for prompt in self._prompts]
+        with RaggedAttention(self._model):
+            chunks = [Chunk(row, row, 0, length, is_last=True) for row, length in enumerate(lengths)]
+            logits, rows = forward.run(Step((), tuple(chunks)), requests)
+            first = {row: logits[at] for at, row in enumerate(rows)}
+            newest = [prompt[-1] for prompt in self._longer]
+            forward.set_newest(range(len(newest)), torch.tensor(newest, device=self._model.device))
+            live = tuple(Live(row, row, length) for row, length in enumerate(lengths))
+            second, _ = forward.run(Step(live, ()), requests)
+        return torch.cat([torch.stack([first[row] for row in range(len(lengths))]), second]).float()
+
+    def _generated(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        requests = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
+        own, self._model.generation_config = self._model.generation_config, GenerationConfig()
+        config = GenerationConfig(
+            max_new_tokens=1, do_sample=False, output_logits=True, return_dict_in_generate=True, pad_token_id=0
+        )
+        try:
+            output = self._model.generate(**collate(requests, 0, self._model.device), generation_config=config)
+        finally:
+            self._model.generation_config = own
+        return output.logits[0].float()
+
+
+def _prompts(model: Any, lengths: Sequence[int]) -> list[list[int]]:
+    """Ids strewn over the vocabulary, none of them one that the config gives a meaning (images, padding, ends)."""
+    config = model.config
+    named = [value for part in (config, config.get_text_config(decoder=True)) for value in part.to_dict().items()]
+    special = {id for name, value in named if name.endswith(("token_id", "token_index")) for id in _ids(value)}
+    vocab_size = config.get_text_config(decoder=True).vocab_size
+    plain = [id for id in range(min(vocab_size, 50_000)) if id not in special]
+    steps = iter(range(sum(lengths)))
+    return [[plain[next(steps) * 7919 % len(plain)] for _ in range(length)] for length in lengths]
+
+
+def _ids(value: Any) -> list[int]:
+    return [value] if isinstance(value, int) else list(value) if isinstance(value, list | tuple) else []
