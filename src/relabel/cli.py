@@ -143,6 +143,28 @@ def demo(
 
 
 @app.command()
+def bench(
+    model: Annotated[str | None, typer.Option(help="A folder; by default a model made for the purpose.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows each way is given.")] = 256,
+    dtype: Annotated[str, typer.Option(help="bfloat16, float16 or float32.")] = "bfloat16",
+    device: Annotated[str | None, typer.Option(help="By default cuda where there is one, else cpu.")] = None,
+    turns: Annotated[int, typer.Option(min=1, help="How often each way runs; medians count.")] = 1,
+    workload: Annotated[
+        str | None, typer.Option(help="ragged, 300/50 or 128/128; by default ragged on a CPU, else both others.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A file for the figures.")] = None,
+) -> None:
+    """Compare the engines with what transformers gives, in one run, and with what this machine can do."""
+    from relabel.bench import run_bench, show_bench
+
+    figures = run_bench(model=model, rows=rows, dtype=dtype, device=device, turns=turns, workload=workload)
+    show_bench(figures, console)
+    if out:
+        out.write_text(json.dumps(figures.to_json(), indent=2) + "\n")
+    _finish(figures.to_json(), complete=True)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a spec, for editors."""
     typer.echo(json.dumps(Spec.model_json_schema(), indent=2))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from relabel.errors import SpecError
 
@@ -103,9 +103,23 @@ class Sampling(_Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     top_k: Annotated[int, Field(ge=0)] = 0
     """0 keeps the whole vocabulary."""
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Tokens less probable than this fraction of the most probable one are left out."""
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """Above 1 makes tokens that the prompt or the text holds already less probable."""
+    min_new_tokens: Annotated[int, Field(ge=0)] = 0
+    """A row does not end before this many tokens."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     stop: list[Annotated[str, Field(min_length=1)]] = []
     """Texts that end a row; they are not part of the label."""
+    stop_token_ids: list[Annotated[int, Field(ge=0)]] = []
+    """Tokens that end a row; by default the model's own: its EOS list and its tokenizer's end of turn."""
+
+    @model_validator(mode="after")
+    def _can_end(self) -> Sampling:
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError("min_new_tokens is larger than max_new_tokens")
+        return self
 
 
 class Label(_Section):
@@ -145,9 +159,13 @@ class Resources(_Section):
     actors: Annotated[int, Field(ge=1)] = 1
     gpus_per_actor: Annotated[float, Field(ge=0, le=1)] = 1.0
     """0 runs the model on CPUs; a fraction lets actors share a GPU. One model on several GPUs is not supported."""
-    batching: Literal["auto", "static"] = "auto"
+    batching: Literal["auto", "continuous", "static"] = "auto"
+    """`auto` and `continuous` never pad and never wait for the longest row; where a model does not allow it, or the
+    check at the start finds a difference, `static` takes its place and the log says why."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Padded tokens (prompt and new) in one batch; by default from the memory that is free."""
+    """Padded tokens (prompt and new) in one static batch; by default from the memory that is free."""
+    kv_memory: ByteSize | None = None
+    """Keys and values of the continuous engine, for example 20GiB; by default what is left of the memory."""
 
 
 class Spec(_Section):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from relabel.engine.goodput import Goodput
 from relabel.engine.pixels import dequantise, quantise
 from relabel.engine.request import Request, Result, Sampling
-from relabel.engine.scheduler import Limits
+from relabel.engine.step import Limits
 
 if TYPE_CHECKING:
     from relabel.engine.checkpoint import model_identity

@@ -31,6 +31,8 @@ class Calls:
 
     def __init__(self) -> None:
         self._arrived: deque[Call] = deque()
+        self._open: set[Call] = set()
+        """All that have not returned."""
         self._changed = threading.Condition()
         self._is_led = False
 
@@ -39,10 +41,12 @@ class Calls:
         call = Call(requests)
         with self._changed:
             self._arrived.append(call)
+            self._open.add(call)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: call.is_done or not self._is_led)
                 if call.is_done:
+                    self._open.remove(call)
                     break
                 self._is_led = True
             try:
@@ -67,9 +71,10 @@ class Calls:
             with self._changed:
                 self._changed.notify_all()
 
-    def fail(self, calls: set[Call], error: BaseException) -> None:
-        """These calls, and those that have arrived, raise the error."""
+    def fail(self, error: BaseException) -> None:
+        """All calls that are not done raise the error."""
         with self._changed:
-            for call in (*calls, *self._arrived):
-                call.error = error
+            for call in self._open:
+                if not call.is_done:
+                    call.error = error
             self._arrived.clear()

@@ -9,53 +9,26 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from relabel.engine.calls import Call, Calls
-from relabel.engine.faults import is_out_of_memory
+from relabel.engine.faults import is_device_fault, is_out_of_memory
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.goodput import Goodput
 from relabel.engine.memory import max_tokens
 from relabel.engine.parity import Verdict
-from relabel.engine.prefixes import Prefix, Prefixes
+from relabel.engine.prefixes import Prefixes
 from relabel.engine.request import Request, Result, Sampling, unfit
+from relabel.engine.rows import Flight, Row
 from relabel.engine.sampling import Sampler
-from relabel.engine.scheduler import Layout, Limits, Scheduler, Step
+from relabel.engine.scheduler import Scheduler
+from relabel.engine.step import Layout, Limits, Step
 from relabel.engine.stops import StopStrings, StopTokens, Tails, find_stop_tokens
 
-
-@dataclass(slots=True, kw_only=True)
-class _Row:
-    call: Call
-    at: int
-    """Which of the call's requests."""
-    request: Request
-    sampling: Sampling
-    prefix: Prefix | None
-    slot: int = -1
-    num_chosen: int = 0
-    """Tokens chosen on the device."""
-    num_computed: int = 0
-    """Positions computed so far."""
-    tokens: list[int] = field(default_factory=list)
-    """Those the host has seen."""
-
-    @property
-    def shared(self) -> int:
-        return len(self.prefix.tokens) if self.prefix else 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """A forward whose tokens the host has not looked at yet."""
-
-    rows: list[int]
-    outcome_3R: torch.Tensor
-    """Token, finite, how it ended: on its way to the host."""
-    arrived: torch.cuda.Event | None
+MAX_LOST = 3
+"""Rows that may fail alone one after the other; then it is not the rows, and all calls fail."""
 
 
 class ContinuousEngine:
@@ -84,9 +57,11 @@ class ContinuousEngine:
         self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens)
         self._is_late = self.device.type == "cuda"
         """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
-        self._rows: dict[int, _Row] = {}
+        self._rows: dict[int, Row] = {}
         self._num_rows = 0
-        self._flight: _Flight | None = None
+        self._num_lost = 0
+        """Rows that failed alone since the last that did not."""
+        self._flight: Flight | None = None
         self._calls = Calls()
 
     def generate(self, requests: Sequence[Request]) -> list[Result]:
@@ -122,9 +97,9 @@ class ContinuousEngine:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
             prefixes = self._prefixes.find([call.requests[at] for at in taken])
             for at, prefix in zip(taken, prefixes, strict=True):
-                self._take(_Row(call=call, at=at, request=call.requests[at], sampling=self.sampling, prefix=prefix))
+                self._take(Row(call=call, at=at, request=call.requests[at], sampling=self.sampling, prefix=prefix))
 
-    def _take(self, row: _Row) -> None:
+    def _take(self, row: Row) -> None:
         row.sampling = row.request.sampling or row.sampling
         self._rows[self._num_rows] = row
         self._scheduler.add(
@@ -140,14 +115,15 @@ class ContinuousEngine:
         """One forward, and a look at what came out of it, or on CUDA of the one before."""
         flight = None
         if (step := self._scheduler.step()) is not None:
-            start = time.perf_counter()
+            start, why = time.perf_counter(), None
             try:
                 flight = self._launch(step)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
+            except (RuntimeError, MemoryError, ValueError, IndexError) as error:
+                if is_device_fault(error):
                     raise
+                why = None if is_out_of_memory(error) else f"{type(error).__name__} in the model"
             if flight is None:  # outside of the except block, whose traceback holds the tensors of the forward
-                self._shrink()
+                self._shrink(why)
                 return
             self._count(step, time.perf_counter() - start)
         if self._is_late:
@@ -155,13 +131,15 @@ class ContinuousEngine:
         if flight is not None:
             self._settle(flight)
 
-    def _launch(self, step: Step) -> _Flight:
+    def _launch(self, step: Step) -> Flight:
         if self._forward.slots.layout != self._scheduler.layout:
             self._forward.lay_out(self._scheduler.layout)
             self._sampler = Sampler(self._scheduler.layout.num_slots, self._stop_tokens)
             self._tails = Tails(self._scheduler.layout.num_slots, self._stop_strings, self.device)
         self._settle_in(step)
         logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
+        if not rows:  # pieces of long prompts alone
+            return Flight([], torch.zeros(3, 0, dtype=torch.long), None)
         states = [self._rows[row] for row in rows]
         slots, owns = [row.slot for row in states], [row.sampling for row in states]
         steps = [row.num_chosen for row in states]
@@ -173,11 +151,11 @@ class ContinuousEngine:
         # 1 a stop token, 2 a stop string, whose tokens are kept
         how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
         outcome = torch.stack([tokens_R, finite_R.long(), how_R])
-        if not self._is_late:
-            return _Flight(rows, outcome, None)
+        if self.device.type != "cuda":
+            return Flight(rows, outcome, None)
         arrived, on_host = torch.cuda.Event(), outcome.to("cpu", non_blocking=True)
         arrived.record()
-        return _Flight(rows, on_host, arrived)
+        return Flight(rows, on_host, arrived)
 
     def _settle_in(self, step: Step) -> None:
         """Make slots ready for the rows that come into them with this step."""
@@ -193,7 +171,7 @@ class ContinuousEngine:
             if row.prefix:
                 self._forward.slots.copy_prefix(chunk.slot, row.prefix.slots, row.shared)
 
-    def _settle(self, flight: _Flight) -> None:
+    def _settle(self, flight: Flight) -> None:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""
         if flight.arrived is not None:
             flight.arrived.synchronize()
@@ -202,22 +180,20 @@ class ContinuousEngine:
                 continue  # it had ended one forward before
             row.tokens.append(token)
             if not is_finite:
-                self._end(
-                    number, Result(id=row.request.id, error="nonfinite: the model's logits are not finite numbers")
-                )
+                self._end(number, row.failed("nonfinite: the model's logits are not finite numbers"))
             elif how == 1:
-                self._end(number, _result(row, row.tokens[:-1], "stop"))
+                self._end(number, row.ended("stop", row.tokens[:-1]))
             elif how == 2 or len(row.tokens) == row.sampling.max_new_tokens:
-                self._end(number, _result(row, row.tokens, "stop" if how else "length"))
+                self._end(number, row.ended("stop" if how else "length", row.tokens))
 
     def _end(self, number: int, result: Result) -> None:
         row = self._rows[number]
         if result.error is None:
-            useful = len(row.request.prompt_ids) - row.shared + len(row.tokens) - 1
-            row.num_computed -= useful
-            self.goodput.useful_tokens += useful
+            row.num_computed -= row.num_useful
+            self.goodput.useful_tokens += row.num_useful
             self.goodput.shared_tokens += row.shared
             self.goodput.output_tokens += len(result.token_ids)
+        self._num_lost = 0
         self._scheduler.end(number)
         self._drop(number, result)
 
@@ -227,9 +203,9 @@ class ContinuousEngine:
         self._forward.forget(number)
         self._calls.finish(row.call, row.at, result)
 
-    def _shrink(self) -> None:
-        """The last forward did not fit: its rows begin again, fewer at a time."""
-        self.goodput.num_out_of_memory += 1
+    def _shrink(self, why: str | None) -> None:
+        """The last forward failed: its rows begin again, fewer at a time, until the one at fault is alone."""
+        self.goodput.num_out_of_memory += why is None
         self._flight = None
         self._forward.lay_out(Layout(0, 0))
         gc.collect()
@@ -238,13 +214,17 @@ class ContinuousEngine:
         again, lost = self._scheduler.shrink()
         for row in (self._rows[number] for number in again):
             self.goodput.wasted_tokens += row.num_computed
-            row.num_chosen, row.num_computed, row.tokens = 0, 0, []
-        for number in lost:
-            request = self._rows[number].request
-            self._drop(number, Result(id=request.id, error=_too_large(request)))
+            row.begin_again()
+        if lost is not None:
+            row = self._rows[lost]
+            error = _too_large(row.request) if why is None else f"prompt: the model cannot take it ({why})"
+            self._drop(lost, row.failed(error))
+            self._num_lost += 1
+            if why is not None and self._num_lost > MAX_LOST:
+                raise RuntimeError(f"{self._num_lost} rows in a row failed alone: {why}")
 
     def _fail(self, error: BaseException) -> None:
-        self._calls.fail({row.call for row in self._rows.values()}, error)
+        self._calls.fail(error)
         self._rows.clear()
         self._flight, self._scheduler = None, Scheduler(self._scheduler.limits)
         self._forward.lay_out(Layout(0, 0))
@@ -261,10 +241,6 @@ class ContinuousEngine:
         decoding = seconds * len(step.live) / step.num_tokens
         goodput.decode_seconds += decoding
         goodput.prefill_seconds += seconds - decoding
-
-
-def _result(row: _Row, token_ids: list[int], finish_reason: Literal["stop", "length"]) -> Result:
-    return Result(id=row.request.id, token_ids=token_ids, finish_reason=finish_reason)
 
 
 def _too_large(request: Request) -> str:

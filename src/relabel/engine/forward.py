@@ -1,4 +1,4 @@
-"""One step of the scheduler as one forward of the model: a stream of tokens in, logits of the rows that get a token out.
+"""One step of the scheduler as one forward of the model: a stream of tokens in, logits of the rows that go on out.
 
 Knows the model, its slots and the prompts of the rows in flight; not how tokens are chosen or where a row ends.
 """
@@ -14,8 +14,8 @@ import torch
 from relabel.engine.attention import NAME, Pieces, Ragged
 from relabel.engine.collate import PER_TOKEN, collate
 from relabel.engine.request import Request
-from relabel.engine.scheduler import Chunk, Layout, Step
 from relabel.engine.slots import Slots
+from relabel.engine.step import Chunk, Layout, Step
 
 
 class Forward:
@@ -54,7 +54,7 @@ class Forward:
             input_ids=ids[None],
             position_ids=self._position_ids(step, chunks, requests, positions),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends, device=self.device),
+            logits_to_keep=torch.tensor(ends, dtype=torch.long, device=self.device),
             ragged=ragged,
             **images,
         )

@@ -82,7 +82,11 @@ def settle_batching(model: Any, path: str, batching: str) -> Verdict:
             continue
         if attention == "eager":
             model.set_attn_implementation("eager")
-        difference = probes.difference(probes.ragged if way == "continuous" else probes.padded)
+        try:
+            difference = probes.difference(probes.ragged if way == "continuous" else probes.padded)
+        except (RuntimeError, ValueError, TypeError, AttributeError, ModelRefused) as error:
+            log.debug("%s fails with %s batching", path, way, exc_info=error)
+            difference = float("inf")
         if difference <= TOLERANCE.get(model.dtype, 0.2):
             return Verdict(batching=way, attention=attention, difference=difference, notes=tuple(notes))
         notes.append(f"{way} batching with {attention} attention is {difference:.2g} from rows alone")

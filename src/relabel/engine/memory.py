@@ -12,7 +12,7 @@ import torch
 
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.request import Request
-from relabel.engine.scheduler import Chunk, Layout, Limits, Step
+from relabel.engine.step import Chunk, Layout, Limits, Step
 
 CPU_TOKENS = 16_384
 CPU_ROWS = 64

@@ -16,7 +16,7 @@ from transformers import GenerationConfig
 from relabel.engine.collate import collate
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.request import Request
-from relabel.engine.scheduler import Chunk, Layout, Live, Step
+from relabel.engine.step import Chunk, Layout, Live, Step
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.2}
 """Of the distance between two sets of logits over their own spread. Rounding of a whole model gives 1e-6 in float32 and

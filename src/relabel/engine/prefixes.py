@@ -13,8 +13,8 @@ from relabel.engine.faults import is_out_of_memory
 from relabel.engine.forward import Forward
 from relabel.engine.prefix import shared_prefixes
 from relabel.engine.request import Request
-from relabel.engine.scheduler import Chunk, Layout, Step
 from relabel.engine.slots import Slots
+from relabel.engine.step import Chunk, Layout, Step
 
 NUM_KEPT = 8
 CLOSE_ENOUGH = 0.8

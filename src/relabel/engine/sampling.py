@@ -73,7 +73,9 @@ class Sampler:
         tokens_R = logits_RV.argmax(-1)
         for sampling, members in _by_settings(rows).items():
             index = torch.tensor(members, device=logits_RV.device)
-            uniforms = torch.tensor([rows[row].uniforms[steps[row]] for row in members], device=logits_RV.device)
+            # a row of a padded batch that has ended goes on with its last number, and nobody looks
+            numbers = [rows[row].uniforms[min(steps[row], rows[row].sampling.max_new_tokens - 1)] for row in members]
+            uniforms = torch.tensor(numbers, device=logits_RV.device)
             temperature, top_p, top_k, min_p = sampling
             tokens_R[index] = draw(
                 logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p

@@ -10,7 +10,9 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from relabel.engine.batching import Budget
+from relabel.engine.step import Chunk, Layout, Limits, Live, Step
 
 LOOK_AHEAD = 1024
 """Rows that are sorted together, longest first. The next ones are taken when all of them are in: none can starve."""
@@ -20,68 +22,6 @@ SMALLEST_CHUNK = 16
 """A longer prompt is not begun with fewer tokens than these: each piece costs its attention a call a layer."""
 IMAGE_REFILL = 8
 """Rows with images interrupt the decoding of all others, so they wait until one slot in so many is free."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much the engine may hold. Measured by the memory plan; halved when something did not fit."""
-
-    kv_tokens: int
-    """Tokens in all slots together."""
-    num_slots: int
-    """Rows at once, if they are short enough."""
-    step_tokens: int
-    """Tokens of one forward; only a single row with images may exceed it."""
-
-    def __post_init__(self) -> None:
-        if not (0 < self.num_slots < self.step_tokens and self.kv_tokens > 0):
-            raise ValueError("a step must hold a token of every slot and one more")
-
-    def halved(self) -> Limits:
-        """At least one slot, and a step of it."""
-        step_tokens = max(2, self.step_tokens // 2)
-        return Limits(
-            kv_tokens=max(1, self.kv_tokens // 2),
-            num_slots=min(max(1, self.num_slots // 2), step_tokens - 1),
-            step_tokens=step_tokens,
-        )
-
-
-class Layout(NamedTuple):
-    """The KV cache as slots of one length."""
-
-    num_slots: int
-    slot_tokens: int
-
-
-class Chunk(NamedTuple):
-    """Tokens `start` to `end` of a row's prompt, computed into its slot."""
-
-    row: int
-    slot: int
-    start: int
-    end: int
-    is_last: bool
-
-
-class Live(NamedTuple):
-    """A row that is decoded: its newest token is computed at `position` of its slot."""
-
-    row: int
-    slot: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One forward. Rows of `live` and of last chunks get one new token each."""
-
-    live: tuple[Live, ...]
-    chunks: tuple[Chunk, ...]
-
-    @property
-    def num_tokens(self) -> int:
-        return len(self.live) + sum(chunk.end - chunk.start for chunk in self.chunks)
 
 
 @dataclass(slots=True)
@@ -115,7 +55,7 @@ class Scheduler:
     """Give it rows, ask it for steps, tell it which rows have ended."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self._full, self._budget = limits, Budget(limits.num_slots)
         self.layout = Layout(0, 0)
         """Changes only while no row holds a slot."""
         self._arrivals: deque[_Row] = deque()
@@ -123,8 +63,11 @@ class Scheduler:
         self._held: dict[int, _Row] = {}
         self._free: list[int] = []
         """A heap: low slots first, so that the slots in use lie together."""
-        self._unhurt: Limits | None = None
-        """The limits before the failures that are going on."""
+
+    @property
+    def limits(self) -> Limits:
+        """What may be held at present: less after a failure, and slowly more again."""
+        return self._full.scaled(self._budget.tokens)
 
     @property
     def is_idle(self) -> bool:
@@ -137,12 +80,12 @@ class Scheduler:
 
     def fits(self, prompt_tokens: int, new_tokens: int) -> bool:
         """Whether a row could be held at all."""
-        return prompt_tokens + new_tokens <= self.limits.kv_tokens
+        return prompt_tokens + new_tokens <= self._full.kv_tokens
 
     def add(self, row: int, *, prompt_tokens: int, new_tokens: int, shared: int = 0, is_whole: bool = False) -> None:
         """A new row; the first `shared` tokens of its prompt will be in its slot already."""
         if not (0 <= shared < prompt_tokens and new_tokens >= 1 and self.fits(prompt_tokens, new_tokens)):
-            raise ValueError(f"row {row} has nothing to compute, or needs more than {self.limits.kv_tokens} tokens")
+            raise ValueError(f"row {row} has nothing to compute, or needs more than {self._full.kv_tokens} tokens")
         self._arrivals.append(_Row(row, prompt_tokens, new_tokens, is_whole, filled=shared, shared=shared))
 
     def step(self) -> Step | None:
@@ -160,28 +103,24 @@ class Scheduler:
     def end(self, row: int) -> None:
         """The row needs its slot no longer."""
         heapq.heappush(self._free, self._held.pop(row).slot)
-        self._unhurt = None
+        self._budget.succeeded()
 
-    def shrink(self) -> tuple[list[int], list[int]]:
-        """The last step did not fit: halve the limits and begin its rows again, unless there was but one.
+    def shrink(self) -> tuple[list[int], int | None]:
+        """The last step failed: begin its rows again, half as many at a time, until the one at fault is alone.
 
-        Returns the rows that begin again, and those that can never be held, which are forgotten.
+        Returns the rows that begin again, and the one that failed alone, which is forgotten.
         """
         in_flight = list(self._held.values())
         self._held.clear()
         self.layout, self._free = Layout(0, 0), []
         if len(in_flight) == 1:
-            self.limits, self._unhurt = self._unhurt or self.limits, None
-            return [], [in_flight[0].row]
-        self._unhurt = self._unhurt or self.limits
-        self.limits = self.limits.halved()
+            self._budget.failed_alone()
+            return [], in_flight[0].row
+        self._budget.failed(len(in_flight))
         for held in in_flight:
             held.filled = held.shared
         self._window.extendleft(reversed(in_flight))
-        lost = {row.row for row in (*self._window, *self._arrivals) if row.needs > self.limits.kv_tokens}
-        self._window = deque(row for row in self._window if row.row not in lost)
-        self._arrivals = deque(row for row in self._arrivals if row.row not in lost)
-        return [row.row for row in in_flight if row.row not in lost], sorted(lost)
+        return [row.row for row in in_flight], None
 
     def _look_ahead(self) -> None:
         if not self._window:
@@ -193,12 +132,21 @@ class Scheduler:
     def _lay_out(self, needs: int) -> None:
         """Slots long enough for the rows that wait; longer ones stay unless they cost slots."""
         now, limits = self.layout, self.limits
-        if needs <= now.slot_tokens and (now.num_slots == limits.num_slots or now.slot_tokens <= 2 * needs):
+        is_lean = now.num_slots == limits.num_slots or now.slot_tokens <= 2 * needs
+        if needs <= now.slot_tokens and is_lean and not self._is_outgrown():
             return
         wanted = needs + needs // 4 if 0 < now.slot_tokens < needs else needs
         slot_tokens = max(needs, min(-(-wanted // ROUND_TOKENS) * ROUND_TOKENS, limits.kv_tokens))
-        self.layout = Layout(max(1, min(limits.num_slots, limits.kv_tokens // slot_tokens)), slot_tokens)
+        self.layout = self._slots_of(slot_tokens)
         self._free = list(range(self.layout.num_slots))
+
+    def _slots_of(self, slot_tokens: int) -> Layout:
+        limits = self.limits
+        return Layout(max(1, min(limits.num_slots, limits.kv_tokens // slot_tokens)), slot_tokens)
+
+    def _is_outgrown(self) -> bool:
+        """After a failure the limits have grown to twice the slots: no row is admitted until all are laid out anew."""
+        return self._slots_of(self.layout.slot_tokens).num_slots >= 2 * self.layout.num_slots
 
     def _images(self) -> Iterator[Chunk]:
         """Waiting rows with images, whole, up to the budget but at least one; nothing where the front is text."""
@@ -228,7 +176,9 @@ class Scheduler:
             yield chunk
 
     def _can_admit(self) -> bool:
-        return bool(self._window and self._free) and self._window[0].needs <= self.layout.slot_tokens
+        if not (self._window and self._free) or (self._held and self._is_outgrown()):
+            return False
+        return self._window[0].needs <= self.layout.slot_tokens
 
     def _admit(self) -> _Row:
         row = self._window.popleft()

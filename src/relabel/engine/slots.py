@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from relabel.engine.scheduler import Layout
+from relabel.engine.step import Layout
 
 
 class Slots:

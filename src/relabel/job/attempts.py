@@ -32,6 +32,10 @@ class Attempts:
         self._open[stage, part] = deaths + 1
         return deaths
 
+    def deaths(self, stage: str, part: str) -> int:
+        """How many attempts at a unit never ended so far."""
+        return self._open.get((stage, part), 0)
+
     def end(self, stage: str, part: str) -> None:
         """Close the attempts of a unit: its process lived."""
         self._open.pop((stage, part), None)
@@ -42,6 +46,12 @@ def start_attempts() -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     counter: Any = ray.remote(Attempts)
     return counter.options(num_cpus=0, scheduling_strategy=here).remote()
+
+
+def died_before(attempts: Any, stage: str, unit: Unit) -> bool:
+    """Whether a process died with this unit in it, be it of this unit or of one beside it."""
+    deaths: Any = ray.get(attempts.deaths.remote(stage, unit.part))
+    return deaths > 0
 
 
 def attempt(attempts: Any, stage: str, unit: Unit, work: Callable[[], pa.Table]) -> pa.Table:

@@ -25,6 +25,7 @@ TENSORS = "relabel:tensors"
 PROMPT_TOKENS = "relabel:prompt_tokens"
 OUTPUT_IDS = "relabel:output_ids"
 FINISH_REASON = "relabel:finish_reason"
+ENGINE = "relabel:engine"
 
 IDS = pa.list_(pa.int32())
 MAX_BLOCK_BYTES = 128 * 2**20
@@ -38,6 +39,17 @@ def unit_block(unit: Unit, kept: pa.Table, columns: Mapping[str, pa.Array]) -> p
     for name, column in columns.items():
         block = block.append_column(name, column)
     return block
+
+
+def with_report(block: pa.Table, report: Mapping[str, Any]) -> pa.Table:
+    """The block with what its engine says of itself, beside its first row."""
+    texts = [json.dumps(report), *[None] * (block.num_rows - 1)]
+    return block.append_column(ENGINE, pa.array(texts, pa.string()))
+
+
+def report_of_block(block: pa.Table) -> dict[str, Any] | None:
+    """What the engine said of itself; None where it never saw the block."""
+    return json.loads(block[ENGINE][0].as_py()) if ENGINE in block.column_names else None
 
 
 def failed_block(unit: Unit, why: str) -> pa.Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -22,11 +23,12 @@ from ray.data.datasource import Datasource, ReadTask
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.engine.faults import is_device_fault
-from relabel.job.attempts import attempt, start_attempts
-from relabel.job.block import failed_block, failure_of, unit_of
+from relabel.job.attempts import attempt, died_before, start_attempts
+from relabel.job.block import failed_block, failure_of, unit_of, with_report
 from relabel.job.context import RunContext
-from relabel.job.engine import engine_of
+from relabel.job.engine import engine_of, report_of
 from relabel.job.stages import generate_unit, publish_unit, read_unit
+from relabel.job.turns import Turns
 from relabel.spec import Spec
 
 NO_PROGRESS_SECONDS = 4 * 3600
@@ -34,6 +36,9 @@ NO_PROGRESS_SECONDS = 4 * 3600
 READ_MEMORY = 512 * 2**20
 """Bytes set aside for each unit that is being read: its images, encoded and decoded. It also keeps reading out of the
 actors: Ray would fuse the two, and decode in front of the GPU, if they asked for the same."""
+
+UNITS_AT_ONCE = 3
+"""Units that an actor serves side by side: the last rows of one never leave the device empty. Two more wait."""
 
 LoadEngine = Callable[[Spec], Any]
 
@@ -56,22 +61,28 @@ class Units(Datasource):
 
 
 class Generate:
-    """The actor: holds the model and generates for one unit at a time."""
+    """The actor: holds the model and generates for a few units side by side, each in a thread of its own."""
 
     def __init__(self, context: RunContext, attempts: Any, load: LoadEngine) -> None:
         self._attempts = attempts
+        self._turns = Turns()
         self._engine = load(context.spec)
+        self._process = uuid.uuid4().hex
 
     def __call__(self, block: pa.Table) -> pa.Table:
         if failure_of(block) is not None:
             return block
         unit = unit_of(block)
         try:
-            return attempt(self._attempts, "generating", unit, lambda: generate_unit(block, self._engine))
+            with self._turns.taken(alone=died_before(self._attempts, "generating", unit)):
+                return attempt(self._attempts, "generating", unit, lambda: self._generate(block))
         except Exception as error:  # noqa: BLE001  the boundary of a process: Ray would end the whole run here
             if is_device_fault(error):
                 os._exit(1)  # the CUDA context is lost; Ray starts another process, and the attempts are counted
             return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
+
+    def _generate(self, block: pa.Table) -> pa.Table:
+        return with_report(generate_unit(block, self._engine), report_of(self._engine, self._process))
 
 
 def publish(context: RunContext, block: pa.Table) -> pa.Table:
@@ -97,7 +108,12 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            compute=ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=4),
+            compute=ActorPoolStrategy(
+                size=actors,
+                max_concurrent_calls_per_actor=UNITS_AT_ONCE,
+                max_tasks_in_flight_per_actor=UNITS_AT_ONCE + 2,
+                enable_true_multi_threading=True,
+            ),
             num_gpus=resources.gpus_per_actor or None,
             num_cpus=0 if resources.gpus_per_actor else 1,
             fn_constructor_args=(context, attempts, load),

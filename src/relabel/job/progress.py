@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from relabel.engine import Goodput
 
 log = logging.getLogger("relabel")
 
@@ -20,6 +23,8 @@ class RunProgress:
     def __init__(self, *, num_units: int, num_rows: int) -> None:
         self.figures = {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0}
         self._num_units, self._num_rows = num_units, num_rows
+        self._engines: dict[str, dict[str, Any]] = {}
+        """The newest report of each engine."""
         self._first: float | None = None
         self._first_rows = self._first_tokens = 0
         self._last_line = time.monotonic()
@@ -57,6 +62,8 @@ class RunProgress:
             figures["units"] += 1
             for key in ("rows", "ok", "rejected", "output_tokens"):
                 figures[key] += receipt[key]
+            if (report := receipt["engine"]) is not None:
+                self._engines[report["process"]] = report
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())
@@ -68,7 +75,18 @@ class RunProgress:
         """What this run did. `rows_per_second` is over all of its time, loading the model included."""
         seconds = time.monotonic() - self._started
         rate = round(self.figures["rows"] / seconds, 2)
-        return {**self.figures, "seconds": round(seconds, 1), "rows_per_second": rate}
+        batching = {json.dumps(report["batching"]) for report in self._engines.values()}
+        return {
+            **self.figures,
+            "seconds": round(seconds, 1),
+            "rows_per_second": rate,
+            "goodput": self._goodput().to_json(),
+            "batching": [json.loads(way) for way in sorted(batching)],
+        }
+
+    def _goodput(self) -> Goodput:
+        """The sum over all engines."""
+        return sum((Goodput(**report["goodput"]) for report in self._engines.values()), start=Goodput())
 
     def _line(self) -> str:
         """Rates since the first unit ended, so that starting Ray and loading the model do not count."""
@@ -76,4 +94,8 @@ class RunProgress:
         passed = time.monotonic() - (self._first or 0)
         rows, tokens = figures["rows"] - self._first_rows, figures["output_tokens"] - self._first_tokens
         rate = f"{rows / passed:.1f} rows/s, {tokens / passed:.0f} tokens/s" if rows else "first unit done"
-        return f"units {figures['units']}/{self._num_units}, ok {figures['ok']}, rejected {figures['rejected']}, {rate}"
+        goodput = self._goodput()
+        return (
+            f"units {figures['units']}/{self._num_units}, ok {figures['ok']}, rejected {figures['rejected']}, {rate}, "
+            f"{goodput.useful:.0%} useful, {goodput.occupancy:.0%} of slots"
+        )

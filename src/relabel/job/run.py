@@ -29,7 +29,8 @@ class RunReport:
 
     audit: Report
     done_now: dict[str, Any]
-    """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone."""
+    """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone; `goodput`, and
+    `batching`: how the engines batched, the verdict of their checks at the start, and why."""
 
     @property
     def complete(self) -> bool:

@@ -114,6 +114,7 @@ def publish_unit(block: pa.Table, context: RunContext, store: Store) -> dict[str
         "ok": stamp.ok,
         "rejected": stamp.rejected,
         "output_tokens": sum(count or 0 for count in table["output_tokens"].to_pylist()),
+        "engine": blocks.report_of_block(block),
     }
 
 

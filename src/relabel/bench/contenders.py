@@ -1,0 +1,143 @@
+"""The ways to generate that are compared: each takes prompts and gives every row's new tokens, less its stop token.
+
+Those of transformers do what a user would write today. Knows models and engines; nothing of time or figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+from transformers.generation.configuration_utils import ContinuousBatchingConfig
+
+from relabel.bench.model import Subject
+from relabel.bench.workload import Workload
+from relabel.engine import ContinuousEngine, Engine, Request, Sampling, StaticEngine
+from relabel.engine.loading import settle_batching
+from relabel.engine.memory import measured_limits
+from relabel.errors import RunFailed
+
+Prompts = Sequence[list[int]]
+NUM_ALONE = 48
+"""Rows for one at a time, which is the slowest way."""
+CPU_ROWS, CPU_STEP_TOKENS, PAGE_TOKENS = 32, 512, 256
+"""Of `generate_batch` on a CPU, where it takes 60 % of the memory unless it is told how much: the fastest of 16 to 64
+rows and 256 to 1,024 tokens a step (8 % apart). Pages are of the default size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One way to generate."""
+
+    name: str
+    model: Any
+    generate: Callable[[Prompts], list[list[int]]]
+    engine: Engine | None = None
+    num_rows: int | None = None
+    """The first rows only."""
+    may_fail: bool = False
+    """It is another's experiment, which must not end the benchmark."""
+
+
+def make_contenders(subject: Subject, workload: Workload) -> list[Contender]:
+    """All ways, ready to run. Engines are made for the workload, so that none holds memory for another."""
+    ends = {"stop": workload.stop, "new_tokens": workload.new_tokens}
+    by_size = partial(padded, subject.plain, **ends)
+    contenders = [
+        Contender(name="one_by_one", model=subject.plain, generate=partial(by_size, batch_size=1), num_rows=NUM_ALONE),
+        Contender(name="padded_64", model=subject.plain, generate=partial(by_size, batch_size=64)),
+        Contender(
+            name="padded_64_by_length",
+            model=subject.plain,
+            generate=partial(by_size, batch_size=64, by_length=True),
+        ),
+    ]
+    for batching in ("static", "continuous"):
+        engine = make_engine(subject, batching, **ends)
+        contenders.append(
+            Contender(name=batching, model=subject.own, generate=partial(by_engine, engine), engine=engine)
+        )
+    theirs = partial(generate_batch, subject.plain, **ends)
+    return [*contenders, Contender(name="generate_batch", model=subject.plain, generate=theirs, may_fail=True)]
+
+
+def make_engine(subject: Subject, batching: str, *, stop: Sequence[int], new_tokens: int) -> Engine:
+    """As `load_engine` makes it, of a model that is loaded already: the large one is on no disk."""
+    sampling = Sampling(max_new_tokens=new_tokens, stop_token_ids=stop)
+    verdict = settle_batching(subject.own, subject.name, batching)
+    if verdict.batching == "static":
+        return StaticEngine(subject.own, None, sampling, verdict=verdict)
+    return ContinuousEngine(subject.own, None, sampling, limits=measured_limits(subject.own), verdict=verdict)
+
+
+def by_engine(engine: Engine, prompts: Prompts) -> list[list[int]]:
+    """Static or continuous; a row that fails ends the benchmark."""
+    results = engine.generate([Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)])
+    if errors := [result.error for result in results if result.error is not None]:
+        raise RunFailed(f"{len(errors)} of {len(results)} rows of the benchmark failed in the engine: {errors[0]}")
+    return [result.token_ids for result in results]
+
+
+@torch.inference_mode()
+def padded(
+    model: Any,
+    prompts: Prompts,
+    *,
+    stop: Sequence[int],
+    new_tokens: int,
+    batch_size: int,
+    by_length: bool = False,
+) -> list[list[int]]:
+    """Batches in the order of arrival or by length, padded on the left."""
+    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row])) if by_length else list(range(len(prompts)))
+    outputs: dict[int, list[int]] = {}
+    for at in range(0, len(order), batch_size):
+        batch = [prompts[row] for row in order[at : at + batch_size]]
+        width = max(map(len, batch))
+        ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in batch], device=model.device)
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch], device=model.device)
+        made = model.generate(
+            ids,
+            attention_mask=mask,
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            eos_token_id=list(stop),
+            pad_token_id=0,
+        )
+        outputs.update(zip(order[at : at + batch_size], made[:, width:].tolist(), strict=True))
+    return [_until(stop, outputs[row]) for row in range(len(prompts))]
+
+
+def generate_batch(model: Any, prompts: Prompts, *, stop: Sequence[int], new_tokens: int) -> list[list[int]]:
+    """The continuous batching of transformers; as it is on a GPU, with bounds on its memory on a CPU."""
+    config = GenerationConfig(max_new_tokens=new_tokens, do_sample=False, eos_token_id=list(stop), pad_token_id=0)
+    bounds = None
+    if model.device.type == "cpu":
+        pages = CPU_ROWS * math.ceil((max(map(len, prompts)) + new_tokens) / PAGE_TOKENS)
+        bounds = ContinuousBatchingConfig(
+            num_blocks=math.ceil(pages / 0.85) + 1,  # it admits one row at a time once 15 % are left
+            max_batch_tokens=CPU_STEP_TOKENS,
+            max_requests_per_batch=CPU_ROWS,
+        )
+    attention = model.config._attn_implementation
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # it prints when it fails, and stdout is for the figures
+            made = model.generate_batch(list(prompts), generation_config=config, continuous_batching_config=bounds)
+    finally:
+        model.set_attn_implementation(attention)  # it leaves its own where it cannot start
+    errors = [output.error for output in made.values() if output.error is not None]
+    if len(made) != len(prompts) or errors:
+        raise RuntimeError(f"{len(made) - len(errors)} of {len(prompts)} rows came back: {(errors or ['no error'])[0]}")
+    return [_until(stop, output.generated_tokens) for output in made.values()]
+
+
+def _until(stop: Sequence[int], tokens: list[int]) -> list[int]:
+    ends = set(stop)
+    return tokens[: next((at for at, token in enumerate(tokens) if token in ends), len(tokens))]

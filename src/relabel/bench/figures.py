@@ -1,0 +1,111 @@
+"""What a benchmark says: the names and meanings of its figures, and how they follow from what was measured.
+
+Plain numbers: knows nothing of models or devices. Ratios are made turn by turn, within one run, and the median counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ENGINES = ("static", "continuous")
+RIVALS = ("one_by_one", "padded_64", "padded_64_by_length", "generate_batch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Of one contender in one turn."""
+
+    rows: int
+    wall: float
+    """Seconds by the clock."""
+    cpu: float
+    """Seconds of the processor, all threads: another program on the machine disturbs them less."""
+
+    def rate(self, clock: str) -> float:
+        """Rows a second."""
+        return self.rows / (self.wall if clock == "wall" else self.cpu)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One contender on one workload; medians over turns. All but the first two are null where it could not run."""
+
+    computed_in: str
+    """The type of the weights it multiplied with."""
+    reason: str | None = None
+    """Why it could not run."""
+    rows: int | None = None
+    rows_per_second: float | None = None
+    rows_per_cpu_second: float | None = None
+    output_tokens: int | None = None
+    """Without stop tokens."""
+    fraction_of_gemm: float | None = None
+    """Useful FLOPs a second, of the processor on a CPU, over the machine's rate of matrix products in that type."""
+    fraction_of_roofline: float | None = None
+    """The least seconds for this work over the seconds it took; null on a CPU."""
+    differing_rows: int | None = None
+    """Rows with other tokens than padded_64 gave: none in float32, some in half types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All contenders on one workload."""
+
+    prompt_tokens: int
+    new_tokens: int
+    """The most a row may have."""
+    ways: dict[str, Way]
+    ratios: dict[str, dict[str, dict[str, float]]]
+    """Rows a second of each engine over each other way: engine, rival, then wall or cpu."""
+    verdicts: dict[str, dict[str, Any]]
+    """How the parity probes let each engine run: one that fell back says so here."""
+    goodput: dict[str, dict[str, Any]]
+    """What each engine computed in all turns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One run of the benchmark."""
+
+    model: str
+    device: str
+    device_name: str
+    threads: int
+    dtype: str
+    """As asked for."""
+    cpu_computes_bfloat16: bool
+    rows: int
+    turns: int
+    gemm_flops_per_second: dict[str, float]
+    """Measured, for each type that was computed in."""
+    memory_bytes_per_second: float | None
+    """Measured; null on a CPU."""
+    versions: dict[str, str]
+    workloads: dict[str, Comparison]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def ratios_of(turns: Sequence[Mapping[str, Speed]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Each engine over each rival that ran."""
+    return {
+        engine: {
+            rival: {
+                clock: round(statistics.median(turn[engine].rate(clock) / turn[rival].rate(clock) for turn in turns), 3)
+                for clock in ("wall", "cpu")
+            }
+            for rival in RIVALS
+            if all(rival in turn for turn in turns)
+        }
+        for engine in ENGINES
+    }
+
+
+def num_differing(outputs: Sequence[Sequence[int]], reference: Sequence[Sequence[int]]) -> int:
+    """Of the rows that there are outputs for."""
+    return sum(list(mine) != list(other) for mine, other in zip(outputs, reference, strict=False))

@@ -1,0 +1,95 @@
+"""The models that are benchmarked: a small and a large Llama with random weights, or the user's own.
+
+Knows how they are made and loaded; nothing of prompts or time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from relabel.engine import load_model
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 512,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "vocab_size": 8192,
+    "max_position_embeddings": 2048,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+"""33.6 million parameters."""
+LARGE: dict[str, Any] = {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+"""Llama-3-8B: 8.03 billion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One model, as transformers loads it and as relabel does; the same object where they are the same."""
+
+    name: str
+    plain: Any
+    """In the type that was asked for."""
+    own: Any
+    """In float32 where a CPU would emulate that type."""
+
+
+def load_subject(path: str | None, dtype: torch.dtype, device: torch.device) -> Subject:
+    """The model of a folder; without one the small model on a CPU, the large one elsewhere."""
+    if path is not None:
+        return _load(path, path, dtype, device)
+    if device.type != "cpu":
+        model = random_llama(LARGE, dtype, device)
+        return Subject(name="random Llama-3-8B", plain=model, own=model)
+    with tempfile.TemporaryDirectory() as folder:
+        write_small(folder)
+        return _load(folder, "random Llama of 33.6 M", dtype, device)
+
+
+def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> Subject:
+    own = load_model(folder, dtype=str(dtype).removeprefix("torch."), device=str(device))
+    plain = own if device.type != "cpu" else type(own).from_pretrained(folder, dtype=dtype, local_files_only=True)
+    return Subject(name=name, plain=plain, own=own)
+
+
+def random_llama(config: dict[str, Any], dtype: torch.dtype, device: torch.device) -> Any:
+    """Made where it is used: 16 GB of weights are neither written nor copied."""
+    torch.manual_seed(0)
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(LlamaConfig(**config), dtype=dtype).eval()
+
+
+def write_small(folder: str) -> None:
+    """The small model in bfloat16 and a word-level tokenizer; the same seed, so the same model every time."""
+    torch.manual_seed(0)
+    vocab = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3} | {f"w{token}": token for token in range(4, 8192)}
+    backend = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    model: Any = LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
+    for name, weight in model.named_parameters():
+        if weight.dim() == 2 and "embed" not in name:
+            weight.data.mul_(3.0)  # random weights that are not sharpened repeat one token for ever
+    model.to(torch.bfloat16).save_pretrained(folder)

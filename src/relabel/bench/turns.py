@@ -1,0 +1,77 @@
+"""Contenders timed on one workload, turn by turn. Knows how to run them and to look at a clock; not what follows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import torch
+
+from relabel.bench.contenders import Contender
+from relabel.bench.figures import Speed
+from relabel.bench.machine import settle
+from relabel.bench.workload import Workload
+from relabel.engine import Goodput
+
+log = logging.getLogger("relabel")
+
+NUM_WARM_UP = 8
+"""Rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of all turns."""
+
+    turns: list[dict[str, Speed]] = field(default_factory=list)
+    outputs: dict[str, list[list[int]]] = field(default_factory=dict)
+    """New tokens of every row, of the last turn."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why a contender could not run."""
+    goodput: dict[str, Goodput] = field(default_factory=dict)
+    """Of the engines, warming up left out."""
+
+
+def take_turns(contenders: Sequence[Contender], workload: Workload, num_turns: int) -> Outcome:
+    """Everyone warms up, then everyone runs in every turn. Only `generate_batch` may fail."""
+    outcome = Outcome()
+    for contender in contenders:
+        _time(contender, workload.prompts[:NUM_WARM_UP], outcome)
+    before = {contender.name: replace(contender.engine.goodput) for contender in contenders if contender.engine}
+    for turn in range(num_turns):
+        outcome.turns.append({})
+        for contender in contenders:
+            if contender.name in outcome.reasons:
+                continue
+            speed = _time(contender, workload.prompts[: contender.num_rows], outcome)
+            if speed is not None:
+                outcome.turns[turn][contender.name] = speed
+                log.info("%s %s: %.2f rows a second", workload.name, contender.name, speed.rate("wall"))
+    for contender in contenders:
+        if contender.engine:
+            outcome.goodput[contender.name] = _since(before[contender.name], contender.engine.goodput)
+    return outcome
+
+
+def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> Speed | None:
+    device = contender.model.device
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what one holds back another takes for full
+    settle(device)
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        outcome.outputs[contender.name] = contender.generate(prompts)
+    except Exception as error:
+        if not contender.may_fail:
+            raise
+        outcome.reasons[contender.name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        log.warning("%s cannot run: %s", contender.name, outcome.reasons[contender.name])
+        return None
+    settle(device)
+    return Speed(rows=len(prompts), wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+
+
+def _since(before: Goodput, now: Goodput) -> Goodput:
+    return Goodput(**{part.name: getattr(now, part.name) - getattr(before, part.name) for part in fields(now)})

@@ -1,0 +1,53 @@
+"""What every contender is given: prompts of random tokens, what ends a row, and how long it may become.
+
+The same seed gives the same work to all that are compared. Plain Python: knows nothing of models or engines.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from relabel.errors import SpecError
+
+RAGGED = "ragged"
+FIXED = {"300/50": (300, 50), "128/128": (128, 128)}
+"""Prompt tokens and new tokens of every row."""
+NAMES = (RAGGED, *FIXED)
+MAX_NEW_TOKENS = 64
+NEVER = 2**31 - 1
+"""A stop token beyond every vocabulary: with an empty list all contenders would take the checkpoint's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One list of prompts and how their rows end."""
+
+    name: str
+    prompts: list[list[int]]
+    stop: list[int]
+    new_tokens: int
+    """The most a row may have."""
+
+
+def make_workload(name: str, num_rows: int, vocab_size: int, seed: int = 0) -> Workload:
+    """The ragged workload, or one whose rows are all of one shape."""
+    rng = random.Random(seed)
+    if name == RAGGED:
+        return _ragged(rng, num_rows, vocab_size)
+    if name not in FIXED:
+        raise SpecError(f"workload {name!r} is not known; use one of {', '.join(NAMES)}")
+    prompt_tokens, new_tokens = FIXED[name]
+    prompts = [[rng.randrange(4, vocab_size) for _ in range(prompt_tokens)] for _ in range(num_rows)]
+    return Workload(name=name, prompts=prompts, stop=[NEVER], new_tokens=new_tokens)
+
+
+def _ragged(rng: random.Random, num_rows: int, vocab_size: int) -> Workload:
+    """Prompts of 8 to 95 tokens; 5 % of the vocabulary ends a row.
+
+    With the small built-in model texts have a natural, ragged length: about 19 tokens in the mean, many of 2 to 10 and
+    a few at the cap of 64.
+    """
+    prompts = [[rng.randrange(4, vocab_size) for _ in range(rng.randrange(8, 96))] for _ in range(num_rows)]
+    stop = sorted(rng.sample(range(4, vocab_size), vocab_size // 20))
+    return Workload(name=RAGGED, prompts=prompts, stop=stop, new_tokens=MAX_NEW_TOKENS)

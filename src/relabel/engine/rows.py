@@ -1,0 +1,58 @@
+"""The rows that the continuous engine has taken, and forwards whose tokens the host has not looked at yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from relabel.engine.calls import Call
+from relabel.engine.prefixes import Prefix
+from relabel.engine.request import Request, Result, Sampling
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    call: Call
+    at: int
+    """Which of the call's requests."""
+    request: Request
+    sampling: Sampling
+    prefix: Prefix | None
+    slot: int = -1
+    num_chosen: int = 0
+    """Tokens chosen on the device."""
+    num_computed: int = 0
+    """Positions computed so far."""
+    tokens: list[int] = field(default_factory=list)
+    """Those the host has seen."""
+
+    @property
+    def shared(self) -> int:
+        return len(self.prefix.tokens) if self.prefix else 0
+
+    @property
+    def num_useful(self) -> int:
+        """Positions that its prompt and its tokens but the last, which is never computed, need."""
+        return len(self.request.prompt_ids) - self.shared + len(self.tokens) - 1
+
+    def begin_again(self) -> None:
+        """Nothing of it is there any more."""
+        self.num_chosen, self.num_computed, self.tokens = 0, 0, []
+
+    def ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
+        return Result(id=self.request.id, token_ids=token_ids, finish_reason=reason)
+
+    def failed(self, error: str) -> Result:
+        return Result(id=self.request.id, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A forward whose tokens the host has not looked at yet."""
+
+    rows: list[int]
+    outcome_3R: torch.Tensor
+    """Token, finite, how it ended: on its way to the host."""
+    arrived: torch.cuda.Event | None

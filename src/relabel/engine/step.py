@@ -1,0 +1,67 @@
+"""What one forward of the continuous engine computes, and what bounds it: plain values, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much the engine may hold, as the memory plan measured it."""
+
+    kv_tokens: int
+    """Tokens in all slots together."""
+    num_slots: int
+    """Rows at once, if they are short enough."""
+    step_tokens: int
+    """Tokens of one forward; only a single row with images may exceed it."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.num_slots < self.step_tokens and self.kv_tokens > 0):
+            raise ValueError("a step must hold a token of every slot and one more")
+
+    def scaled(self, num_slots: int) -> Limits:
+        """The same for fewer slots."""
+        return Limits(
+            kv_tokens=max(1, self.kv_tokens * num_slots // self.num_slots),
+            num_slots=num_slots,
+            step_tokens=max(num_slots + 1, self.step_tokens * num_slots // self.num_slots),
+        )
+
+
+class Layout(NamedTuple):
+    """The KV cache as slots of one length."""
+
+    num_slots: int
+    slot_tokens: int
+
+
+class Chunk(NamedTuple):
+    """Tokens `start` to `end` of a row's prompt, computed into its slot."""
+
+    row: int
+    slot: int
+    start: int
+    end: int
+    is_last: bool
+
+
+class Live(NamedTuple):
+    """A row that is decoded: its newest token is computed at `position` of its slot."""
+
+    row: int
+    slot: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One forward. Rows of `live` and of last chunks get one new token each."""
+
+    live: tuple[Live, ...]
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.live) + sum(chunk.end - chunk.start for chunk in self.chunks)

@@ -1,0 +1,308 @@
+"""The continuous engine: a row's text is what it is alone, whatever shares the cache, and every slot is used again."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+
+from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
+from tests.engine import models
+from tests.engine.test_equality import FAMILIES, STOP
+from tests.engine.test_faults import POISON, poisoned
+
+NEW = 16
+FEW = Limits(kv_tokens=1000, num_slots=8, step_tokens=48)
+GREEDY = Sampling(max_new_tokens=NEW, stop_token_ids=STOP)
+WIDE = Limits(kv_tokens=20_000, num_slots=64, step_tokens=512)
+
+
+def continuous(model: Any, sampling: Sampling = GREEDY, limits: Limits = FEW, tokenizer: Any = None) -> ContinuousEngine:
+    return ContinuousEngine(model, tokenizer, sampling, limits=limits)
+
+
+def many(requests: list[Request], num_rows: int = 64) -> list[Request]:
+    """More rows like these: some prompts come again under another id, some end sooner."""
+    return [
+        Request(
+            id=row,
+            prompt_ids=requests[row % len(requests)].prompt_ids,
+            tensors=requests[row % len(requests)].tensors,
+        )
+        for row in range(num_rows)
+    ]
+
+
+def ids(engine: Any, requests: list[Request]) -> dict[int, list[int]]:
+    return {result.id: result.token_ids for result in engine.generate(requests)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_64_rows_through_8_slots_equal_rows_alone(family: str) -> None:
+    build, make_requests = FAMILIES[family]
+    model = build()
+    requests = models.text_requests(64) if make_requests is models.text_requests else many(make_requests())
+    distinct = {(tuple(request.prompt_ids), id(request.tensors)): request for request in requests}
+    alone = {key: models.generate_alone(model, request, NEW, STOP) for key, request in distinct.items()}
+    assert len({token for row in alone.values() for token in row}) > 20, "the model repeats itself"
+    assert len({len(row) for row in alone.values()}) > 1, "no row stops early"
+
+    engine = continuous(model)
+    results = engine.generate(requests)
+
+    expected = [alone[tuple(request.prompt_ids), id(request.tensors)] for request in requests]
+    assert [result.token_ids for result in results] == expected
+    assert [result.finish_reason for result in results] == ["stop" if len(row) < NEW else "length" for row in expected]
+    goodput = engine.goodput
+    assert (goodput.padded_tokens, goodput.wasted_tokens, goodput.useful) == (0, 0, 1.0)
+    assert goodput.occupancy > 0.6
+    assert goodput.output_tokens == sum(map(len, expected))
+
+
+def test_the_models_own_attention_is_back_after_a_call() -> None:
+    for build in (models.llama, models.llava):
+        model, (request, *_) = build(), models.text_requests()
+        before = models.generate_alone(model, request, NEW, STOP)
+        continuous(model).generate([request])
+        assert models.generate_alone(model, request, NEW, STOP) == before
+        assert model.config.get_text_config()._attn_implementation == "sdpa"
+
+
+SHARED = [10, 20, 30, 40, 50, 60, 70, 80] * 4
+
+
+def with_prefix(num_rows: int) -> list[Request]:
+    return [Request(id=row, prompt_ids=SHARED + prompt) for row, prompt in enumerate(models.prompts(num_rows))]
+
+
+@pytest.mark.parametrize("step_tokens", [9, 48], ids=["prefix in pieces", "prefix at once"])
+@pytest.mark.parametrize("family", ["llama", "mistral", "gemma2"])
+def test_a_shared_prefix_is_computed_once_and_changes_no_text(family: str, step_tokens: int) -> None:
+    model, requests = FAMILIES[family][0](), with_prefix(20)
+    alone = [models.generate_alone(model, request, NEW, STOP) for request in requests]
+    engine = continuous(model, limits=Limits(kv_tokens=1000, num_slots=8, step_tokens=step_tokens))
+    assert [result.token_ids for result in engine.generate(requests[:12])] == alone[:12]
+    assert engine.goodput.shared_tokens >= 12 * len(SHARED)
+    computed = engine.goodput.useful_tokens
+    sizes: list[int] = []
+    model.register_forward_pre_hook(lambda _, args, kwargs: sizes.append(kwargs["input_ids"].numel()), with_kwargs=True)
+    assert [result.token_ids for result in engine.generate(requests[12:])] == alone[12:]
+    assert sum(sizes) == engine.goodput.useful_tokens - computed, "the prefix of the first call served the second"
+
+
+def test_rows_with_images_share_the_text_before_them() -> None:
+    model = models.llava()
+    requests = [
+        Request(id=row, prompt_ids=[*SHARED, *request.prompt_ids], tensors=request.tensors)
+        for row, request in enumerate(models.llava_requests())
+    ]
+    alone = [models.generate_alone(model, request, NEW, STOP) for request in requests]
+    engine = continuous(model)
+    assert [result.token_ids for result in engine.generate(requests)] == alone
+    assert engine.goodput.shared_tokens == len(requests) * len(SHARED)
+
+
+SAMPLED = {
+    "plain": {},
+    "top-k and top-p": {"top_k": 20, "top_p": 0.8},
+    "min-p": {"min_p": 0.1},
+    "penalty and a least length": {"repetition_penalty": 1.3, "min_new_tokens": 5},
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLED)
+def test_sampled_text_is_a_rows_own_in_any_order_slots_engine_and_company(kind: str) -> None:
+    model, requests = models.llama(), models.text_requests(40)
+    sampling = Sampling(max_new_tokens=NEW, temperature=0.9, seed=3, stop_token_ids=STOP, **SAMPLED[kind])
+    texts = ids(continuous(model, sampling), requests)
+    assert len({token for text in texts.values() for token in text}) > 20
+    assert ids(continuous(model, sampling), requests[::-1]) == texts
+    assert ids(continuous(model, sampling, Limits(kv_tokens=200, num_slots=3, step_tokens=7)), requests) == texts
+    assert ids(continuous(model, sampling, WIDE), requests) == texts
+    assert ids(StaticEngine(model, None, sampling), requests) == texts
+    resumed = continuous(model, sampling)
+    assert {**ids(resumed, requests[25:]), **ids(resumed, requests[:25])} == texts
+    if "min_new_tokens" in SAMPLED[kind]:
+        assert min(map(len, texts.values())) == 5
+
+
+def test_a_row_may_have_settings_of_its_own() -> None:
+    model, (first, second, third, *_) = models.llama(), models.text_requests()
+    own = [
+        Request(id=0, prompt_ids=first.prompt_ids, sampling=Sampling(max_new_tokens=3, stop_token_ids=[127])),
+        Request(id=1, prompt_ids=second.prompt_ids, sampling=Sampling(max_new_tokens=9, temperature=1.5, seed=8)),
+        Request(id=2, prompt_ids=third.prompt_ids),
+    ]
+    for make in (lambda: continuous(model), lambda: StaticEngine(model, None, GREEDY)):
+        together = make().generate(own)
+        assert [make().generate([request])[0] for request in own] == together
+        assert len(together[0].token_ids) == 3
+        assert together[2].token_ids == models.generate_alone(model, third, NEW, STOP)
+    assert continuous(model).generate(own) == StaticEngine(model, None, GREEDY).generate(own)
+
+
+class Haunted(ContinuousEngine):
+    """Fills every slot with NaN as soon as no row holds it."""
+
+    def _drop(self, number: int, result: Any) -> None:
+        slot = self._rows[number].slot
+        super()._drop(number, result)
+        self.haunt([slot])
+
+    @torch.inference_mode()
+    def haunt(self, slots: list[int]) -> None:
+        for tensor in (*self._forward.slots._keys.values(), *self._forward.slots._values.values()):
+            tensor[slots] = torch.nan
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_unused_memory_of_the_cache_changes_nothing(family: str) -> None:
+    build, make_requests = FAMILIES[family]
+    model, requests = build(), many(make_requests(), 24)
+    expected = continuous(model).generate(requests)
+    engine = Haunted(model, None, GREEDY, limits=FEW)
+    engine.generate(requests[:4])
+    engine.haunt(list(range(8)))
+    assert engine.generate(requests) == expected
+
+
+def test_a_row_that_is_not_finite_leaves_nothing_behind_in_its_slot() -> None:
+    requests = models.text_requests(30)
+    requests[4] = Request(id=4, prompt_ids=[10, POISON, 11] * 8)
+    clean = continuous(models.llama()).generate(requests)
+    results = continuous(poisoned(models.llama())).generate(requests)
+    assert results[4].error is not None
+    assert results[4].error.startswith("nonfinite: ")
+    sound = [row for row, result in enumerate(clean) if row != 4 and POISON not in result.token_ids]
+    assert len(sound) > 20
+    assert [results[row] for row in sound] == [clean[row] for row in sound]
+
+
+def cramp(model: Any, *, room: int = 10**9, hates: int | None = None, once_at: int | None = None) -> list[int]:
+    """The model runs out of memory above `room` tokens, with the token `hates` in a row, and in forward `once_at`.
+
+    Returns the list of the sizes that failed.
+    """
+    failed: list[int] = []
+    sizes: list[int] = []
+
+    def refuse(_: Any, args: Any, kwargs: Any) -> None:
+        ids = kwargs["input_ids"]
+        sizes.append(ids.numel())
+        is_hated = hates is not None and (ids.unfold(1, 3, 1) == hates).all(-1).any() if ids.numel() > 2 else False
+        if ids.numel() > room or is_hated or len(sizes) == once_at:
+            failed.append(ids.numel())
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    model.register_forward_pre_hook(refuse, with_kwargs=True)
+    return failed
+
+
+def test_what_does_not_fit_is_begun_again_in_smaller_company() -> None:
+    requests = models.text_requests(40)
+    expected = continuous(models.llama(), limits=WIDE).generate(requests)
+    model = models.llama()
+    failed = cramp(model, room=30)
+    engine = continuous(model, limits=WIDE)
+    assert engine.generate(requests) == expected
+    assert 1 <= len(failed) == engine.goodput.num_out_of_memory <= 8
+
+
+def test_rows_in_flight_alone_are_computed_again() -> None:
+    requests = models.text_requests(40)
+    expected = continuous(models.llama()).generate(requests)
+    model = models.llama()
+    failed = cramp(model, once_at=12)
+    engine = continuous(model)
+    assert engine.generate(requests) == expected
+    assert len(failed) == 1
+    assert 0 < engine.goodput.wasted_tokens < engine.goodput.useful_tokens / 4
+
+
+def test_a_row_that_does_not_fit_alone_is_rejected_and_the_others_are_not() -> None:
+    requests = models.text_requests(20)
+    expected = continuous(models.llama()).generate(requests)
+    model = models.llama()
+    cramp(model, hates=126)
+    huge = Request(id=99, prompt_ids=[126] * 45)
+    results = continuous(model).generate([*requests[:5], huge, *requests[5:]])
+    assert results[5].error is not None
+    assert results[5].error.startswith("out_of_memory: 45 prompt tokens")
+    assert results[:5] + results[6:] == expected
+
+
+def test_a_row_that_the_model_cannot_take_costs_itself() -> None:
+    model = models.llava()
+    requests = many(models.llava_requests(), 20)
+    expected = continuous(model).generate(requests)
+    broken = Request(id=77, prompt_ids=[5, models.IMAGE, 6], tensors=requests[1].tensors)  # 16 features, one place
+    results = continuous(model).generate([*requests[:9], broken, *requests[9:]])
+    assert results[9].error is not None
+    assert results[9].error.startswith("prompt: the model cannot take it")
+    assert results[:9] + results[10:] == expected
+
+
+def test_a_model_that_fails_on_every_row_fails_the_call() -> None:
+    model = models.llama()
+
+    def fail(*_: Any) -> None:
+        raise ValueError("always")
+
+    model.register_forward_pre_hook(fail)
+    engine = continuous(model)
+    with pytest.raises(RuntimeError, match="rows in a row failed alone"):
+        engine.generate(models.text_requests())
+
+
+def test_prompts_that_cannot_be_held_are_errors_of_their_rows() -> None:
+    engine = continuous(models.llama(), limits=Limits(kv_tokens=60, num_slots=2, step_tokens=20))
+    fits, empty, long, longer = engine.generate(
+        [Request(id=row, prompt_ids=[7] * length) for row, length in enumerate((5, 0, 50, 600))]
+    )
+    assert fits.error is None
+    assert [result.error.split(":")[0] for result in (empty, long, longer) if result.error] == [
+        "prompt",
+        "out_of_memory",
+        "prompt_too_long",
+    ]
+    assert engine.generate([]) == []
+
+
+def test_stop_strings_end_a_row_as_in_the_static_engine() -> None:
+    model, tokenizer, requests = models.llama(), models.tokenizer(), models.text_requests(20)
+    free = Sampling(max_new_tokens=NEW, stop_token_ids=[127])
+    texts = [tokenizer.decode(row.token_ids) for row in continuous(model, free).generate(requests)]
+    strings = (texts[0][1:4], texts[8][4:7])
+    assert all(len(string) == 3 for string in strings)
+    for least in (0, 6):
+        sampling = Sampling(max_new_tokens=NEW, stop_token_ids=[127], stop_strings=strings, min_new_tokens=least)
+        results = continuous(model, sampling, tokenizer=tokenizer).generate(requests)
+        assert results == StaticEngine(model, tokenizer, sampling).generate(requests)
+        assert {result.finish_reason for result in results} == {"stop", "length"}
+        assert min(len(result.token_ids) for result in results) >= least
+
+
+def test_looking_one_forward_late_changes_no_text_and_counts_what_was_wasted() -> None:
+    model, requests = models.llama(), models.text_requests(40)
+    expected = continuous(model).generate(requests)
+    engine = continuous(model)
+    engine._is_late = True
+    assert engine.generate(requests) == expected
+    ended_early = sum(result.finish_reason == "stop" for result in expected)
+    assert 0 < engine.goodput.wasted_tokens <= ended_early
+
+
+def test_calls_from_several_threads_share_the_slots_and_get_their_own_rows() -> None:
+    model, requests = models.llama(), models.text_requests(60)
+    expected = ids(continuous(model), requests)
+    engine, got = continuous(model), {}
+    threads = [
+        threading.Thread(target=lambda part=part: got.update(ids(engine, requests[part::3]))) for part in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert got == expected
