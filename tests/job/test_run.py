@@ -117,7 +117,14 @@ def test_an_unknown_column_is_refused_before_anything_is_written(fields, tmp_pat
     assert not list((tmp_path / "out").glob("*"))
 
 
-class Signing:
+class Disguised:
+    """An engine with another `generate`."""
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+
+class Signing(Disguised):
     """An engine that leaves its process id beside the output, and that of a reader in its own process too."""
 
     def __init__(self, spec):
@@ -145,7 +152,7 @@ def receipts_of(spec, load):
     return list(receipts(list(prepared.run.plan.units), prepared.context, load))
 
 
-class Deadly:
+class Deadly(Disguised):
     """An engine that dies with its process on one row of the third unit of b.jsonl."""
 
     def __init__(self, spec):

@@ -73,7 +73,7 @@ def settle_batching(model: Any, path: str, batching: str) -> Verdict:
             f"{path} gives logits that are not finite numbers: its weights are damaged; download it again"
         )
     own = model.config.get_text_config(decoder=True)._attn_implementation
-    ways = [("continuous", own), ("static", own), ("static", "eager")]
+    ways = [("continuous", "ragged"), ("static", own), ("static", "eager")]
     notes = []
     for way, attention in ways if batching != "static" else ways[1:]:
         if way == "continuous" and (why := why_not_packed(model)) is not None:

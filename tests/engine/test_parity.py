@@ -1,0 +1,133 @@
+"""At start-up a model's batches are compared with rows alone: the fastest way that is right is taken, or none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from relabel.engine.loading import settle_batching
+from relabel.engine.memory import kv_bytes, measured_limits
+from relabel.engine.parity import Probes, why_not_packed
+from relabel.errors import ModelRefused
+from tests.engine import models
+from tests.engine.test_equality import FAMILIES
+
+
+def like_llama(kind: type[LlamaForCausalLM]) -> Any:
+    """Another class with the weights of the small llama."""
+    model = kind(models.llama().config)
+    model.load_state_dict(models.llama().state_dict())
+    return model.eval()
+
+
+class RejectsRagged(LlamaForCausalLM):
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if "ragged" in kwargs:
+            raise TypeError("forward() got an unexpected keyword argument 'ragged'")
+        return super().forward(*args, **kwargs)
+
+
+class MixesRows(LlamaForCausalLM):
+    """A stream without padding is read wrongly: every token sees the position after its own."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if "ragged" in kwargs:
+            kwargs["position_ids"] = kwargs["position_ids"].flip(-1)
+        return super().forward(*args, **kwargs)
+
+
+class LikesEagerOnly(RejectsRagged):
+    """Padded rows of its fused attention come to nothing, as those of some kernels do."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().forward(*args, **kwargs)
+        mask = kwargs.get("attention_mask")
+        if mask is not None and self.config._attn_implementation == "sdpa":
+            output.logits[mask[:, 0] == 0] = torch.nan
+        return output
+
+
+class NeedsCompany(LlamaForCausalLM):
+    """Its rows change with their number, whatever attention it has."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().forward(*args, **kwargs)
+        output.logits = output.logits * torch.randn(len(output.logits), 1, output.logits.shape[-1])
+        return output
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_packable_family_is_batched_continuously(family: str) -> None:
+    verdict = settle_batching(FAMILIES[family][0](), family, "auto")
+    assert (verdict.batching, verdict.attention, verdict.notes) == ("continuous", "ragged", ())
+    assert verdict.difference < 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padded_batches_pass_as_well(family: str) -> None:
+    verdict = settle_batching(FAMILIES[family][0](), family, "static")
+    assert (verdict.batching, verdict.notes) == ("static", ())
+    assert verdict.difference < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("build", "batching", "attention", "note"),
+    [
+        (models.mamba2, "static", None, "its attention cannot be exchanged"),
+        (lambda: like_llama(RejectsRagged), "static", "sdpa", "continuous batching with ragged attention is inf"),
+        (lambda: like_llama(MixesRows), "static", "sdpa", "continuous batching with ragged attention is"),
+        (lambda: like_llama(LikesEagerOnly), "static", "eager", "static batching with sdpa attention is inf"),
+    ],
+    ids=["a running state", "no keyword arguments", "wrong positions", "padding gives NaN"],
+)
+def test_what_fails_falls_back_and_says_why(
+    build: Callable[[], Any],
+    batching: str,
+    attention: str | None,
+    note: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, logger="relabel"):
+        verdict = settle_batching(build(), "some/model", "auto")
+    assert verdict.batching == batching
+    assert attention is None or verdict.attention == attention
+    assert note in verdict.notes[-1]
+    assert note in caplog.text
+
+
+def test_a_model_whose_rows_depend_on_their_neighbours_is_refused() -> None:
+    with pytest.raises(ModelRefused, match="rows change with their neighbours"):
+        settle_batching(like_llama(NeedsCompany), "some/model", "auto")
+
+
+def test_damaged_weights_are_refused() -> None:
+    model = models.llama()
+    with torch.no_grad():
+        model.model.layers[1].mlp.down_proj.weight[3, 4] = torch.nan
+    with pytest.raises(ModelRefused, match="weights are damaged"):
+        settle_batching(model, "some/model", "auto")
+
+
+def test_bfloat16_rounds_but_passes() -> None:
+    model = models.llama().bfloat16()
+    assert 0 < Probes(model).difference(Probes(model).ragged) < 0.2
+
+
+def test_positions_that_depend_on_the_longest_row_are_not_packed() -> None:
+    model = models.llama()
+    assert why_not_packed(model) is None
+    model.config.rope_parameters = {**model.config.rope_parameters, "rope_type": "dynamic"}
+    assert why_not_packed(model) == "its rotary positions depend on the longest row of a batch"
+
+
+def test_memory_for_keys_and_values_can_be_given() -> None:
+    model = models.llama()
+    one_token = kv_bytes(model.config, 4)
+    assert one_token == 2 * 2 * 2 * 8 * 4  # keys and values, layers, kv heads, head size, float32
+    assert measured_limits(model, 1000 * one_token).kv_tokens == 1000
+    assert measured_limits(model).kv_tokens > 100_000
