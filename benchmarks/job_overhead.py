@@ -63,6 +63,7 @@ class Timed:
     def __init__(self, spec: Spec) -> None:
         torch.set_num_threads(1)
         self._engine = engine_of(spec)
+        self.verdict, self.goodput = self._engine.verdict, self._engine.goodput
         self._notes = Path(f"{spec.output.path}.times")
 
     def generate(self, requests):
@@ -86,7 +87,16 @@ def job_rows_per_second(spec: Spec) -> tuple[float, float]:
     calls = [[float(word) for word in line.split()] for line in notes]
     calls = [call for call in calls if call[0] >= all_up]
     seconds = max(end for _, end, _ in calls) - min(began for began, _, _ in calls)
-    return sum(rows for _, _, rows in calls) / seconds, sum(end - began for began, end, _ in calls) / seconds
+    return sum(rows for _, _, rows in calls) / seconds, covered(calls) / seconds
+
+
+def covered(calls: list[list[float]]) -> float:
+    """Seconds in which at least one call was under way: an actor serves several side by side."""
+    total, until = 0.0, 0.0
+    for began, end, _ in sorted(calls):
+        total += max(0.0, end - max(began, until))
+        until = max(until, end)
+    return total
 
 
 def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -> None:

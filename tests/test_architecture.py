@@ -11,6 +11,17 @@ SOURCES = sorted((ROOT / "src" / "relabel").rglob("*.py"))
 FORBIDDEN = {
     "data": {"torch", "transformers", "ray", "relabel.engine", "relabel.job", "relabel.demo", "relabel.cli"},
     "engine": {"ray", "pydantic", "obstore", "pyarrow", "relabel.data", "relabel.job", "relabel.demo", "relabel.cli"},
+    "bench": {
+        "ray",
+        "pydantic",
+        "typer",
+        "pyarrow",
+        "relabel.data",
+        "relabel.job",
+        "relabel.demo",
+        "relabel.spec",
+        "relabel.cli",
+    },
     "demo": {"ray", "relabel.job", "relabel.cli"},
     "job": {"relabel.cli"},
 }
@@ -47,8 +58,11 @@ def test_only_four_files_know_ray():
     assert users == RAY_FILES
 
 
-def test_the_batching_policy_needs_no_torch():
-    assert {"torch", "transformers", "numpy"}.isdisjoint(imports_of(ROOT / "src/relabel/engine/batching.py"))
+@pytest.mark.parametrize("name", ["batching", "calls", "goodput", "prefix", "request", "scheduler", "step"])
+def test_the_batching_policy_needs_no_torch(name):
+    packages = {module.partition(".")[0] for module in imports_of(ROOT / f"src/relabel/engine/{name}.py")}
+    assert {"torch", "transformers"}.isdisjoint(packages)
+    assert "numpy" not in packages or name == "request", "policy is plain Python over integers"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())

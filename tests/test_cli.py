@@ -32,6 +32,7 @@ def test_the_commands_are_these():
         "plan",
         "status",
         "verify",
+        "bench",
         "demo",
         "schema",
     }

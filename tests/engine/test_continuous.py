@@ -19,7 +19,9 @@ GREEDY = Sampling(max_new_tokens=NEW, stop_token_ids=STOP)
 WIDE = Limits(kv_tokens=20_000, num_slots=64, step_tokens=512)
 
 
-def continuous(model: Any, sampling: Sampling = GREEDY, limits: Limits = FEW, tokenizer: Any = None) -> ContinuousEngine:
+def continuous(
+    model: Any, sampling: Sampling = GREEDY, limits: Limits = FEW, tokenizer: Any = None
+) -> ContinuousEngine:
     return ContinuousEngine(model, tokenizer, sampling, limits=limits)
 
 

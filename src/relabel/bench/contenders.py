@@ -19,17 +19,16 @@ from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
 from relabel.bench.model import Subject
 from relabel.bench.workload import Workload
-from relabel.engine import ContinuousEngine, Engine, Request, Sampling, StaticEngine
-from relabel.engine.loading import settle_batching
-from relabel.engine.memory import measured_limits
+from relabel.engine import Engine, Request, Sampling
+from relabel.engine.loading import make_engine, settle_batching
 from relabel.errors import RunFailed
 
 Prompts = Sequence[list[int]]
 NUM_ALONE = 48
 """Rows for one at a time, which is the slowest way."""
 CPU_ROWS, CPU_STEP_TOKENS, PAGE_TOKENS = 32, 512, 256
-"""Of `generate_batch` on a CPU, where it takes 60 % of the memory unless it is told how much: the fastest of 16 to 64
-rows and 256 to 1,024 tokens a step (8 % apart). Pages are of the default size."""
+"""Of `generate_batch` on a CPU, where it takes 60 % of the memory unless it is told how much: as fast as any of 16 to 64
+rows and 256 to 1,024 tokens a step. Pages are of the default size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +48,7 @@ class Contender:
 def make_contenders(subject: Subject, workload: Workload) -> list[Contender]:
     """All ways, ready to run. Engines are made for the workload, so that none holds memory for another."""
     ends = {"stop": workload.stop, "new_tokens": workload.new_tokens}
+    sampling = Sampling(max_new_tokens=workload.new_tokens, stop_token_ids=workload.stop)
     by_size = partial(padded, subject.plain, **ends)
     contenders = [
         Contender(name="one_by_one", model=subject.plain, generate=partial(by_size, batch_size=1), num_rows=NUM_ALONE),
@@ -60,21 +60,13 @@ def make_contenders(subject: Subject, workload: Workload) -> list[Contender]:
         ),
     ]
     for batching in ("static", "continuous"):
-        engine = make_engine(subject, batching, **ends)
+        verdict = settle_batching(subject.own, subject.name, batching)
+        engine = make_engine(subject.own, None, sampling, verdict)
         contenders.append(
             Contender(name=batching, model=subject.own, generate=partial(by_engine, engine), engine=engine)
         )
     theirs = partial(generate_batch, subject.plain, **ends)
     return [*contenders, Contender(name="generate_batch", model=subject.plain, generate=theirs, may_fail=True)]
-
-
-def make_engine(subject: Subject, batching: str, *, stop: Sequence[int], new_tokens: int) -> Engine:
-    """As `load_engine` makes it, of a model that is loaded already: the large one is on no disk."""
-    sampling = Sampling(max_new_tokens=new_tokens, stop_token_ids=stop)
-    verdict = settle_batching(subject.own, subject.name, batching)
-    if verdict.batching == "static":
-        return StaticEngine(subject.own, None, sampling, verdict=verdict)
-    return ContinuousEngine(subject.own, None, sampling, limits=measured_limits(subject.own), verdict=verdict)
 
 
 def by_engine(engine: Engine, prompts: Prompts) -> list[list[int]]:

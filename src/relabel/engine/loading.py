@@ -58,8 +58,26 @@ def load_engine(
     if batching not in ("auto", "continuous", "static"):
         raise ModelRefused(f"batching {batching!r} is not known; use auto, continuous or static")
     model = load_model(path, revision=revision, dtype=dtype, device=device)
-    tokenizer = load_tokenizer(path, revision)
-    verdict = settle_batching(model, path, batching)
+    return make_engine(
+        model,
+        load_tokenizer(path, revision),
+        sampling,
+        settle_batching(model, path, batching),
+        batch_tokens=batch_tokens,
+        kv_memory=kv_memory,
+    )
+
+
+def make_engine(
+    model: Any,
+    tokenizer: Any | None,
+    sampling: Sampling,
+    verdict: Verdict,
+    *,
+    batch_tokens: int | None = None,
+    kv_memory: int | None = None,
+) -> Engine:
+    """The engine that a verdict names, on a model that is loaded already."""
     if verdict.batching == "continuous":
         return ContinuousEngine(model, tokenizer, sampling, limits=measured_limits(model, kv_memory), verdict=verdict)
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)
