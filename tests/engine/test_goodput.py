@@ -25,6 +25,7 @@ def test_useful_is_what_was_neither_padded_nor_wasted_and_occupancy_what_was_hel
 
 def test_an_engine_that_computed_nothing_wasted_nothing() -> None:
     assert (Goodput().useful, Goodput().occupancy) == (1, 0)
+    assert Goodput(wasted_tokens=10).useful == 0
 
 
 def test_the_report_holds_every_figure_and_both_fractions() -> None:

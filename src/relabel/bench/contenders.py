@@ -27,8 +27,8 @@ Prompts = Sequence[list[int]]
 NUM_ALONE = 48
 """Rows for one at a time, which is the slowest way."""
 CPU_ROWS, CPU_STEP_TOKENS, PAGE_TOKENS = 32, 512, 256
-"""Of `generate_batch` on a CPU, where it takes 60 % of the memory unless it is told how much: as fast as any of 16 to 64
-rows and 256 to 1,024 tokens a step. Pages are of the default size."""
+"""Of `generate_batch` on a CPU, where it takes 60 % of the memory unless it is told how much: as fast as any of 16 to
+64 rows and 256 to 1,024 tokens a step. Pages are of the default size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

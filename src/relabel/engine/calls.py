@@ -38,6 +38,8 @@ class Calls:
 
     def serve(self, requests: Sequence[Request], lead: Callable[[Call], None]) -> list[Result]:
         """The results of a call, in order. `lead(call)` computes for all calls and returns when this one is done."""
+        if not requests:
+            return []
         call = Call(requests)
         with self._changed:
             self._arrived.append(call)

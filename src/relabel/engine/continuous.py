@@ -78,7 +78,7 @@ class ContinuousEngine:
                 while not call.is_done:
                     self._take_calls()
                     self._advance()
-            except Exception as error:  # noqa: BLE001  every call in flight has to hear of it, not only this one
+            except BaseException as error:  # noqa: BLE001  every call in flight has to hear of it, Ctrl-C included
                 self._fail(error)
         self.goodput.seconds += time.perf_counter() - start
 
@@ -90,6 +90,8 @@ class ContinuousEngine:
                 why = unfit(request, own, self._max_tokens)
                 if why is None and not self._scheduler.fits(len(request.prompt_ids), own.max_new_tokens):
                     why = _too_large(request)
+                if why is None and own.stop_strings and not self._stop_strings.are_known:
+                    why = "sampling: stop strings need the model's tokenizer, and it has none"
                 if why is None:
                     self._stop_strings.require(own.stop_strings)
                     taken.append(at)

@@ -38,7 +38,8 @@ class Goodput:
     @property
     def useful(self) -> float:
         """The fraction of all computed positions that was useful; 1 where nothing was computed."""
-        return self.useful_tokens / max(1, self.useful_tokens + self.padded_tokens + self.wasted_tokens) or 1.0
+        computed = self.useful_tokens + self.padded_tokens + self.wasted_tokens
+        return self.useful_tokens / computed if computed else 1.0
 
     @property
     def occupancy(self) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from relabel.engine.faults import is_out_of_memory
+from relabel.engine.faults import is_device_fault
 from relabel.engine.forward import Forward
 from relabel.engine.prefix import shared_prefixes
 from relabel.engine.request import Request
@@ -39,12 +39,10 @@ class Prefixes:
 
     def find(self, requests: Sequence[Request]) -> list[Prefix | None]:
         """The prefix of each row, computed if it is new; None for a row that shares nothing worth it."""
-        found = []
-        for request, length in zip(
-            requests, shared_prefixes([self._text(request) for request in requests]), strict=True
-        ):
-            found.append(self._get(tuple(request.prompt_ids[:length])) if length else None)
-        return found
+        lengths = shared_prefixes([self._text(request) for request in requests])
+        wanted = [tuple(request.prompt_ids[:length]) for request, length in zip(requests, lengths, strict=True)]
+        there = {tokens: self._get(tokens) for tokens in dict.fromkeys(wanted) if tokens}
+        return [there.get(tokens) for tokens in wanted]
 
     def _text(self, request: Request) -> Sequence[int]:
         """The part of a prompt that can be shared: features of images are a row's own."""
@@ -60,10 +58,10 @@ class Prefixes:
                 return prefix
         try:
             prefix = Prefix(tokens, self._compute(tokens))
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+        except (RuntimeError, MemoryError, ValueError, IndexError) as error:
+            if is_device_fault(error):
                 raise
-            return None
+            return None  # the rows find out by themselves which of them is at fault
         self._kept = [prefix, *self._kept[: NUM_KEPT - 1]]
         return prefix
 

@@ -49,7 +49,8 @@ class Sampler:
             if self._seen_PV is None:
                 self._seen_PV = table.new_zeros(self._num_places, table.shape[1])
             self._seen_PV[place] = False
-            self._seen_PV[place, torch.tensor(prompt_ids, device=table.device)] = True
+            known = [token for token in prompt_ids if token < table.shape[1]]
+            self._seen_PV[place, torch.tensor(known, dtype=torch.long, device=table.device)] = True
 
     def choose(
         self, logits_RV: torch.Tensor, places: Sequence[int], steps: Sequence[int]
@@ -69,7 +70,7 @@ class Sampler:
         )
         if is_plain:
             return tokens_R, top_R.isfinite()
-        logits_RV = self._adjusted(logits_RV.float(), places, rows, steps)
+        logits_RV = self._adjusted(logits_RV, places, rows, steps)
         tokens_R = logits_RV.argmax(-1)
         for sampling, members in _by_settings(rows).items():
             index = torch.tensor(members, device=logits_RV.device)
@@ -91,7 +92,7 @@ class Sampler:
         if self._seen_PV is not None:
             penalties = torch.tensor([row.sampling.repetition_penalty for row in rows], device=device)[:, None]
             punished = torch.where(logits_RV > 0, logits_RV / penalties, logits_RV * penalties)
-            seen_RV = self._seen_PV[torch.tensor(places, device=device)] & (penalties != 1)
+            seen_RV = self._seen_PV[torch.tensor(places, device=device)]
             logits_RV = torch.where(seen_RV, punished, logits_RV)
         early = [step < row.sampling.min_new_tokens for row, step in zip(rows, steps, strict=True)]
         if any(early):

@@ -130,27 +130,25 @@ class Scheduler:
             self._lay_out(max(row.needs for row in self._window))
 
     def _lay_out(self, needs: int) -> None:
-        """Slots long enough for the rows that wait; longer ones stay unless they cost slots."""
-        now, limits = self.layout, self.limits
-        is_lean = now.num_slots == limits.num_slots or now.slot_tokens <= 2 * needs
-        if needs <= now.slot_tokens and is_lean and not self._is_outgrown():
+        """Slots long enough for the rows that wait; longer ones stay unless there could be twice as many."""
+        now = self.layout
+        if needs <= now.slot_tokens and not self._is_outgrown(needs):
             return
-        wanted = needs + needs // 4 if 0 < now.slot_tokens < needs else needs
-        slot_tokens = max(needs, min(-(-wanted // ROUND_TOKENS) * ROUND_TOKENS, limits.kv_tokens))
-        self.layout = self._slots_of(slot_tokens)
+        self.layout = self._slots_of(needs + needs // 4 if 0 < now.slot_tokens < needs else needs, needs)
         self._free = list(range(self.layout.num_slots))
 
-    def _slots_of(self, slot_tokens: int) -> Layout:
+    def _slots_of(self, wanted: int, needs: int) -> Layout:
         limits = self.limits
+        slot_tokens = max(needs, min(-(-wanted // ROUND_TOKENS) * ROUND_TOKENS, limits.kv_tokens))
         return Layout(max(1, min(limits.num_slots, limits.kv_tokens // slot_tokens)), slot_tokens)
 
-    def _is_outgrown(self) -> bool:
-        """After a failure the limits have grown to twice the slots: no row is admitted until all are laid out anew."""
-        return self._slots_of(self.layout.slot_tokens).num_slots >= 2 * self.layout.num_slots
+    def _is_outgrown(self, needs: int) -> bool:
+        """There could be twice the slots, because the long rows are through or the limits have grown."""
+        return self._slots_of(needs, needs).num_slots >= 2 * self.layout.num_slots
 
     def _images(self) -> Iterator[Chunk]:
         """Waiting rows with images, whole, up to the budget but at least one; nothing where the front is text."""
-        is_worth_it = len(self._free) * IMAGE_REFILL >= self.layout.num_slots or not self._held
+        is_worth_it = len(self._free) * IMAGE_REFILL >= self.layout.num_slots
         if not is_worth_it or any(held.is_filling for held in self._held.values()):
             return
         room = self.limits.step_tokens
@@ -176,9 +174,12 @@ class Scheduler:
             yield chunk
 
     def _can_admit(self) -> bool:
-        if not (self._window and self._free) or (self._held and self._is_outgrown()):
+        """No row is admitted until all have left and the slots are made anew, where there could be twice as many."""
+        if not (self._window and self._free) or self._window[0].needs > self.layout.slot_tokens:
             return False
-        return self._window[0].needs <= self.layout.slot_tokens
+        if not self._held or 2 * self.layout.num_slots > self.limits.num_slots:
+            return True
+        return not self._is_outgrown(max(row.needs for row in self._window))
 
     def _admit(self) -> _Row:
         row = self._window.popleft()

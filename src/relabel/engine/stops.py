@@ -85,6 +85,11 @@ class StopStrings:
         self._tokenizer = tokenizer
         self._criteria: dict[tuple[str, ...], StopStringCriteria] = {}
 
+    @property
+    def are_known(self) -> bool:
+        """Whether there is a tokenizer to tell."""
+        return self._tokenizer is not None
+
     def require(self, strings: Sequence[str]) -> None:
         """Make ready for these strings: reading a large vocabulary takes seconds."""
         if not strings or tuple(strings) in self._criteria:
