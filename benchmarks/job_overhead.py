@@ -1,9 +1,10 @@
 """How much of the bare engine's speed is left when the same rows go through the whole job.
 
-Draws the demo's dataset, encodes it once, and in one run measures rows a second of
+Draws the demo's dataset, encodes it once, and in one run measures token positions a second (prompt and text of finished
+rows, the same rows for both) of
   bare   the engine alone over the encoded units, one thread
-  job    the Ray job over the dataset, one actor of one thread: the calls of its engine from when the first part is
-         out, so that starting Ray, the stages and the model is not counted, and every wait between calls is
+  job    the Ray job over the dataset, one actor of one thread: from when the first part is out, so that starting Ray,
+         the stages and the model is not counted, and every wait of the engine is
 
     OMP_NUM_THREADS=1 python benchmarks/job_overhead.py [--rows 8000] [--out benchmarks/results/job_overhead.json]
 
@@ -25,7 +26,6 @@ from relabel.data.sources import columns_of, list_files, scan
 from relabel.data.store import Store
 from relabel.demo import write_dataset
 from relabel.demo.task import Task
-from relabel.job.block import PROMPT_IDS
 from relabel.job.cluster import LOCAL, connected
 from relabel.job.demo import demo_spec
 from relabel.job.engine import engine_of
@@ -37,7 +37,7 @@ from relabel.spec import Spec
 PACKAGES = ("ray", "torch", "transformers")
 
 
-def bare_rows_per_second(spec: Spec) -> float:
+def bare_tokens_per_second(spec: Spec) -> float:
     """The engine alone, unit by unit, on rows that are encoded already; one unit first to warm up."""
     encoder = make_encoder(spec)
     files = list_files(spec.source)
@@ -46,19 +46,14 @@ def bare_rows_per_second(spec: Spec) -> float:
     blocks = [encode_unit(unit, encoder, context) for unit in units]
     engine = engine_of(spec)
     generate_unit(blocks[0], engine)
-    started = time.perf_counter()
+    before, started = engine.goodput.useful_tokens, time.perf_counter()
     for block in blocks:
         generate_unit(block, engine)
-    return sum(num_prompts(block) for block in blocks) / (time.perf_counter() - started)
-
-
-def num_prompts(block) -> int:
-    """Rows of a block that reach the engine."""
-    return block.num_rows - block[PROMPT_IDS].null_count
+    return (engine.goodput.useful_tokens - before) / (time.perf_counter() - started)
 
 
 class Timed:
-    """The engine of an actor, which notes beside the output when each of its calls began and ended."""
+    """The engine of an actor, which notes beside the output how far it was whenever a call began or ended."""
 
     def __init__(self, spec: Spec) -> None:
         torch.set_num_threads(1)
@@ -67,36 +62,30 @@ class Timed:
         self._notes = Path(f"{spec.output.path}.times")
 
     def generate(self, requests):
-        began = time.time()
+        self._note()
         results = self._engine.generate(requests)
-        with self._notes.open("a") as notes:
-            notes.write(f"{began} {time.time()} {len(requests)}\n")
+        self._note()
         return results
 
+    def _note(self) -> None:
+        goodput = self.goodput
+        with self._notes.open("a") as notes:
+            notes.write(f"{time.time()} {goodput.useful_tokens} {goodput.seconds}\n")
 
-def job_rows_per_second(spec: Spec) -> tuple[float, float]:
-    """The rate of the calls that began after the first part was out, when the processes of every stage were up; and the
-    share of that time that the engine was at work, not waiting."""
+
+def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
+    """The rate since the first part was out, when the processes of every stage were up; and the share of that time that
+    the engine was at work, not waiting."""
     prepared = prepare(spec, Store(spec.output.path))
     all_up = None
     with connected(LOCAL, spec.resources):
         for receipt in receipts(list(prepared.run.plan.units), prepared.context, Timed):
             assert receipt["failure"] is None, receipt
             all_up = all_up or time.time()
-    notes = Path(f"{spec.output.path}.times").read_text().splitlines()
-    calls = [[float(word) for word in line.split()] for line in notes]
-    calls = [call for call in calls if call[0] >= all_up]
-    seconds = max(end for _, end, _ in calls) - min(began for began, _, _ in calls)
-    return sum(rows for _, _, rows in calls) / seconds, covered(calls) / seconds
-
-
-def covered(calls: list[list[float]]) -> float:
-    """Seconds in which at least one call was under way: an actor serves several side by side."""
-    total, until = 0.0, 0.0
-    for began, end, _ in sorted(calls):
-        total += max(0.0, end - max(began, until))
-        until = max(until, end)
-    return total
+    lines = Path(f"{spec.output.path}.times").read_text().splitlines()
+    notes = [note for note in sorted([float(word) for word in line.split()] for line in lines) if note[0] >= all_up]
+    (first, tokens, at_work), (last, all_tokens, all_work) = notes[0], notes[-1]
+    return (all_tokens - tokens) / (last - first), (all_work - at_work) / (last - first)
 
 
 def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -> None:
@@ -104,15 +93,15 @@ def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -
     with tempfile.TemporaryDirectory() as folder:
         spec = demo_spec(Task.caption, Path(folder))
         write_dataset(Path(folder) / "data", rows)
-        before = bare_rows_per_second(spec)
-        job, busy = job_rows_per_second(spec)
-        after = bare_rows_per_second(spec)
+        before = bare_tokens_per_second(spec)
+        job, busy = job_tokens_per_second(spec)
+        after = bare_tokens_per_second(spec)
     bare = (before + after) / 2
     figures = {
         "rows": rows,
-        "bare_rows_per_second": round(bare, 1),
-        "bare_before_and_after": [round(before, 1), round(after, 1)],
-        "job_rows_per_second": round(job, 1),
+        "bare_tokens_per_second": round(bare),
+        "bare_before_and_after": [round(before), round(after)],
+        "job_tokens_per_second": round(job),
         "job_over_bare": round(job / bare, 3),
         "engine_busy": round(busy, 3),
         "cores": os.cpu_count(),

@@ -246,6 +246,48 @@ def test_a_row_that_the_model_cannot_take_costs_itself() -> None:
     assert results[:9] + results[10:] == expected
 
 
+def test_a_shared_prefix_that_the_model_cannot_take_costs_its_own_rows() -> None:
+    model, requests = models.llama(), models.text_requests(12)
+    expected = continuous(model).generate(requests)
+    beyond = [*SHARED, models.VOCAB_SIZE + 7, *SHARED]
+    broken = [Request(id=100 + row, prompt_ids=[*beyond, row + 5]) for row in range(2)]
+    results = continuous(model).generate([*requests[:6], *broken, *requests[6:]])
+    assert [result.error for result in results[6:8]] == [
+        "prompt: the model cannot take it (IndexError in the model)"
+    ] * 2
+    assert results[:6] + results[8:] == expected
+
+
+def test_an_interrupted_call_leaves_an_engine_that_serves_the_next() -> None:
+    model, requests = models.llama(), models.text_requests(30)
+    expected = continuous(model).generate(requests)
+    num_forwards = 0
+
+    def interrupt(*_: Any) -> None:
+        nonlocal num_forwards
+        num_forwards += 1
+        if num_forwards == 5:
+            raise KeyboardInterrupt
+
+    model.register_forward_pre_hook(interrupt)
+    engine = continuous(model)
+    with pytest.raises(KeyboardInterrupt):
+        engine.generate(requests)
+    engine.goodput.held_slots = engine.goodput.all_slots = 0
+    assert engine.generate(requests) == expected
+    assert engine.goodput.occupancy > 0.6, "no slot is held by a row of the call that was interrupted"
+
+
+def test_stop_strings_of_one_row_without_a_tokenizer_cost_that_row() -> None:
+    model, requests = models.llama(), models.text_requests(5)
+    expected = continuous(model).generate(requests)
+    asks = Request(id=9, prompt_ids=[5, 6], sampling=Sampling(stop_strings=["x"]))
+    *others, refused = continuous(model).generate([*requests, asks])
+    assert refused.error is not None
+    assert refused.error.startswith("sampling: stop strings need")
+    assert others == expected
+
+
 def test_a_model_that_fails_on_every_row_fails_the_call() -> None:
     model = models.llama()
 

@@ -1,4 +1,4 @@
-"""The Ray Data graph of a run: one task per unit reads and encodes, actors generate, tasks publish.
+"""The Ray Data graph of a run: one task per unit reads and encodes, actors generate, others publish.
 
 A unit is one block from end to end. Ray repeats a task whose process died, and a repeated task that cut its output
 elsewhere would lose or double rows without a word; with one block a task, and `target_max_block_size` off, it cannot.
@@ -39,6 +39,9 @@ actors: Ray would fuse the two, and decode in front of the GPU, if they asked fo
 
 UNITS_AT_ONCE = 3
 """Units that an actor serves side by side: the last rows of one never leave the device empty. Two more wait."""
+
+GENERATORS_PER_PUBLISHER = 4
+"""A publisher is busy for some tenths of a second with a unit that a GPU needs ten seconds for."""
 
 LoadEngine = Callable[[Spec], Any]
 
@@ -85,9 +88,20 @@ class Generate:
         return with_report(generate_unit(block, self._engine), report_of(self._engine, self._process))
 
 
-def publish(context: RunContext, block: pa.Table) -> pa.Table:
-    """The last stage: one block in, one receipt out."""
-    return pa.table({"receipt": [json.dumps(publish_unit(block, context, Store(context.output)))]})
+class Publish:
+    """The last stage: one block in, one receipt out.
+
+    An actor, because tasks would wait behind those that read, and what waits is lost with the driver; and Ray ends idle
+    workers after a second, whose successor imports transformers for 5 CPU seconds.
+    """
+
+    def __init__(self, context: RunContext) -> None:
+        _give_way()
+        self._context = context
+        self._store = Store(context.output)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        return pa.table({"receipt": [json.dumps(publish_unit(block, self._context, self._store))]})
 
 
 def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_of) -> Iterator[dict[str, Any]]:
@@ -118,15 +132,29 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
             num_cpus=0 if resources.gpus_per_actor else 1,
             fn_constructor_args=(context, attempts, load),
         )
-        .map_batches(partial(publish, context), batch_size=None, batch_format="pyarrow", num_cpus=1)
+        .map_batches(
+            Publish,
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=ActorPoolStrategy(size=-(-actors // GENERATORS_PER_PUBLISHER)),
+            num_cpus=0,
+            fn_constructor_args=(context,),
+        )
     )
     for row in labelled.iter_rows():
         yield json.loads(row["receipt"])
 
 
 def _read(unit: Unit, context_ref: Any, attempts: Any) -> list[pa.Table]:
+    _give_way()
     context: RunContext = ray.get(context_ref)
     return [attempt(attempts, "reading", unit, lambda: read_unit(unit, context))]
+
+
+def _give_way() -> None:
+    """Where cores are short the engine's process goes first: a device that waits costs more than a reader."""
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
 
 
 def _settle_context() -> None:
