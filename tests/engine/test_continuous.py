@@ -246,14 +246,14 @@ def test_a_row_that_the_model_cannot_take_costs_itself() -> None:
     assert results[:9] + results[10:] == expected
 
 
-def test_a_shared_prefix_that_the_model_cannot_take_costs_its_own_rows() -> None:
+def test_a_token_that_the_model_does_not_know_costs_its_own_rows() -> None:
     model, requests = models.llama(), models.text_requests(12)
     expected = continuous(model).generate(requests)
     beyond = [*SHARED, models.VOCAB_SIZE + 7, *SHARED]
     broken = [Request(id=100 + row, prompt_ids=[*beyond, row + 5]) for row in range(2)]
     results = continuous(model).generate([*requests[:6], *broken, *requests[6:]])
     assert [result.error for result in results[6:8]] == [
-        "prompt: the model cannot take it (IndexError in the model)"
+        "prompt: a token beyond the 128 that the model knows; its tokenizer belongs to another"
     ] * 2
     assert results[:6] + results[8:] == expected
 
@@ -297,7 +297,7 @@ def test_a_model_that_fails_on_every_row_fails_the_call() -> None:
     model.register_forward_pre_hook(fail)
     engine = continuous(model)
     with pytest.raises(RuntimeError, match="rows in a row failed alone"):
-        engine.generate(models.text_requests())
+        engine.generate(models.text_requests(30))
 
 
 def test_prompts_that_cannot_be_held_are_errors_of_their_rows() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
 from relabel.engine.loading import settle_batching
 from relabel.engine.memory import kv_bytes, measured_limits
@@ -98,6 +98,35 @@ def test_what_fails_falls_back_and_says_why(
     assert attention is None or verdict.attention == attention
     assert note in verdict.notes[-1]
     assert note in caplog.text
+
+
+class SeesNoiseApart(LlavaForConditionalGeneration):
+    """Features that are asked for apart from the pixels are other ones than the model itself uses."""
+
+    def get_image_features(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().get_image_features(*args, **kwargs)
+        output.pooler_output = [torch.randn_like(features) for features in output.pooler_output]
+        return output
+
+
+def test_an_image_is_probed_too() -> None:
+    model, row = models.llava(), models.llava_requests()[1]
+    assert row.tensors
+    assert settle_batching(model, "some/model", "auto", row).batching == "continuous"
+    blind = SeesNoiseApart(model.config)
+    blind.load_state_dict(model.state_dict())
+    assert settle_batching(blind.eval(), "some/model", "auto").batching == "continuous", "text alone shows nothing"
+    verdict = settle_batching(blind, "some/model", "auto", row)
+    assert verdict.batching == "static"
+    assert "continuous batching with ragged attention is" in verdict.notes[0]
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "smolvlm"])
+def test_images_of_every_layout_pass(family: str) -> None:
+    build, make_requests = FAMILIES[family]
+    verdict = settle_batching(build(), family, "auto", make_requests()[2])
+    assert verdict.batching == "continuous"
+    assert verdict.difference < 1e-4
 
 
 def test_a_model_whose_rows_depend_on_their_neighbours_is_refused() -> None:

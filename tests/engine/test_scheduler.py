@@ -78,8 +78,8 @@ class Play:
         """What was computed of each row since it last began."""
         self.done: list[int] = []
         self.lost: list[int] = []
-        self.failed: list[tuple[list[int], Limits]] = []
-        """The rows in flight at each failure, and the limits after it."""
+        self.failed: list[tuple[list[int], Limits, Limits]] = []
+        """The rows in flight at each failure, and the limits before and after it."""
         self._num_chosen: dict[int, int] = {}
         self._held: dict[int, int] = {}
         self._arrived: list[int] = []
@@ -139,8 +139,9 @@ class Play:
 
     def _fail(self) -> None:
         in_flight = list(self._held)
+        before = self.scheduler.limits
         again, lost = self.scheduler.shrink()
-        self.failed.append((in_flight, self.scheduler.limits))
+        self.failed.append((in_flight, before, self.scheduler.limits))
         self._held.clear()
         self._waiting = [*again, *self._waiting]
         if lost is not None:
@@ -305,8 +306,9 @@ def test_a_free_slot_is_filled_in_the_next_step_unless_there_is_a_reason(case: C
 @given(any_case())
 def test_only_a_row_that_fails_alone_is_lost(case: Case) -> None:
     play = Play(case)
-    assert play.lost == [rows[0] for rows, _ in play.failed if len(rows) == 1]
-    assert all(limits.num_slots <= len(rows) // 2 for rows, limits in play.failed if len(rows) > 1)
+    alone = [rows[0] for rows, before, _ in play.failed if len(rows) == before.num_slots == 1]
+    assert play.lost == alone, "in one slot and in small pieces"
+    assert all(after.num_slots <= max(1, len(rows) // 2) for rows, before, after in play.failed if before.num_slots > 1)
 
 
 @often

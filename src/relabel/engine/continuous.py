@@ -17,17 +17,18 @@ from relabel.engine.calls import Call, Calls
 from relabel.engine.faults import is_device_fault, is_out_of_memory
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.goodput import Goodput
-from relabel.engine.memory import max_tokens
+from relabel.engine.memory import bounds_of
 from relabel.engine.parity import Verdict
 from relabel.engine.prefixes import Prefixes
-from relabel.engine.request import Request, Result, Sampling, unfit
+from relabel.engine.request import Request, Result, Sampling, too_large, unfit
 from relabel.engine.rows import Flight, Row
 from relabel.engine.sampling import Sampler
 from relabel.engine.scheduler import Scheduler
 from relabel.engine.step import Layout, Limits, Step
 from relabel.engine.stops import StopStrings, StopTokens, Tails, find_stop_tokens
+from relabel.errors import ModelRefused
 
-MAX_LOST = 3
+MAX_LOST = 16
 """Rows that may fail alone one after the other; then it is not the rows, and all calls fail."""
 
 
@@ -50,7 +51,7 @@ class ContinuousEngine:
         self._stop_tokens = StopTokens(stops, text.vocab_size, self.device)
         self._stop_strings = StopStrings(tokenizer)
         self._stop_strings.require(sampling.stop_strings)
-        self._max_tokens = max_tokens(model)
+        self._bounds = bounds_of(model)
         self._forward = Forward(model)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
@@ -72,24 +73,24 @@ class ContinuousEngine:
         return self._calls.serve(requests, self._lead)
 
     def _lead(self, call: Call) -> None:
-        start = time.perf_counter()
         with torch.inference_mode(), self._attention:
             try:
                 while not call.is_done:
+                    start = time.perf_counter()
                     self._take_calls()
                     self._advance()
+                    self.goodput.seconds += time.perf_counter() - start
             except BaseException as error:  # noqa: BLE001  every call in flight has to hear of it, Ctrl-C included
                 self._fail(error)
-        self.goodput.seconds += time.perf_counter() - start
 
     def _take_calls(self) -> None:
         while (call := self._calls.take()) is not None:
             taken = []
             for at, request in enumerate(call.requests):
                 own = request.sampling or self.sampling
-                why = unfit(request, own, self._max_tokens)
+                why = unfit(request, own, **self._bounds)
                 if why is None and not self._scheduler.fits(len(request.prompt_ids), own.max_new_tokens):
-                    why = _too_large(request)
+                    why = too_large(request)
                 if why is None and own.stop_strings and not self._stop_strings.are_known:
                     why = "sampling: stop strings need the model's tokenizer, and it has none"
                 if why is None:
@@ -120,8 +121,8 @@ class ContinuousEngine:
             start, why = time.perf_counter(), None
             try:
                 flight = self._launch(step)
-            except (RuntimeError, MemoryError, ValueError, IndexError) as error:
-                if is_device_fault(error):
+            except Exception as error:
+                if is_device_fault(error) or isinstance(error, ModelRefused):
                     raise
                 why = None if is_out_of_memory(error) else f"{type(error).__name__} in the model"
             if flight is None:  # outside of the except block, whose traceback holds the tensors of the forward
@@ -213,13 +214,14 @@ class ContinuousEngine:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        self._prefixes.clear()
         again, lost = self._scheduler.shrink()
         for row in (self._rows[number] for number in again):
             self.goodput.wasted_tokens += row.num_computed
             row.begin_again()
         if lost is not None:
             row = self._rows[lost]
-            error = _too_large(row.request) if why is None else f"prompt: the model cannot take it ({why})"
+            error = too_large(row.request) if why is None else f"prompt: the model cannot take it ({why})"
             self._drop(lost, row.failed(error))
             self._num_lost += 1
             if why is not None and self._num_lost > MAX_LOST:
@@ -228,22 +230,19 @@ class ContinuousEngine:
     def _fail(self, error: BaseException) -> None:
         self._calls.fail(error)
         self._rows.clear()
-        self._flight, self._scheduler = None, Scheduler(self._scheduler.limits)
-        self._forward.lay_out(Layout(0, 0))
+        self._flight, self._scheduler = None, Scheduler(self._scheduler.full_limits)
+        self._forward, self._num_lost = Forward(self.model), 0
+        self._prefixes.clear()
 
     def _count(self, step: Step, seconds: float) -> None:
         for live in step.live:
             self._rows[live.row].num_computed += 1
         for chunk in step.chunks:
             self._rows[chunk.row].num_computed += chunk.end - chunk.start
-        goodput, num_slots = self.goodput, self._scheduler.layout.num_slots
+        goodput = self.goodput
         goodput.num_batches += 1
         goodput.held_slots += self._scheduler.num_held
-        goodput.all_slots += num_slots
+        goodput.all_slots += self._scheduler.layout.num_slots
         decoding = seconds * len(step.live) / step.num_tokens
         goodput.decode_seconds += decoding
         goodput.prefill_seconds += seconds - decoding
-
-
-def _too_large(request: Request) -> str:
-    return f"out_of_memory: {len(request.prompt_ids)} prompt tokens did not fit alone"

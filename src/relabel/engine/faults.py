@@ -6,6 +6,7 @@ _OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
     "CUDA out of memory",
+    "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
@@ -20,6 +21,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_device_fault(error: BaseException) -> bool:
     """True where the CUDA context is lost (device-side assert, illegal address, ECC): no later call can succeed."""
-    return type(error).__name__ == "AcceleratorError" or (
-        isinstance(error, RuntimeError) and "CUDA error" in str(error) and not is_out_of_memory(error)
-    )
+    is_cudas = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return isinstance(error, RuntimeError) and is_cudas and not is_out_of_memory(error)

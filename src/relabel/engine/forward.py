@@ -94,9 +94,9 @@ class Forward:
         if not self._has_axes:
             return positions_T[None]
         position_ids = positions_T.expand(3, -1).clone()
-        for at, live in enumerate(step.live):
-            position_ids[:, at] += self._positions.get(live.row, (None, 0))[1]
-        at = len(step.live)
+        shifts = [self._positions.get(live.row, (None, 0))[1] for live in step.live]
+        at = len(shifts)
+        position_ids[:, :at] += torch.tensor(shifts, dtype=torch.long, device=self.device)
         for chunk in chunks:
             request, length = requests[chunk.row], chunk.end - chunk.start
             if chunk.row not in self._positions and request.tensors:

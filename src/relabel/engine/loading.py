@@ -5,8 +5,10 @@ Safetensors only, no code of the repository, every weight present. Knows nothing
 
 from __future__ import annotations
 
+import inspect
 import logging
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,16 @@ from transformers.models.auto.modeling_auto import (
 from relabel.engine.checkpoint import check_config, check_weights, locate
 from relabel.engine.continuous import ContinuousEngine
 from relabel.engine.memory import free_bytes, measured_limits
-from relabel.engine.parity import TOLERANCE, Probes, Verdict, why_not_packed
-from relabel.engine.processor import load_tokenizer
-from relabel.engine.request import Sampling
+from relabel.engine.parity import TOLERANCE, Probes, Verdict, image_probe, why_not_packed
+from relabel.engine.processor import load_processor, load_tokenizer
+from relabel.engine.request import Request, Sampling
 from relabel.engine.static import StaticEngine
 from relabel.errors import ModelRefused
 
 log = logging.getLogger("relabel")
+
+LEAST_PROMPT = 256
+"""Tokens of a prompt that must find room beside the new ones, or continuous batching is not worth beginning."""
 
 Engine = StaticEngine | ContinuousEngine
 
@@ -62,10 +67,20 @@ def load_engine(
         model,
         load_tokenizer(path, revision),
         sampling,
-        settle_batching(model, path, batching),
+        settle_batching(model, path, batching, _with_image(model, path, revision)),
         batch_tokens=batch_tokens,
         kv_memory=kv_memory,
     )
+
+
+def _with_image(model: Any, path: str, revision: str | None) -> Request | None:
+    if "pixel_values" not in inspect.signature(model.forward).parameters:
+        return None
+    try:
+        return image_probe(load_processor(path, revision))
+    except (ModelRefused, ValueError, TypeError) as error:
+        log.info("%s is checked without an image: %s", path, _line(error))
+        return None
 
 
 def make_engine(
@@ -79,13 +94,23 @@ def make_engine(
 ) -> Engine:
     """The engine that a verdict names, on a model that is loaded already."""
     if verdict.batching == "continuous":
-        return ContinuousEngine(model, tokenizer, sampling, limits=measured_limits(model, kv_memory), verdict=verdict)
+        limits = measured_limits(model, kv_memory)
+        if limits.kv_tokens >= sampling.max_new_tokens + LEAST_PROMPT:
+            return ContinuousEngine(model, tokenizer, sampling, limits=limits, verdict=verdict)
+        why = f"there is memory for keys and values of {limits.kv_tokens} tokens alone"
+        if kv_memory is not None:
+            raise ModelRefused(f"resources.kv_memory is too small: {why}; raise it, or leave it out")
+        log.warning("static batching: %s", why)
+        verdict = replace(verdict, batching="static", notes=(*verdict.notes, f"static batching: {why}"))
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)
 
 
-def settle_batching(model: Any, path: str, batching: str) -> Verdict:
-    """Continuous, else static, else static with eager attention: the first whose probes equal those of rows alone."""
-    probes = Probes(model)
+def settle_batching(model: Any, path: str, batching: str, with_image: Request | None = None) -> Verdict:
+    """Continuous, else static, else static with eager attention: the first whose probes equal those of rows alone.
+
+    `with_image` is a row as the processor of a model that sees makes it.
+    """
+    probes = Probes(model, with_image)
     if not probes.are_finite:
         raise ModelRefused(
             f"{path} gives logits that are not finite numbers: its weights are damaged; download it again"

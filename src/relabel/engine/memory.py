@@ -6,6 +6,7 @@ An estimate only; the budget corrects it when a batch does not fit. Knows nothin
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -73,13 +74,27 @@ def _peak_bytes(model: Any, step_tokens: int) -> int:
 
 
 def free_bytes() -> int:
-    """Memory of this machine that nothing uses."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Memory of this machine that can be had: what is free, and caches of files that would give way."""
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def max_tokens(model: Any) -> int:
     """Positions that a model was made for; a row's prompt and text must fit into them."""
     return getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None) or 2**62
+
+
+def bounds_of(model: Any) -> dict[str, int]:
+    """What a request must keep within, as `unfit` takes it."""
+    known = getattr(
+        model.get_input_embeddings(), "num_embeddings", model.config.get_text_config(decoder=True).vocab_size
+    )
+    # some models keep the place of an image beyond their vocabulary and never look it up
+    image_token = getattr(model.config, "image_token_id", None) or 0
+    return {"max_tokens": max_tokens(model), "num_embeddings": max(known, image_token + 1)}
 
 
 def token_bytes(text: Any, item_bytes: int) -> int:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from transformers import GenerationConfig
 
-from relabel.engine.collate import collate
+from relabel.engine.collate import PER_TOKEN, collate
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.request import Request
 from relabel.engine.step import Chunk, Layout, Live, Step
@@ -52,7 +54,7 @@ def why_not_packed(model: Any) -> str | None:
         return "it is an encoder-decoder"
     if not is_paddable(model) or not set(getattr(text, "layer_types", None) or ()) <= PACKABLE:
         return "it has layers other than full and sliding attention"
-    if "token_type_ids" in arguments:
+    if "token_type_ids" in arguments or getattr(text, "use_bidirectional_attention", None):
         return "tokens of its images see those after them"
     if "pixel_values" in arguments and "mm_encoder_outputs" not in arguments:
         return "it does not take the features of images apart from their pixels"
@@ -69,15 +71,21 @@ def is_paddable(model: Any) -> bool:
 
 
 class Probes:
-    """The logits of the first and the second new token of a few prompts, alone and batched."""
+    """The logits of the first and the second new token of a few rows, alone and batched.
+
+    `with_image` is one more row, of a model that sees: packing hands the features over apart from the pixels.
+    """
 
     @torch.inference_mode()
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, with_image: Request | None = None) -> None:
         self._model = model
-        self._prompts = _prompts(model, LENGTHS if is_paddable(model) else LENGTHS[:1] * len(LENGTHS))
-        first = [self._generated([prompt]) for prompt in self._prompts]
-        self._longer = [[*prompt, int(logits.argmax())] for prompt, logits in zip(self._prompts, first, strict=True)]
-        self._alone = torch.cat([*first, *(self._generated([prompt]) for prompt in self._longer)])
+        prompts = _prompts(model, LENGTHS if is_paddable(model) else LENGTHS[:1] * len(LENGTHS))
+        self._rows = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
+        if with_image is not None:
+            self._rows.append(replace(with_image, id=len(self._rows)))
+        first = [self._generated([row]) for row in self._rows]
+        self._longer = [_longer(row, int(logits.argmax())) for row, logits in zip(self._rows, first, strict=True)]
+        self._alone = torch.cat([*first, *(self._generated([row]) for row in self._longer)])
 
     @property
     def are_finite(self) -> bool:
@@ -95,35 +103,55 @@ class Probes:
 
     def padded(self) -> torch.Tensor:
         """As the static engine computes them: left-padded, by `generate`."""
-        return torch.cat([self._generated(self._prompts), self._generated(self._longer)])
+        return torch.cat([self._generated(self._rows), self._generated(self._longer)])
 
     def ragged(self) -> torch.Tensor:
         """As the continuous engine computes them: prompts in one stream, the second token through the slots."""
-        forward = Forward(self._model)
-        forward.lay_out(Layout(len(self._prompts), max(map(len, self._longer))))
-        requests = {row: Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(self._prompts)}
-        lengths = [len(prompt) for prompt in self._prompts]
+        forward, requests = Forward(self._model), {row.id: row for row in self._rows}
+        forward.lay_out(Layout(len(self._rows), max(len(row.prompt_ids) for row in self._longer)))
+        first: dict[int, torch.Tensor] = {}
         with RaggedAttention(self._model):
-            chunks = [Chunk(row, row, 0, length, is_last=True) for row, length in enumerate(lengths)]
-            logits, rows = forward.run(Step((), tuple(chunks)), requests)
-            first = {row: logits[at] for at, row in enumerate(rows)}
-            newest = [prompt[-1] for prompt in self._longer]
-            forward.set_newest(range(len(newest)), torch.tensor(newest, device=self._model.device))
-            live = tuple(Live(row, row, length) for row, length in enumerate(lengths))
+            for with_images in (False, True):  # never in one step, as in the scheduler
+                rows = [row for row in self._rows if bool(row.tensors) == with_images]
+                chunks = [Chunk(row.id, row.id, 0, len(row.prompt_ids), is_last=True) for row in rows]
+                if chunks:
+                    logits, order = forward.run(Step((), tuple(chunks)), requests)
+                    first.update({row: logits[at] for at, row in enumerate(order)})
+            newest = torch.tensor([row.prompt_ids[-1] for row in self._longer], device=self._model.device)
+            forward.set_newest(range(len(newest)), newest)
+            live = tuple(Live(row.id, row.id, len(row.prompt_ids)) for row in self._rows)
             second, _ = forward.run(Step(live, ()), requests)
-        return torch.cat([torch.stack([first[row] for row in range(len(lengths))]), second]).float()
+        return torch.cat([torch.stack([first[row.id] for row in self._rows]), second]).float()
 
-    def _generated(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        requests = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
+    def _generated(self, rows: Sequence[Request]) -> torch.Tensor:
         own, self._model.generation_config = self._model.generation_config, GenerationConfig()
         config = GenerationConfig(
             max_new_tokens=1, do_sample=False, output_logits=True, return_dict_in_generate=True, pad_token_id=0
         )
         try:
-            output = self._model.generate(**collate(requests, 0, self._model.device), generation_config=config)
+            output = self._model.generate(**collate(rows, 0, self._model.device), generation_config=config)
         finally:
             self._model.generation_config = own
         return output.logits[0].float()
+
+
+def image_probe(processor: Any) -> Request | None:
+    """A row with an image of noise, as the processor of a model that sees makes it; None where it makes none."""
+    token = getattr(processor, "image_token", None)
+    if token is None or getattr(processor, "image_processor", None) is None:
+        return None
+    noise = np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)
+    batch = processor(text=[f"{token} a"], images=[Image.fromarray(noise)], return_tensors="pt")
+    tensors = {name: np.asarray(value) for name, value in batch.items() if name not in ("input_ids", "attention_mask")}
+    return Request(id=0, prompt_ids=batch["input_ids"][0].tolist(), tensors=tensors)
+
+
+def _longer(row: Request, token: int) -> Request:
+    """The row with its first new token; what its processor says of each token goes on with 0, for text."""
+    tensors = {
+        name: np.pad(value, ((0, 0), (0, 1))) if name in PER_TOKEN else value for name, value in row.tensors.items()
+    }
+    return replace(row, prompt_ids=[*row.prompt_ids, token], tensors=tensors)
 
 
 def _prompts(model: Any, lengths: Sequence[int]) -> list[list[int]]:

@@ -9,10 +9,14 @@ from collections.abc import Sequence
 
 SHORTEST = 16
 """A shorter prefix costs more to copy and to attend for apart than to compute."""
+LEAST_SAVED = 256
+"""Tokens that a prefix must save in all: it is computed by itself, while the rows wait."""
+MOST = 4
+"""Prefixes of one call: those that save most."""
 
 
 def shared_prefixes(prompts: Sequence[Sequence[int]]) -> list[int]:
-    """For each prompt the tokens of its start that another prompt begins with too; 0 where that is not worth it.
+    """For each prompt the tokens of its start that others begin with too; 0 where that is not worth it.
 
     Prompts are grouped by their first SHORTEST tokens; each group shares what all of it has in common. At least the
     last token of a prompt stays its own: its logits are needed.
@@ -21,12 +25,12 @@ def shared_prefixes(prompts: Sequence[Sequence[int]]) -> list[int]:
     for row, prompt in enumerate(prompts):
         if len(prompt) > SHORTEST:
             groups.setdefault(tuple(prompt[:SHORTEST]), []).append(row)
+    found = [(_in_common([prompts[row] for row in rows]), rows) for rows in groups.values() if len(rows) > 1]
+    worth_it = [(length, rows) for length, rows in found if (len(rows) - 1) * length >= LEAST_SAVED]
     shared = [0] * len(prompts)
-    for rows in groups.values():
-        if len(rows) > 1:
-            length = _in_common([prompts[row] for row in rows])
-            for row in rows:
-                shared[row] = length
+    for length, rows in sorted(worth_it, key=lambda group: -(len(group[1]) - 1) * group[0])[:MOST]:
+        for row in rows:
+            shared[row] = length
     return shared
 
 

@@ -44,6 +44,10 @@ class Prefixes:
         there = {tokens: self._get(tokens) for tokens in dict.fromkeys(wanted) if tokens}
         return [there.get(tokens) for tokens in wanted]
 
+    def clear(self) -> None:
+        """Keep none: memory ran out, or an error may have left one half computed."""
+        self._kept = []
+
     def _text(self, request: Request) -> Sequence[int]:
         """The part of a prompt that can be shared: features of images are a row's own."""
         if not request.tensors:
@@ -55,6 +59,7 @@ class Prefixes:
         for prefix in self._kept:
             length = len(prefix.tokens)
             if CLOSE_ENOUGH * len(tokens) <= length <= len(tokens) and tokens[:length] == prefix.tokens:
+                self._kept = [prefix, *(other for other in self._kept if other is not prefix)]
                 return prefix
         try:
             prefix = Prefix(tokens, self._compute(tokens))

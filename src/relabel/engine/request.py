@@ -78,12 +78,19 @@ class Result:
     """`code: detail` with code nonfinite, out_of_memory, prompt_too_long or prompt (an empty one)."""
 
 
-def unfit(request: Request, sampling: Sampling, max_tokens: int) -> str | None:
-    """Why a row cannot be generated for at all, `code: detail`; None where it can. `max_tokens` is the model's."""
+def unfit(request: Request, sampling: Sampling, *, max_tokens: int, num_embeddings: int) -> str | None:
+    """Why a row cannot be generated for at all, `code: detail`; None where it can. The bounds are the model's."""
     length = len(request.prompt_ids)
     if length == 0:
         return "prompt: it has no tokens"
+    if not 0 <= min(request.prompt_ids) <= max(request.prompt_ids) < num_embeddings:
+        return f"prompt: a token beyond the {num_embeddings} that the model knows; its tokenizer belongs to another"
     room = max(0, max_tokens - sampling.max_new_tokens)
     if length > room:
         return f"prompt_too_long: {length} tokens, and the model takes {room} beside {sampling.max_new_tokens} new ones"
     return None
+
+
+def too_large(request: Request) -> str:
+    """Why a row that did not fit into memory by itself has no text."""
+    return f"out_of_memory: {len(request.prompt_ids)} prompt tokens did not fit alone"

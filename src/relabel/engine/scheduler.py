@@ -70,6 +70,11 @@ class Scheduler:
         return self._full.scaled(self._budget.tokens)
 
     @property
+    def full_limits(self) -> Limits:
+        """What may be held when all goes well."""
+        return self._full
+
+    @property
     def is_idle(self) -> bool:
         return not (self._arrivals or self._window or self._held)
 
@@ -108,12 +113,13 @@ class Scheduler:
     def shrink(self) -> tuple[list[int], int | None]:
         """The last step failed: begin its rows again, half as many at a time, until the one at fault is alone.
 
-        Returns the rows that begin again, and the one that failed alone, which is forgotten.
+        Returns the rows that begin again, and the one that failed alone, in one slot and in small pieces: it is
+        forgotten.
         """
         in_flight = list(self._held.values())
         self._held.clear()
         self.layout, self._free = Layout(0, 0), []
-        if len(in_flight) == 1:
+        if len(in_flight) == 1 and self._budget.tokens == 1:
             self._budget.failed_alone()
             return [], in_flight[0].row
         self._budget.failed(len(in_flight))

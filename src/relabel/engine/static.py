@@ -18,9 +18,9 @@ from relabel.engine.batching import Budget, longest_first, take_batch
 from relabel.engine.decode import Decoder
 from relabel.engine.faults import is_out_of_memory
 from relabel.engine.goodput import Goodput
-from relabel.engine.memory import first_bounds, max_tokens
+from relabel.engine.memory import bounds_of, first_bounds
 from relabel.engine.parity import Verdict, is_paddable
-from relabel.engine.request import Request, Result, Sampling, unfit
+from relabel.engine.request import Request, Result, Sampling, too_large, unfit
 from relabel.engine.stops import StopStrings, StopTokens, find_pad_token, find_stop_tokens
 
 
@@ -54,7 +54,7 @@ class StaticEngine:
             can_shrink=can_be_padded and not any(hasattr(module, "rope_deltas") for module in model.modules()),
         )
         self._equal_lengths = not can_be_padded
-        self._max_tokens = max_tokens(model)
+        self._bounds = bounds_of(model)
         tokens, self._max_rows = first_bounds(model, self.device)
         self._budget = Budget(batch_tokens or tokens)
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class StaticEngine:
         results: dict[int, Result] = {}
         lengths = [len(request.prompt_ids) for request in requests]
         for row, request in enumerate(requests):
-            if (why := unfit(request, request.sampling or self.sampling, self._max_tokens)) is not None:
+            if (why := unfit(request, request.sampling or self.sampling, **self._bounds)) is not None:
                 results[row] = Result(id=request.id, error=why)
         new_tokens = max((request.sampling or self.sampling).max_new_tokens for request in requests) if requests else 0
         queue = [row for row in longest_first(lengths) if row not in results]
@@ -95,9 +95,7 @@ class StaticEngine:
                     continue  # the same rows are still at the front, and the budget is smaller now
                 self._budget.failed_alone()
                 request = requests[rows[0]]
-                batch = [
-                    Result(id=request.id, error=f"out_of_memory: {lengths[rows[0]]} prompt tokens did not fit alone")
-                ]
+                batch = [Result(id=request.id, error=too_large(request))]
             queue = queue[num_rows:]
             results.update(zip(rows, batch, strict=True))
             # padding itself makes some attention kernels give NaN: such a row gets a second try without any

@@ -63,7 +63,7 @@ class RunProgress:
             for key in ("rows", "ok", "rejected", "output_tokens"):
                 figures[key] += receipt[key]
             if (report := receipt["engine"]) is not None:
-                self._engines[report["process"]] = report
+                self._hear(report)
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())
@@ -83,6 +83,15 @@ class RunProgress:
             "goodput": self._goodput().to_json(),
             "batching": [json.loads(way) for way in sorted(batching)],
         }
+
+    def _hear(self, report: dict[str, Any]) -> None:
+        """Reports of one engine may come out of order; the first is worth a line in the log."""
+        before, way = self._engines.get(report["process"]), report["batching"]
+        if before is None:
+            why = f" ({'; '.join(way['notes'])})" if way["notes"] else ""
+            log.info("an engine is up: %s batching, %s attention%s", way["batching"], way["attention"], why)
+        if before is None or before["goodput"]["num_batches"] < report["goodput"]["num_batches"]:
+            self._engines[report["process"]] = report
 
     def _goodput(self) -> Goodput:
         """The sum over all engines."""

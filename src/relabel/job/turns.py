@@ -15,14 +15,18 @@ class Turns:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._num_sharing = 0
+        self._num_sharing = self._num_waiting = 0
         self._is_taken = False
 
     @contextmanager
     def taken(self, *, alone: bool) -> Iterator[None]:
         """Hold a turn for as long as the block runs."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_taken and not (alone and self._num_sharing))
+            self._num_waiting += alone  # those that share let it in first, or it would wait for a gap in their company
+            self._changed.wait_for(
+                lambda: not self._is_taken and not (self._num_sharing if alone else self._num_waiting)
+            )
+            self._num_waiting -= alone
             self._is_taken = alone
             self._num_sharing += not alone
         try:
