@@ -96,3 +96,14 @@ def test_the_json_schema_describes_every_section():
     schema = Spec.model_json_schema()
     assert set(schema["properties"]) == set(Spec.model_fields)
     assert schema["additionalProperties"] is False
+
+
+def test_a_text_cannot_have_to_be_longer_than_it_may():
+    with pytest.raises(SpecError, match="min_new_tokens is larger than max_new_tokens"):
+        make_spec({**MINIMAL, "sampling": {"min_new_tokens": 9, "max_new_tokens": 8}})
+
+
+def test_memory_is_given_in_units_that_people_use():
+    assert make_spec({**MINIMAL, "resources": {"kv_memory": "20GiB"}}).resources.kv_memory == 20 * 2**30
+    with pytest.raises(SpecError, match=r"resources\.kv_memory"):
+        make_spec({**MINIMAL, "resources": {"kv_memory": "plenty"}})

@@ -36,13 +36,17 @@ CHANGES = {
     "sampling.temperature": 0.6,
     "sampling.top_p": 0.9,
     "sampling.top_k": 9,
+    "sampling.min_p": 0.1,
+    "sampling.repetition_penalty": 1.2,
+    "sampling.min_new_tokens": 2,
+    "sampling.stop_token_ids": [5],
     "sampling.seed": 9,
     "sampling.stop": ["\n"],
     "label.parse": "last_line",
     "label.column": "caption",
     "output.keep": ["id"],
 }
-SPEED = {"actors": 8, "gpus_per_actor": 0.5, "batching": "static", "batch_tokens": 64}
+SPEED = {"actors": 8, "gpus_per_actor": 0.5, "batching": "static", "batch_tokens": 64, "kv_memory": "20GiB"}
 
 
 def recipe_of(changed: str | None = None, value: object = None) -> dict:

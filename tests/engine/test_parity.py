@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
-from relabel.engine.loading import settle_batching
+from relabel.engine import Sampling
+from relabel.engine.loading import make_engine, settle_batching
 from relabel.engine.memory import kv_bytes, measured_limits
 from relabel.engine.parity import Probes, why_not_packed
 from relabel.errors import ModelRefused
@@ -160,3 +161,13 @@ def test_memory_for_keys_and_values_can_be_given() -> None:
     assert one_token == 2 * 2 * 2 * 8 * 4  # keys and values, layers, kv heads, head size, float32
     assert measured_limits(model, 1000 * one_token).kv_tokens == 1000
     assert measured_limits(model).kv_tokens > 100_000
+
+
+def test_memory_that_holds_no_row_is_refused_before_every_row_is_rejected() -> None:
+    model, sampling = models.llama(), Sampling(max_new_tokens=8)
+    verdict = settle_batching(model, "some/model", "auto")
+    with pytest.raises(ModelRefused, match=r"resources\.kv_memory is too small"):
+        make_engine(model, None, sampling, verdict, kv_memory=100 * kv_bytes(model.config, 4))
+    engine = make_engine(model, None, sampling, verdict, kv_memory=1000 * kv_bytes(model.config, 4))
+    assert engine.verdict == verdict
+    assert engine.generate(models.text_requests())[0].error is None
