@@ -158,7 +158,8 @@ class Resources(_Section):
 
     actors: Annotated[int, Field(ge=1)] = 1
     gpus_per_actor: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """0 runs the model on CPUs; a fraction lets actors share a GPU. One model on several GPUs is not supported."""
+    """0 runs the model on CPUs; a fraction lets actors share a GPU, whose memory `kv_memory` then divides. One model on
+    several GPUs is not supported."""
     batching: Literal["auto", "continuous", "static"] = "auto"
     """`auto` and `continuous` never pad and never wait for the longest row; where a model does not allow it, or the
     check at the start finds a difference, `static` takes its place and the log says why."""
