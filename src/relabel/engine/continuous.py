@@ -100,10 +100,11 @@ class ContinuousEngine:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
             prefixes = self._prefixes.find([call.requests[at] for at in taken])
             for at, prefix in zip(taken, prefixes, strict=True):
-                self._take(Row(call=call, at=at, request=call.requests[at], sampling=self.sampling, prefix=prefix))
+                request = call.requests[at]
+                own = request.sampling or self.sampling
+                self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix))
 
     def _take(self, row: Row) -> None:
-        row.sampling = row.request.sampling or row.sampling
         self._rows[self._num_rows] = row
         self._scheduler.add(
             self._num_rows,
@@ -122,6 +123,7 @@ class ContinuousEngine:
             try:
                 flight = self._launch(step)
             except Exception as error:
+                # a model may fail in any way on a row that it cannot take; what this hides is bounded by MAX_LOST
                 if is_device_fault(error) or isinstance(error, ModelRefused):
                     raise
                 why = None if is_out_of_memory(error) else f"{type(error).__name__} in the model"
