@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from relabel.engine import Request, Sampling, StaticEngine
 from relabel.engine.faults import is_device_fault, is_out_of_memory
+from relabel.engine.matching import Grammars
 from relabel.engine.sampling import Sampler
 from relabel.engine.stops import StopTokens
 from relabel.engine.watch import Scores, Watch
@@ -96,9 +97,9 @@ def test_a_row_that_fails_only_when_padded_gets_a_second_try_alone() -> None:
 )
 def test_what_counts_as_not_finite(logits: list[float], flagged: bool) -> None:
     watch = Watch([GREEDY, GREEDY], torch.device("cpu"))
-    sampler = Sampler(2, StopTokens((), 3, torch.device("cpu")))
+    sampler = Sampler(2, StopTokens((), 3, torch.device("cpu")), Grammars(None, 3))
     for row in (0, 1):
-        sampler.put(row, row, [0], GREEDY)
+        sampler.put(row, Request(id=row, prompt_ids=[0]), GREEDY)
     Scores(watch, sampler)(torch.zeros(2, 1), torch.tensor([logits, [1.0, 2.0, 3.0]]))
     assert watch.nonfinite.tolist() == [flagged, False]
 

@@ -8,6 +8,7 @@ import torch
 from transformers import RepetitionPenaltyLogitsProcessor
 
 from relabel.engine import Request, Sampling, StaticEngine
+from relabel.engine.matching import Grammars
 from relabel.engine.sampling import HEAD, Sampler, draw, draw_uniforms
 from relabel.engine.stops import StopTokens
 from tests.engine import models
@@ -111,7 +112,7 @@ def test_a_flat_row_beyond_the_sorted_head_gets_the_tail_and_leaves_its_neighbou
 
 
 def sampler(num_places: int = 1, vocab_size: int = 40) -> Sampler:
-    return Sampler(num_places, StopTokens([STOP], vocab_size, torch.device("cpu")))
+    return Sampler(num_places, StopTokens([STOP], vocab_size, torch.device("cpu")), Grammars(None, vocab_size))
 
 
 def many_logits(*shape: int) -> torch.Tensor:
@@ -123,7 +124,7 @@ def many_logits(*shape: int) -> torch.Tensor:
 )
 def test_a_rows_temperature_and_cuts_are_those_of_its_draw(cuts: dict[str, float]) -> None:
     own, num_steps = sampler(), 40
-    own.put(0, 9, [1], Sampling(max_new_tokens=num_steps, temperature=1.5, seed=1, **cuts))
+    own.put(0, Request(id=9, prompt_ids=[1]), Sampling(max_new_tokens=num_steps, temperature=1.5, seed=1, **cuts))
     logits = many_logits(num_steps, 40)
     tokens = [int(own.choose(line[None], [0], [step])[0]) for step, line in enumerate(logits)]
     uniforms = torch.from_numpy(draw_uniforms(1, 9, num_steps))
@@ -136,7 +137,7 @@ def test_a_rows_temperature_and_cuts_are_those_of_its_draw(cuts: dict[str, float
 def test_the_repetition_penalty_is_that_of_transformers(penalty: float, temperature: float) -> None:
     own, prompt, num_steps, mattered = sampler(), [3, 4, 5, 3], 30, 0
     sampling = Sampling(max_new_tokens=num_steps, temperature=temperature, repetition_penalty=penalty, seed=1)
-    own.put(0, 9, prompt, sampling)
+    own.put(0, Request(id=9, prompt_ids=prompt), sampling)
     processor, text = RepetitionPenaltyLogitsProcessor(penalty), list(prompt)
     uniforms = torch.from_numpy(draw_uniforms(1, 9, num_steps))
 
@@ -159,7 +160,7 @@ def test_stop_tokens_are_not_chosen_before_the_least_number_of_tokens(temperatur
     logits = torch.zeros(1, 40)
     logits[:, at_end] = 100.0
     for row in range(20):
-        own.put(0, row, [1], sampling)
+        own.put(0, Request(id=row, prompt_ids=[1]), sampling)
         tokens = [int(own.choose(logits, [0], [step])[0]) for step in range(9)]
         assert not set(tokens[:6]) & set(at_end)
         assert set(tokens[6:]) <= set(at_end)
@@ -193,17 +194,17 @@ def test_rows_with_settings_of_their_own_get_in_one_call_what_each_gets_alone(dt
     alone: list[list[int]] = []
     for row, sampling in enumerate(samplings):
         one = sampler(1, vocab_size)
-        one.put(0, row, [1, 2, row], sampling)
+        one.put(0, Request(id=row, prompt_ids=[1, 2, row]), sampling)
         alone.append([int(one.choose(logits_SRV[step, row, None], [0], [step])[0]) for step in range(num_steps)])
 
     # rows come one after the other and stand in reverse, so that all are at steps of their own
     together, all_rows = sampler(len(rows), vocab_size), [[] for _ in rows]
     for moment in range(num_steps + len(rows) - 1):
         if moment in rows:
-            together.put(len(rows) - 1 - moment, moment, [1, 2, moment], samplings[moment])
+            together.put(len(rows) - 1 - moment, Request(id=moment, prompt_ids=[1, 2, moment]), samplings[moment])
         there = [row for row in rows if 0 <= moment - row < num_steps]
         places, steps = [len(rows) - 1 - row for row in there], [moment - row for row in there]
-        tokens, _ = together.choose(logits_SRV[steps, there], places, steps)
+        tokens, _, _ = together.choose(logits_SRV[steps, there], places, steps)
         for row, token in zip(there, tokens.tolist(), strict=True):
             all_rows[row].append(token)
     assert all_rows == alone
@@ -213,10 +214,10 @@ def test_rows_with_settings_of_their_own_get_in_one_call_what_each_gets_alone(dt
 def test_a_new_row_knows_nothing_of_the_one_that_stood_in_its_place() -> None:
     sampling, logits = Sampling(max_new_tokens=8, repetition_penalty=2.0), many_logits(8, 1, 40)
     used, fresh = sampler(), sampler()
-    used.put(0, 1, list(range(20)), sampling)
+    used.put(0, Request(id=1, prompt_ids=list(range(20))), sampling)
     before = [int(used.choose(line, [0], [step])[0]) for step, line in enumerate(logits)]
     for one in (used, fresh):
-        one.put(0, 2, [30], sampling)
+        one.put(0, Request(id=2, prompt_ids=[30]), sampling)
     after = [int(used.choose(line, [0], [step])[0]) for step, line in enumerate(logits)]
     assert after == [int(fresh.choose(line, [0], [step])[0]) for step, line in enumerate(logits)] != before
 
@@ -225,11 +226,11 @@ def test_a_new_row_knows_nothing_of_the_one_that_stood_in_its_place() -> None:
 def test_rows_whose_logits_are_not_finite_are_told_and_leave_their_neighbours_alone(temperature: float) -> None:
     own = sampler(5)
     for place in range(5):
-        own.put(place, place, [1], Sampling(max_new_tokens=1, temperature=temperature))
+        own.put(place, Request(id=place, prompt_ids=[1]), Sampling(max_new_tokens=1, temperature=temperature))
     logits = many_logits(5, 40)
-    wanted, _ = own.choose(logits, range(5), [0] * 5)
+    wanted, _, _ = own.choose(logits, range(5), [0] * 5)
     logits[0, 3], logits[1, 4], logits[2], logits[3, 5] = torch.nan, torch.inf, -torch.inf, -torch.inf
-    tokens, is_finite = own.choose(logits, range(5), [0] * 5)
+    tokens, is_finite, _ = own.choose(logits, range(5), [0] * 5)
     assert is_finite.tolist() == [False, False, False, True, True]
     assert tokens[4] == wanted[4]
     assert all(0 <= token < 40 for token in tokens.tolist())

@@ -12,12 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from relabel.data.labels import output_schema
+from relabel.data.labels import labels_of, output_schema
 from relabel.data.plan import Plan, PlannedFile
 from relabel.data.recipe import changed_fields, fingerprint
 from relabel.data.store import Store
 from relabel.errors import RecipeChanged, Refused, StoreFailed
-from relabel.spec import Label
 
 RUN = "_run.json"
 
@@ -38,7 +37,7 @@ class Run:
     def schema(self) -> pa.Schema:
         """The schema of every part."""
         kept = [self.plan.columns.field(name) for name in self.recipe["output"]["keep"]]
-        return output_schema(pa.schema(kept), Label.model_validate(self.recipe["label"]))
+        return output_schema(pa.schema(kept), labels_of(self.recipe), self.recipe["sampling"].get("num_samples", 1))
 
 
 def open_run(

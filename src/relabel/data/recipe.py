@@ -17,7 +17,8 @@ _ABSENT = "(absent)"
 
 def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]:
     """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten."""
-    recipe = spec.model_dump(mode="json", exclude={"resources": True, "output": {"path"}})
+    left_out: Any = {"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}
+    recipe = spec.model_dump(mode="json", exclude=left_out)
     recipe["source"]["path"] = spec.source.paths
     recipe["prompt"]["image"] = spec.prompt.images
     return {**recipe, "model_identity": dict(model_identity)}
@@ -51,11 +52,11 @@ def _check(value: Any, place: str) -> None:
 
 
 def _flat(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """`section.field` and its value as JSON."""
+    """`section.field` and its value as JSON; a list is a section whose fields are numbered."""
     return {
         f"{section}.{field}": json.dumps(value, ensure_ascii=False, sort_keys=True)
         for section, fields in recipe.items()
-        for field, value in fields.items()
+        for field, value in (fields.items() if isinstance(fields, Mapping) else enumerate(fields))
     }
 
 

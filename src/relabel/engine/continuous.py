@@ -17,15 +17,15 @@ from relabel.engine.calls import Call, Calls
 from relabel.engine.faults import is_device_fault, is_out_of_memory
 from relabel.engine.forward import Forward, RaggedAttention
 from relabel.engine.goodput import Goodput
-from relabel.engine.memory import bounds_of
+from relabel.engine.intake import Intake
 from relabel.engine.parity import Verdict
 from relabel.engine.prefixes import Prefixes
-from relabel.engine.request import Request, Result, Sampling, too_large, unfit
+from relabel.engine.request import Request, Result, Sampling, too_large
 from relabel.engine.rows import Flight, Row
 from relabel.engine.sampling import Sampler
 from relabel.engine.scheduler import Scheduler
 from relabel.engine.step import Layout, Limits, Step
-from relabel.engine.stops import StopStrings, StopTokens, Tails, find_stop_tokens
+from relabel.engine.stops import Tails
 from relabel.errors import ModelRefused
 
 MAX_LOST = 16
@@ -44,14 +44,9 @@ class ContinuousEngine:
         limits: Limits,
         verdict: Verdict | None = None,
     ) -> None:
-        text = model.config.get_text_config(decoder=True)
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
-        stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
-        self._stop_tokens = StopTokens(stops, text.vocab_size, self.device)
-        self._stop_strings = StopStrings(tokenizer)
-        self._stop_strings.require(sampling.stop_strings)
-        self._bounds = bounds_of(model)
+        self._intake = Intake(model, tokenizer, sampling)
         self._forward = Forward(model)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
@@ -87,21 +82,18 @@ class ContinuousEngine:
         while (call := self._calls.take()) is not None:
             taken = []
             for at, request in enumerate(call.requests):
-                own = request.sampling or self.sampling
-                why = unfit(request, own, **self._bounds)
-                if why is None and not self._scheduler.fits(len(request.prompt_ids), own.max_new_tokens):
+                new_tokens = self._intake.sampling_of(request).max_new_tokens
+                why = self._intake.refuse(request)
+                if why is None and not self._scheduler.fits(len(request.prompt_ids), new_tokens):
                     why = too_large(request)
-                if why is None and own.stop_strings and not self._stop_strings.are_known:
-                    why = "sampling: stop strings need the model's tokenizer, and it has none"
                 if why is None:
-                    self._stop_strings.require(own.stop_strings)
                     taken.append(at)
                 else:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
             prefixes = self._prefixes.find([call.requests[at] for at in taken])
             for at, prefix in zip(taken, prefixes, strict=True):
                 request = call.requests[at]
-                own = request.sampling or self.sampling
+                own = self._intake.sampling_of(request)
                 self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix))
 
     def _take(self, row: Row) -> None:
@@ -139,23 +131,25 @@ class ContinuousEngine:
     def _launch(self, step: Step) -> Flight:
         if self._forward.slots.layout != self._scheduler.layout:
             self._forward.lay_out(self._scheduler.layout)
-            self._sampler = Sampler(self._scheduler.layout.num_slots, self._stop_tokens)
-            self._tails = Tails(self._scheduler.layout.num_slots, self._stop_strings, self.device)
+            num_slots, intake = self._scheduler.layout.num_slots, self._intake
+            self._sampler = Sampler(num_slots, intake.stop_tokens, intake.grammars)
+            self._tails = Tails(num_slots, intake.stop_strings, self.device)
         self._settle_in(step)
         logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
         if not rows:  # pieces of long prompts alone
-            return Flight([], torch.zeros(3, 0, dtype=torch.long), None)
+            return Flight([], torch.zeros(4, 0), None)
         states = [self._rows[row] for row in rows]
         slots, owns = [row.slot for row in states], [row.sampling for row in states]
         steps = [row.num_chosen for row in states]
-        tokens_R, finite_R = self._sampler.choose(logits_RV, slots, steps)
+        tokens_R, finite_R, logprobs_R = self._sampler.choose(logits_RV, slots, steps)
         self._forward.set_newest(slots, tokens_R)
         for row in states:
             row.num_chosen += 1
-        ends_R = self._stop_tokens.end(tokens_R, [self._stop_tokens.group(own.stop_token_ids) for own in owns])
+        stops = self._intake.stop_tokens
+        ends_R = stops.end(tokens_R, [stops.group(own.stop_token_ids) for own in owns])
         # 1 a stop token, 2 a stop string, whose tokens are kept
         how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
-        outcome = torch.stack([tokens_R, finite_R.long(), how_R])
+        outcome = torch.stack([tokens_R, finite_R, how_R, logprobs_R]).double()
         if self.device.type != "cuda":
             return Flight(rows, outcome, None)
         arrived, on_host = torch.cuda.Event(), outcome.to("cpu", non_blocking=True)
@@ -171,7 +165,7 @@ class ContinuousEngine:
         for chunk in new:
             row = self._rows[chunk.row]
             row.slot = chunk.slot
-            self._sampler.put(chunk.slot, row.request.id, row.request.prompt_ids, row.sampling)
+            self._sampler.put(chunk.slot, row.request, row.sampling)
             self._tails.clear(chunk.slot)
             if row.prefix:
                 self._forward.slots.copy_prefix(chunk.slot, row.prefix.slots, row.shared)
@@ -180,10 +174,11 @@ class ContinuousEngine:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""
         if flight.arrived is not None:
             flight.arrived.synchronize()
-        for number, token, is_finite, how in zip(flight.rows, *flight.outcome_3R.tolist(), strict=True):
+        for number, token, is_finite, how, logprob in zip(flight.rows, *flight.outcome_4R.tolist(), strict=True):
             if (row := self._rows.get(number)) is None:
                 continue  # it had ended one forward before
-            row.tokens.append(token)
+            row.tokens.append(int(token))
+            row.logprobs.append(logprob)
             if not is_finite:
                 self._end(number, row.failed("nonfinite: the model's logits are not finite numbers"))
             elif how == 1:

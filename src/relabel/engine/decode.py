@@ -15,9 +15,9 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from relabel.engine.collate import collate
 from relabel.engine.goodput import Goodput
-from relabel.engine.request import Request, Result, Sampling
+from relabel.engine.intake import Intake
+from relabel.engine.request import Request, Result
 from relabel.engine.sampling import Sampler
-from relabel.engine.stops import StopStrings, StopTokens
 from relabel.engine.watch import Ends, Scores, Watch
 
 SHRINK_FROM = 4
@@ -31,29 +31,25 @@ class Decoder:
     """A model and how its tokens are chosen."""
 
     model: Any
-    sampling: Sampling
+    intake: Intake
     goodput: Goodput
     """Counted into."""
-    pad_token: int
-    stop_tokens: StopTokens
-    stop_strings: StopStrings
     can_shrink: bool
 
     def run(self, requests: list[Request]) -> list[Result]:
         """The results in order."""
-        started, device = time.perf_counter(), self.stop_tokens.table_GV.device
-        samplings = [request.sampling or self.sampling for request in requests]
-        batch: dict[str, Any] = collate(requests, self.pad_token, device)
+        started, device, intake = time.perf_counter(), self.model.device, self.intake
+        samplings = [intake.sampling_of(request) for request in requests]
+        batch: dict[str, Any] = collate(requests, intake.pad_token, device)
         prompt_width = batch["input_ids"].shape[1]
         full_width = prompt_width + max(own.max_new_tokens for own in samplings)
         shrink = self.can_shrink and batch.keys() <= SHRINKABLE
-        sampler = Sampler(len(requests), self.stop_tokens)
+        sampler = Sampler(len(requests), intake.stop_tokens, intake.grammars)
         for row, (request, own) in enumerate(zip(requests, samplings, strict=True)):
-            sampler.put(row, request.id, request.prompt_ids, own)
-            self.stop_strings.require(own.stop_strings)
+            sampler.put(row, request, own)
         watch = Watch(samplings, device)
         scores = Scores(watch, sampler)
-        ends = Ends(watch, prompt_width, self.stop_tokens, self.stop_strings)
+        ends = Ends(watch, prompt_width, intake.stop_tokens, intake.stop_strings)
         results: dict[int, Result] = {}
         num_useful = 0
         while True:
@@ -70,7 +66,8 @@ class Decoder:
                 watch.rows, ids[:, prompt_width:].tolist(), *watch.read(), goes_on, strict=True
             ):
                 if not on:
-                    results[row] = _result(requests[row].id, new, length, stopped, broken)
+                    logprobs = scores.logprobs(row, chosen) if samplings[row].logprobs else None
+                    results[row] = _result(requests[row].id, new, length, stopped, broken, logprobs)
                     num_useful += 0 if broken else len(requests[row].prompt_ids) + chosen - 1
             kept = [index for index, alive in enumerate(goes_on) if alive]
             if not kept:
@@ -118,11 +115,14 @@ class Decoder:
             remove_invalid_values=False,
             use_cache=True,
             return_dict_in_generate=True,
-            pad_token_id=self.pad_token,
+            pad_token_id=self.intake.pad_token,
         )
 
 
-def _result(row_id: int, new: list[int], num_tokens: int, stopped: bool, nonfinite: bool) -> Result:
+def _result(
+    row_id: int, new: list[int], num_tokens: int, stopped: bool, nonfinite: bool, logprobs: list[float] | None
+) -> Result:
     if nonfinite:
         return Result(id=row_id, error="nonfinite: the model's logits are not finite numbers")
-    return Result(id=row_id, token_ids=new[:num_tokens], finish_reason="stop" if stopped else "length")
+    reason = "stop" if stopped else "length"
+    return Result(id=row_id, token_ids=new[:num_tokens], finish_reason=reason, logprobs=logprobs)

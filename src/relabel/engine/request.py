@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from relabel.engine.constraint import Constraint
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -32,6 +34,10 @@ class Sampling:
     stop_token_ids: Sequence[int] = ()
     """Empty means the model's own: its generation config's EOS list and its tokenizer's end-of-turn token."""
     stop_strings: Sequence[str] = ()
+    constraint: Constraint | None = None
+    """The text is one that this describes, and ends where that does: without stop strings and `min_new_tokens`."""
+    logprobs: bool = False
+    """Report the log-probability of every token."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -48,6 +54,8 @@ class Sampling:
             raise ValueError("repetition_penalty must be above 0")
         if not 0 <= self.min_new_tokens <= self.max_new_tokens:
             raise ValueError("min_new_tokens must be from 0 to max_new_tokens")
+        if self.constraint is not None and (self.min_new_tokens or self.stop_strings):
+            raise ValueError("a constrained text ends by itself: neither min_new_tokens nor stop_strings go with it")
         if not 0 <= self.seed < 2**64:
             raise ValueError("seed must be from 0 to 2**64 - 1")
 
@@ -63,6 +71,8 @@ class Request:
     """As its processor returns them for this row; `pixel_values` may be bytes beside `pixel_norm` (see pixels)."""
     sampling: Sampling | None = None
     """This row's own settings; None takes the engine's. An empty `stop_token_ids` takes the engine's stop tokens."""
+    forced_ids: Sequence[int] = ()
+    """Tokens that are taken in place of the model's choice, to score a text: the row has these and no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,8 @@ class Result:
     """Without the stop token. Tokens that complete a stop string are kept: the text is trimmed by the caller."""
     finish_reason: Literal["stop", "length"] | None = None
     """None when there is an error."""
+    logprobs: list[float] | None = None
+    """Of each token, the stop token included, under the model alone: before temperature, cuts and constraint."""
     error: str | None = None
     """`code: detail` with code nonfinite, out_of_memory, prompt_too_long or prompt (an empty one)."""
 

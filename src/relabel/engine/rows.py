@@ -27,6 +27,8 @@ class Row:
     """Positions computed so far."""
     tokens: list[int] = field(default_factory=list)
     """Those the host has seen."""
+    logprobs: list[float] = field(default_factory=list)
+    """Theirs, if the row asks for them."""
 
     @property
     def shared(self) -> int:
@@ -39,10 +41,11 @@ class Row:
 
     def begin_again(self) -> None:
         """Nothing of it is there any more."""
-        self.num_chosen, self.num_computed, self.tokens = 0, 0, []
+        self.num_chosen, self.num_computed, self.tokens, self.logprobs = 0, 0, [], []
 
     def ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
-        return Result(id=self.request.id, token_ids=token_ids, finish_reason=reason)
+        logprobs = self.logprobs if self.sampling.logprobs else None
+        return Result(id=self.request.id, token_ids=token_ids, finish_reason=reason, logprobs=logprobs)
 
     def failed(self, error: str) -> Result:
         return Result(id=self.request.id, error=error)
@@ -53,6 +56,6 @@ class Flight:
     """A forward whose tokens the host has not looked at yet."""
 
     rows: list[int]
-    outcome_3R: torch.Tensor
-    """Token, finite, how it ended: on its way to the host."""
+    outcome_4R: torch.Tensor
+    """Token, finite, how it ended, log-probability, as float64, which holds any token: on its way to the host."""
     arrived: torch.cuda.Event | None

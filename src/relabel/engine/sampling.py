@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from relabel.engine.request import Sampling
+from relabel.engine.matching import Grammars, Matcher, allowed
+from relabel.engine.request import Request, Sampling
 from relabel.engine.stops import StopTokens
 
 HEAD = 1024
@@ -21,69 +22,93 @@ HEAD = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
+    """The row that stands at a place."""
+
     sampling: Sampling
     stops: int
     uniforms: np.ndarray
     """[steps] of float32."""
+    forced_ids: Sequence[int]
+    matcher: Matcher | None
+
+    def is_plain_at(self, step: int) -> bool:
+        """Whether the most probable token is the one, with nothing to be adjusted or kept."""
+        own = self.sampling
+        is_greedy = own.temperature == 0 and own.repetition_penalty == 1 and step >= own.min_new_tokens
+        return is_greedy and self.matcher is None and not self.forced_ids
 
 
 class Sampler:
     """Chooses the tokens of up to `num_places` rows. A row stands at one place (a slot, a row of a batch) all along."""
 
-    def __init__(self, num_places: int, stops: StopTokens) -> None:
+    def __init__(self, num_places: int, stops: StopTokens, grammars: Grammars) -> None:
         self._places: dict[int, _Place] = {}
-        self._num_places, self._stops = num_places, stops
+        self._num_places, self._stops, self._grammars = num_places, stops, grammars
+        self._chosen: Chosen | None = None
         self._seen_PV: torch.Tensor | None = None
         """Tokens that a row holds already; made when the first row with a penalty comes."""
 
-    def put(self, place: int, row_id: int, prompt_ids: Sequence[int], sampling: Sampling) -> None:
+    def put(self, place: int, request: Request, sampling: Sampling) -> None:
         """A new row stands at `place`; whatever stood there is forgotten."""
         steps = sampling.max_new_tokens if sampling.temperature > 0 else 0
+        stops, constraint = sampling.stop_token_ids, sampling.constraint
         self._places[place] = _Place(
             sampling=sampling,
-            stops=self._stops.group(sampling.stop_token_ids),
-            uniforms=draw_uniforms(sampling.seed, row_id, steps),
+            stops=self._stops.group(stops),
+            uniforms=draw_uniforms(sampling.seed, request.id, steps),
+            forced_ids=request.forced_ids,
+            matcher=self._grammars.matcher(constraint, self._stops.of(stops)) if constraint else None,
         )
         if sampling.repetition_penalty != 1:
             table = self._stops.table_GV
             if self._seen_PV is None:
                 self._seen_PV = table.new_zeros(self._num_places, table.shape[1])
             self._seen_PV[place] = False
-            known = [token for token in prompt_ids if token < table.shape[1]]
+            known = [token for token in request.prompt_ids if token < table.shape[1]]
             self._seen_PV[place, torch.tensor(known, dtype=torch.long, device=table.device)] = True
 
     def choose(
         self, logits_RV: torch.Tensor, places: Sequence[int], steps: Sequence[int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids [R] of the rows at `places`, each at its own step from 0, and whether its logits are finite [R].
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The tokens of the rows at `places`, each at its own step from 0: ids [R], whether its logits are finite [R],
+        and log-probabilities [R], which are 0 for rows that did not ask for them.
 
         Rows that are not finite get some valid id.
         """
         # one pass: the maximum is NaN with any NaN, inf with any inf, and -inf when no token is possible
         top_R, tokens_R = logits_RV.max(-1)
         rows = [self._places[place] for place in places]
-        is_plain = all(
-            row.sampling.temperature == 0
-            and row.sampling.repetition_penalty == 1
-            and step >= row.sampling.min_new_tokens
-            for row, step in zip(rows, steps, strict=True)
-        )
-        if is_plain:
-            return tokens_R, top_R.isfinite()
+        if not all(row.is_plain_at(step) for row, step in zip(rows, steps, strict=True)):
+            tokens_R = self._choose(logits_RV, places, rows, steps)
+        logprobs_R = torch.zeros(len(rows), device=logits_RV.device)
+        if wanted := [at for at, row in enumerate(rows) if row.sampling.logprobs]:
+            index = torch.tensor(wanted, device=logits_RV.device)
+            logprobs_R[index] = logits_RV[index].float().log_softmax(-1).gather(1, tokens_R[index, None])[:, 0]
+        return tokens_R, top_R.isfinite(), logprobs_R
+
+    def _choose(
+        self, logits_RV: torch.Tensor, places: Sequence[int], rows: Sequence[_Place], steps: Sequence[int]
+    ) -> torch.Tensor:
+        device = logits_RV.device
         logits_RV = self._adjusted(logits_RV, places, rows, steps)
         tokens_R = logits_RV.argmax(-1)
         for sampling, members in _by_settings(rows).items():
-            index = torch.tensor(members, device=logits_RV.device)
+            index = torch.tensor(members, device=device)
             # a row of a padded batch that has ended goes on with its last number, and nobody looks
             numbers = [rows[row].uniforms[min(steps[row], rows[row].sampling.max_new_tokens - 1)] for row in members]
-            uniforms = torch.tensor(numbers, device=logits_RV.device)
+            uniforms = torch.tensor(numbers, device=device)
             temperature, top_p, top_k, min_p = sampling
             tokens_R[index] = draw(
                 logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p
             )
+        for at, (row, step) in enumerate(zip(rows, steps, strict=True)):
+            if row.forced_ids:
+                tokens_R[at] = row.forced_ids[min(step, len(row.forced_ids) - 1)]
         if self._seen_PV is not None:
-            self._seen_PV[torch.tensor(places, device=tokens_R.device), tokens_R] = True
-        return tokens_R, top_R.isfinite()
+            self._seen_PV[torch.tensor(places, device=device), tokens_R] = True
+        if any(row.matcher for row in rows):
+            self._chosen = Chosen([row.matcher for row in rows], tokens_R)
+        return tokens_R
 
     def _adjusted(
         self, logits_RV: torch.Tensor, places: Sequence[int], rows: Sequence[_Place], steps: Sequence[int]
@@ -98,7 +123,39 @@ class Sampler:
         if any(early):
             stops_RV = self._stops.table_GV[torch.tensor([row.stops for row in rows], device=device)]
             logits_RV = logits_RV.masked_fill(stops_RV & torch.tensor(early, device=device)[:, None], -torch.inf)
+        if bound := [at for at, row in enumerate(rows) if row.matcher]:
+            # the device is at the forward of these very logits: the host needs the tokens before them alone
+            self._consume()
+            masks_RW = self._grammars.masks([matcher for row in rows if (matcher := row.matcher)])
+            may_RV = allowed(torch.from_numpy(masks_RW).to(device, non_blocking=True), logits_RV.shape[1])
+            index = torch.tensor(bound, device=device)
+            logits_RV = logits_RV.index_put((index,), logits_RV[index].masked_fill(~may_RV, -torch.inf))
         return logits_RV
+
+    def _consume(self) -> None:
+        """Tell the matchers which tokens were chosen last."""
+        if self._chosen is not None:
+            for matcher, token in zip(self._chosen.matchers, self._chosen.tokens(), strict=True):
+                if matcher is not None:
+                    matcher.consume(token)
+            self._chosen = None
+
+
+class Chosen:
+    """Tokens of the last choice, on their way to the host from the moment they are chosen."""
+
+    def __init__(self, matchers: list[Matcher | None], tokens_R: torch.Tensor) -> None:
+        self.matchers = matchers
+        self._tokens_R = tokens_R.to("cpu", non_blocking=True)
+        self._arrived = torch.cuda.Event() if tokens_R.is_cuda else None
+        if self._arrived is not None:
+            self._arrived.record()
+
+    def tokens(self) -> list[int]:
+        """[R], when they have arrived."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._tokens_R.tolist()
 
 
 def draw_uniforms(seed: int, row_id: int, num_steps: int) -> np.ndarray:

@@ -18,10 +18,10 @@ from relabel.engine.batching import Budget, longest_first, take_batch
 from relabel.engine.decode import Decoder
 from relabel.engine.faults import is_out_of_memory
 from relabel.engine.goodput import Goodput
-from relabel.engine.memory import bounds_of, first_bounds
+from relabel.engine.intake import Intake
+from relabel.engine.memory import first_bounds
 from relabel.engine.parity import Verdict, is_paddable
-from relabel.engine.request import Request, Result, Sampling, too_large, unfit
-from relabel.engine.stops import StopStrings, StopTokens, find_pad_token, find_stop_tokens
+from relabel.engine.request import Request, Result, Sampling, too_large
 
 
 class StaticEngine:
@@ -38,23 +38,16 @@ class StaticEngine:
     ) -> None:
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
-        text = model.config.get_text_config(decoder=True)
-        stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
-        stop_strings = StopStrings(tokenizer)
-        stop_strings.require(sampling.stop_strings)
+        self._intake = Intake(model, tokenizer, sampling)
         can_be_padded = is_paddable(model)
         self._decoder = Decoder(
             model=model,
-            sampling=sampling,
+            intake=self._intake,
             goodput=self.goodput,
-            pad_token=find_pad_token(model.generation_config, tokenizer, stops, text.vocab_size),
-            stop_tokens=StopTokens(stops, text.vocab_size, self.device),
-            stop_strings=stop_strings,
             # Qwen-VL keeps the positions of its rows on the model, out of reach
             can_shrink=can_be_padded and not any(hasattr(module, "rope_deltas") for module in model.modules()),
         )
         self._equal_lengths = not can_be_padded
-        self._bounds = bounds_of(model)
         tokens, self._max_rows = first_bounds(model, self.device)
         self._budget = Budget(batch_tokens or tokens)
         self._lock = threading.Lock()
@@ -75,9 +68,9 @@ class StaticEngine:
         results: dict[int, Result] = {}
         lengths = [len(request.prompt_ids) for request in requests]
         for row, request in enumerate(requests):
-            if (why := unfit(request, request.sampling or self.sampling, **self._bounds)) is not None:
+            if (why := self._intake.refuse(request)) is not None:
                 results[row] = Result(id=request.id, error=why)
-        new_tokens = max((request.sampling or self.sampling).max_new_tokens for request in requests) if requests else 0
+        new_tokens = max((self._intake.sampling_of(request).max_new_tokens for request in requests), default=0)
         queue = [row for row in longest_first(lengths) if row not in results]
         alone: list[int] = []
         while queue:
@@ -111,7 +104,8 @@ class StaticEngine:
     def _run(self, requests: list[Request]) -> list[Result] | None:
         """The results of one batch, or None when it did not fit."""
         width = max(len(request.prompt_ids) for request in requests)
-        num_tokens = len(requests) * (width + max((own.sampling or self.sampling).max_new_tokens for own in requests))
+        new_tokens = max(self._intake.sampling_of(request).max_new_tokens for request in requests)
+        num_tokens = len(requests) * (width + new_tokens)
         try:
             results = self._decoder.run(requests)
         except (RuntimeError, MemoryError) as error:

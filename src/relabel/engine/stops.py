@@ -59,11 +59,16 @@ class StopTokens:
         self._groups: dict[tuple[int, ...], int] = {}
         self.table_GV = torch.zeros(0, vocab_size, dtype=torch.bool, device=device)
         """[groups, vocabulary], on the device."""
-        self._default = self._add(tuple(default))
+        self._tokens = tuple(default)
+        self._default = self._add(self._tokens)
 
     def group(self, stop_token_ids: Sequence[int]) -> int:
         """The line of a row's stop tokens; without any of its own, the engine's."""
         return self._add(tuple(stop_token_ids)) if stop_token_ids else self._default
+
+    def of(self, stop_token_ids: Sequence[int]) -> tuple[int, ...]:
+        """The tokens that end a row: its own, or the engine's."""
+        return tuple(stop_token_ids) or self._tokens
 
     def end(self, tokens_R: torch.Tensor, groups: Sequence[int]) -> torch.Tensor:
         """[R] of bool: whether each row's token is one of its stop tokens."""
@@ -84,11 +89,6 @@ class StopStrings:
     def __init__(self, tokenizer: Any | None) -> None:
         self._tokenizer = tokenizer
         self._criteria: dict[tuple[str, ...], StopStringCriteria] = {}
-
-    @property
-    def are_known(self) -> bool:
-        """Whether there is a tokenizer to tell."""
-        return self._tokenizer is not None
 
     def require(self, strings: Sequence[str]) -> None:
         """Make ready for these strings: reading a large vocabulary takes seconds."""

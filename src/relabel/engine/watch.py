@@ -52,6 +52,8 @@ class Scores(LogitsProcessor):
 
     def __init__(self, watch: Watch, sampler: Sampler) -> None:
         self._watch, self._sampler, self._step = watch, sampler, 0
+        self._logprobs: list[tuple[list[int], torch.Tensor]] = []
+        """For each step the rows of the batch and the log-probabilities of their tokens."""
         self.num_decoded = 0
         """Positions computed after the prompts."""
         self.prefilled_at = 0.0
@@ -63,10 +65,16 @@ class Scores(LogitsProcessor):
             self.num_decoded += len(rows)
         else:
             self.prefilled_at = time.perf_counter()
-        tokens_R, finite_R = self._sampler.choose(scores, rows, [self._step] * len(rows))
+        tokens_R, finite_R, logprobs_R = self._sampler.choose(scores, rows, [self._step] * len(rows))
+        if any(own.logprobs for own in self._watch.samplings):
+            self._logprobs.append((rows, logprobs_R))
         self._watch.nonfinite |= ~finite_R & ~self._watch.done
         self._step += 1
         return cast(torch.FloatTensor, torch.full_like(scores, -torch.inf).scatter_(1, tokens_R[:, None], 0.0))
+
+    def logprobs(self, row: int, num_chosen: int) -> list[float]:
+        """Of the tokens of one row, on the host."""
+        return [float(logprobs_R[rows.index(row)]) for rows, logprobs_R in self._logprobs[:num_chosen]]
 
 
 class Ends(StoppingCriteria):

@@ -1,31 +1,19 @@
-"""What the user writes: one frozen spec, checked once at the edge and trusted inside.
+"""The sections that say where rows are, what the model is shown of them, and how it answers.
 
-`source`, `prompt`, `model`, `sampling`, `label` and `output` decide the result; `resources` decides only speed.
 Knows nothing of files, models or Ray.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ByteSize, Field, field_validator, model_validator
 
-from relabel.errors import SpecError
-
-RESERVED_COLUMNS = frozenset(
-    ("source_file", "source_row", "text", "status", "reason", "finish_reason", "prompt_tokens", "output_tokens")
-)
+from relabel.spec.section import RESERVED_COLUMNS, Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Section):
+class Source(Section):
     """Where the rows are."""
 
     path: str | list[str]
@@ -48,11 +36,13 @@ class Source(_Section):
         return [self.path] if isinstance(self.path, str) else list(self.path)
 
 
-class Prompt(_Section):
+class Prompt(Section):
     """What the model is shown of a row: sandboxed Jinja2 over the row's columns."""
 
-    user: str
+    user: str | None = None
     system: str | None = None
+    messages: str | None = None
+    """In place of `user` and `system`: the column that holds a whole chat, a list of `{role, content}` or its JSON."""
     image: str | list[str] | None = None
     """The column or columns that hold images: bytes, `{bytes, path}` structs, or paths under the image root."""
     chat: Literal["always", "never"] = "always"
@@ -66,6 +56,14 @@ class Prompt(_Section):
     max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000
     """An image with more pixels (width x height) is rejected before it is decoded."""
 
+    @model_validator(mode="after")
+    def _is_one_prompt(self) -> Prompt:
+        if self.messages is not None and not (self.user is self.system is self.truncate is None):
+            raise ValueError("messages holds the whole chat: leave out user, system and truncate")
+        if self.messages is not None and self.chat == "never":
+            raise ValueError("messages need the model's chat template: leave out chat: never")
+        return self
+
     @property
     def images(self) -> list[str]:
         if self.image is None:
@@ -73,7 +71,7 @@ class Prompt(_Section):
         return [self.image] if isinstance(self.image, str) else list(self.image)
 
 
-class Model(_Section):
+class Model(Section):
     """Which model, loaded how."""
 
     path: str
@@ -95,7 +93,7 @@ class Model(_Section):
         return revision
 
 
-class Sampling(_Section):
+class Sampling(Section):
     """How tokens are chosen. Temperature 0 is greedy; nothing is taken from the checkpoint's own defaults."""
 
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
@@ -110,6 +108,8 @@ class Sampling(_Section):
     min_new_tokens: Annotated[int, Field(ge=0)] = 0
     """A row does not end before this many tokens."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    num_samples: Annotated[int, Field(ge=1, le=256)] = 1
+    """Texts for each row, each with a draw of its own. Above 1 the columns of a label hold lists."""
     stop: list[Annotated[str, Field(min_length=1)]] = []
     """Texts that end a row; they are not part of the label."""
     stop_token_ids: list[Annotated[int, Field(ge=0)]] = []
@@ -122,22 +122,7 @@ class Sampling(_Section):
         return self
 
 
-class Label(_Section):
-    """How the label is taken from the generated text."""
-
-    parse: Literal["text", "last_line"] = "text"
-    """`text` is the whole text, stripped; `last_line` its last line that is not blank."""
-    column: str = "label"
-
-    @field_validator("column")
-    @classmethod
-    def _is_free(cls, column: str) -> str:
-        if column in RESERVED_COLUMNS:
-            raise ValueError(f"{column!r} is a column that relabel writes itself; choose another name")
-        return column
-
-
-class Output(_Section):
+class Output(Section):
     """Where parts go, and which source columns go with them."""
 
     path: str
@@ -153,7 +138,7 @@ class Output(_Section):
         return keep
 
 
-class Resources(_Section):
+class Resources(Section):
     """Speed only: may change between runs of the same recipe."""
 
     actors: Annotated[int, Field(ge=1)] = 1
@@ -167,75 +152,3 @@ class Resources(_Section):
     """Padded tokens (prompt and new) in one static batch; by default from the memory that is free."""
     kv_memory: ByteSize | None = None
     """Keys and values of the continuous engine, for example 20GiB; by default what is left of the memory."""
-
-
-class Spec(_Section):
-    """One job: every row of `source` gets one label, in `output`."""
-
-    source: Source
-    prompt: Prompt
-    model: Model
-    sampling: Sampling = Sampling()
-    label: Label = Label()
-    output: Output
-    resources: Resources = Resources()
-
-    @model_validator(mode="after")
-    def _columns_do_not_clash(self) -> Spec:
-        if self.label.column in self.output.keep:
-            raise ValueError(f"label.column {self.label.column!r} is also in output.keep; rename one of them")
-        return self
-
-
-def load_spec(path: str | Path, overrides: list[str] | None = None) -> Spec:
-    """Read a YAML spec and apply `a.b=c` overrides, values in YAML. Raises SpecError with the place and the remedy."""
-    try:
-        fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"cannot read the spec {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(fields, dict):
-        raise SpecError(f"{path} must hold the sections {', '.join(Spec.model_fields)}")
-    for override in overrides or []:
-        _set(fields, override)
-    return make_spec(fields, where=str(path))
-
-
-def make_spec(fields: dict[str, Any], where: str = "spec") -> Spec:
-    """Check plain fields (from YAML or Python). Raises SpecError naming every wrong key and the nearest known one."""
-    try:
-        return Spec.model_validate(fields)
-    except ValidationError as error:
-        raise SpecError("\n".join(f"{where}: {_sentence(problem)}" for problem in error.errors())) from error
-
-
-def _set(fields: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    section, dot, name = key.partition(".")
-    if not (equals and dot and section and name) or "." in name:
-        raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {override!r}")
-    target = fields.setdefault(section, {})
-    if not isinstance(target, dict):
-        raise SpecError(f"--set {key}: {section} is not a section")
-    try:
-        target[name] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SpecError(f"--set {key}: {value!r} is not a YAML value") from error
-
-
-def _sentence(problem: Any) -> str:
-    place = ".".join(str(step) for step in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        *section, key = problem["loc"]
-        known = list(Spec.model_fields if not section else _fields_of(str(section[0])))
-        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-        return f"unknown key {place}; did you mean {near[0]}?" if near else f"unknown key {place}"
-    if problem["type"] == "missing":
-        return f"{place} is missing"
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
-
-
-def _fields_of(section: str) -> list[str]:
-    annotation = Spec.model_fields[section].annotation if section in Spec.model_fields else None
-    return list(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

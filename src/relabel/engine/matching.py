@@ -1,0 +1,102 @@
+"""Where each constrained row stands in its grammar, and which tokens may come next: the masks of constrained decoding.
+
+Knows tokens and grammars; nothing of logits or of how a token is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from relabel.engine.constraint import Constraint
+from relabel.errors import ModelRefused
+
+WORD = 32
+"""Tokens in one number of a mask."""
+
+
+class Matcher:
+    """One row in its grammar."""
+
+    def __init__(self, grammar: Any, stop_tokens: Sequence[int]) -> None:
+        self._grammar, self._stops = grammar, stop_tokens
+        self._has_ended = self._is_lost = False
+
+    def consume(self, token: int) -> None:
+        """The row's next token."""
+        if self._has_ended:
+            return  # a padded batch goes on with rows that have ended, and nobody looks
+        if token in self._stops:
+            self._has_ended = True
+        elif not self._grammar.consume_token(token):
+            self._is_lost = True
+
+    def fill(self, mask_W: np.ndarray) -> None:
+        """Set the bits of the tokens that may come next. A row whose grammar gives up may only end."""
+        if self._has_ended:
+            mask_W[:] = -1
+        elif self._is_lost or self._grammar.is_stopped():
+            mask_W[:] = 0
+            for token in self._stops:
+                mask_W.view(np.uint32)[token // WORD] |= np.uint32(1 << token % WORD)
+        else:
+            self._grammar.unsafe_compute_mask_ptr(mask_W.ctypes.data, mask_W.nbytes)
+
+
+class Grammars:
+    """Makes matchers for one tokenizer; what is common to rows of the same constraint is compiled once."""
+
+    def __init__(self, tokenizer: Any | None, vocab_size: int) -> None:
+        self._tokenizer, self._vocab_size = tokenizer, vocab_size
+        self._vocabularies: dict[tuple[int, ...], Any] = {}
+        self._compiled: dict[tuple[Constraint, tuple[int, ...]], Any] = {}
+
+    def require(self, constraint: Constraint, stop_tokens: Sequence[int]) -> None:
+        """Compile ahead. Raises ModelRefused where the tokenizer or the grammar cannot be used."""
+        self._compile(constraint, tuple(token for token in stop_tokens if token < self._vocab_size))
+
+    def matcher(self, constraint: Constraint, stop_tokens: Sequence[int]) -> Matcher:
+        """For a row that begins and may end with any of the stop tokens."""
+        stops = tuple(token for token in stop_tokens if token < self._vocab_size)
+        return Matcher(self._compile(constraint, stops).deep_copy(), stops)
+
+    def masks(self, matchers: Sequence[Matcher]) -> np.ndarray:
+        """[R, words] of int32, a bit for each token of the vocabulary that may come next."""
+        masks_RW = np.zeros((len(matchers), -(-self._vocab_size // WORD)), dtype=np.int32)
+        for matcher, mask_W in zip(matchers, masks_RW, strict=True):
+            matcher.fill(mask_W)
+        return masks_RW
+
+    def _compile(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
+        if (constraint, stops) not in self._compiled:
+            from llguidance import LLMatcher
+
+            text = LLMatcher.grammar_from_lark(constraint.grammar)
+            grammar = LLMatcher(self._vocabulary(stops), text, log_level=0)
+            if grammar.is_error():
+                raise ModelRefused(f"a constraint cannot be used with this model: {grammar.get_error()[:300]}")
+            self._compiled[constraint, stops] = grammar
+        return self._compiled[constraint, stops]
+
+    def _vocabulary(self, stops: tuple[int, ...]) -> Any:
+        if stops not in self._vocabularies:
+            try:
+                from llguidance.hf import from_tokenizer
+            except ImportError as error:
+                raise ModelRefused("constrained decoding needs llguidance: pip install llguidance") from error
+            if self._tokenizer is None or not stops:
+                raise ModelRefused("constrained decoding needs the model's tokenizer and a token that ends a text")
+            try:
+                self._vocabularies[stops] = from_tokenizer(self._tokenizer, self._vocab_size, list(stops))
+            except ValueError as error:
+                raise ModelRefused(f"constrained decoding cannot use this tokenizer: {error}") from error
+        return self._vocabularies[stops]
+
+
+def allowed(masks_RW: torch.Tensor, vocab_size: int) -> torch.Tensor:
+    """[R, vocabulary] of bool: the bits of packed masks, on their device."""
+    shifts = torch.arange(WORD, dtype=torch.int32, device=masks_RW.device)
+    return (masks_RW[:, :, None] >> shifts).bitwise_and_(1).bool().flatten(1)[:, :vocab_size]
