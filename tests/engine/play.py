@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from relabel.engine.scheduler import LOOK_AHEAD, Scheduler
-from relabel.engine.step import Chunk, Layout, Limits, Live, Step
+from relabel.engine.step import Chunk, Family, Layout, Limits, Live, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class Row:
     """Tokens after which it ends by itself, at most new_tokens."""
     shared: int = 0
     is_whole: bool = False
+    family: Family | None = None
     arrives: int = 0
     """Before which step."""
     is_poison: bool = False
@@ -77,6 +78,8 @@ class Play:
         self.lost: list[int] = []
         self.failed: list[tuple[list[int], Limits, Limits]] = []
         """The rows in flight at each failure, and the limits before and after it."""
+        self.failed_at: set[int] = set()
+        """Which ticks failed."""
         self._num_chosen: dict[int, int] = {}
         self._held: dict[int, int] = {}
         self._arrived: list[int] = []
@@ -104,6 +107,7 @@ class Play:
             new_tokens=row.new_tokens,
             shared=row.shared,
             is_whole=row.is_whole,
+            family=row.family,
         )
         self._arrived.append(number)
 
@@ -137,6 +141,7 @@ class Play:
     def _fail(self) -> None:
         in_flight = list(self._held)
         before = self.scheduler.limits
+        self.failed_at.add(len(self.ticks) - 1)
         again, lost = self.scheduler.shrink()
         self.failed.append((in_flight, before, self.scheduler.limits))
         self._held.clear()

@@ -50,8 +50,8 @@ def test_a_prompt_longer_than_a_step_is_computed_in_pieces_beside_what_is_decode
     scheduler.step()
     scheduler.add(1, prompt_tokens=90, new_tokens=8)
     assert scheduler.step() == Step((Live(0, 0, 10),), (Chunk(1, 1, 0, 39, False),))
-    assert scheduler.step() == Step((Live(0, 0, 11),), (Chunk(1, 1, 39, 78, False),))
-    assert scheduler.step() == Step((Live(0, 0, 12),), (Chunk(1, 1, 78, 90, True),))
+    assert scheduler.step() == Step((Live(0, 0, 11),), (Chunk(1, 1, 39, 78, False, False),))
+    assert scheduler.step() == Step((Live(0, 0, 12),), (Chunk(1, 1, 78, 90, True, False),))
     assert scheduler.step() == Step((Live(0, 0, 13), Live(1, 1, 90)), ())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from relabel.engine.constraint import Constraint
 from relabel.engine.goodput import Goodput
 from relabel.engine.pixels import dequantise, quantise
 from relabel.engine.request import Request, Result, Sampling
@@ -35,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Constraint",
     "ContinuousEngine",
     "Engine",
     "Goodput",

@@ -47,6 +47,7 @@ class ContinuousEngine:
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
         self._intake = Intake(model, tokenizer, sampling)
+        self.end_token = self._intake.end_token
         self._forward = Forward(model)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
@@ -82,19 +83,20 @@ class ContinuousEngine:
         while (call := self._calls.take()) is not None:
             taken = []
             for at, request in enumerate(call.requests):
-                new_tokens = self._intake.sampling_of(request).max_new_tokens
-                why = self._intake.refuse(request)
-                if why is None and not self._scheduler.fits(len(request.prompt_ids), new_tokens):
-                    why = too_large(request)
-                if why is None:
+                if (why := self._refuse(request)) is None:
                     taken.append(at)
                 else:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
-            prefixes = self._prefixes.find([call.requests[at] for at in taken])
-            for at, prefix in zip(taken, prefixes, strict=True):
-                request = call.requests[at]
+            requests = [call.requests[at] for at in taken]
+            for at, request, (prefix, family) in zip(taken, requests, self._prefixes.find(requests), strict=True):
                 own = self._intake.sampling_of(request)
-                self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix))
+                self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix, family=family))
+
+    def _refuse(self, request: Request) -> str | None:
+        new_tokens = self._intake.sampling_of(request).max_new_tokens
+        if (why := self._intake.refuse(request)) is not None:
+            return why
+        return None if self._scheduler.fits(len(request.prompt_ids), new_tokens) else too_large(request)
 
     def _take(self, row: Row) -> None:
         self._rows[self._num_rows] = row
@@ -104,6 +106,7 @@ class ContinuousEngine:
             new_tokens=row.sampling.max_new_tokens,
             shared=row.shared,
             is_whole=bool(row.request.tensors),
+            family=row.family,
         )
         self._num_rows += 1
 
@@ -158,16 +161,17 @@ class ContinuousEngine:
 
     def _settle_in(self, step: Step) -> None:
         """Make slots ready for the rows that come into them with this step."""
-        new = [chunk for chunk in step.chunks if chunk.start == self._rows[chunk.row].shared]
-        if not new:
-            return
-        self._forward.slots.clear([chunk.slot for chunk in new])
+        new = [chunk for chunk in step.chunks if chunk.is_first]
+        for chunk in new:  # before any slot is cleared: a source may be the slot of a row that has left
+            if chunk.source is not None:
+                self._forward.slots.copy(chunk.source, chunk.slot, chunk.start)
+        self._forward.slots.clear([chunk.slot for chunk in new if chunk.source is None])
         for chunk in new:
             row = self._rows[chunk.row]
-            row.slot = chunk.slot
+            row.slot, row.copied = chunk.slot, chunk.start if chunk.source is not None else 0
             self._sampler.put(chunk.slot, row.request, row.sampling)
             self._tails.clear(chunk.slot)
-            if row.prefix:
+            if row.prefix and chunk.source is None:
                 self._forward.slots.copy_prefix(chunk.slot, row.prefix.slots, row.shared)
 
     def _settle(self, flight: Flight) -> None:
@@ -191,7 +195,7 @@ class ContinuousEngine:
         if result.error is None:
             row.num_computed -= row.num_useful
             self.goodput.useful_tokens += row.num_useful
-            self.goodput.shared_tokens += row.shared
+            self.goodput.shared_tokens += row.num_given
             self.goodput.output_tokens += len(result.token_ids)
         self._num_lost = 0
         self._scheduler.end(number)

@@ -27,6 +27,7 @@ class Forward:
         self.slots = Slots(Layout(0, 0))
         self._newest_S = torch.zeros(0, dtype=torch.long, device=self.device)
         """The newest token of each slot, on the device: the next step needs no look at the host."""
+        self._image_token = getattr(model.config, "image_token_id", None)
         self._has_axes = hasattr(model.base_model, "get_rope_index")
         """Positions have three axes (M-RoPE)."""
         self._positions: dict[int, tuple[torch.Tensor | None, int]] = {}
@@ -41,7 +42,7 @@ class Forward:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
         chunks = sorted(step.chunks, key=lambda chunk: (chunk.start, chunk.end))
         ids, positions, slots, ends = self._stream(step, chunks, requests)
-        images = self._images([requests[chunk.row] for chunk in chunks])
+        images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             slots=self.slots,
             slots_T=slots,
@@ -113,12 +114,16 @@ class Forward:
         positions, delta = self.model.base_model.get_rope_index(**{name: batch[name] for name in wanted})
         return positions[:, 0], int(delta)
 
+    def _has_image(self, request: Request, chunk: Chunk) -> bool:
+        """Not what follows the images of a row that took them from its family."""
+        token = self._image_token
+        return bool(request.tensors) and (token is None or token in request.prompt_ids[chunk.start : chunk.end])
+
     def _images(self, requests: Sequence[Request]) -> dict[str, Any]:
         """The features of all images of a step, from one call of the vision tower."""
-        with_images = [request for request in requests if request.tensors]
-        if not with_images:
+        if not requests:
             return {}
-        batch = collate(with_images, 0, self.device)
+        batch = collate(requests, 0, self.device)
         pixels = {
             name: tensor for name, tensor in batch.items() if name not in {"input_ids", "attention_mask", *PER_TOKEN}
         }

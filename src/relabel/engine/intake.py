@@ -10,7 +10,7 @@ from typing import Any
 from relabel.engine.matching import Grammars
 from relabel.engine.memory import bounds_of
 from relabel.engine.request import Request, Sampling, unfit
-from relabel.engine.stops import StopStrings, StopTokens, find_pad_token, find_stop_tokens
+from relabel.engine.stops import StopStrings, StopTokens, find_end_token, find_pad_token, find_stop_tokens
 from relabel.errors import ModelRefused
 
 
@@ -23,6 +23,8 @@ class Intake:
         self.sampling = sampling
         self.pad_token = find_pad_token(model.generation_config, tokenizer, stops, vocab_size)
         self.stop_tokens = StopTokens(stops, vocab_size, model.device)
+        self.end_token = find_end_token(tokenizer, stops)
+        """The token that ends a text, or None where the model has none."""
         self.stop_strings = StopStrings(tokenizer)
         self.grammars = Grammars(tokenizer, vocab_size)
         self._bounds = bounds_of(model)

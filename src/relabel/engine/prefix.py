@@ -34,6 +34,27 @@ def shared_prefixes(prompts: Sequence[Sequence[int]]) -> list[int]:
     return shared
 
 
+def families(
+    prompts: Sequence[Sequence[int]], groups: Sequence[int | None], firsts: Sequence[int]
+) -> list[tuple[int, int] | None]:
+    """For each prompt the number of its family and what all of it begin with, for groups where that is worth a copy.
+
+    `firsts` is how many tokens have to be in common at least: all those of a prompt's images.
+    """
+    members: dict[int, list[int]] = {}
+    for row, group in enumerate(groups):
+        if group is not None:
+            members.setdefault(group, []).append(row)
+    found: list[tuple[int, int] | None] = [None] * len(prompts)
+    for number, rows in enumerate(members.values()):
+        if len(rows) > 1:
+            length = _in_common([prompts[row] for row in rows])
+            if length >= max(SHORTEST, *(firsts[row] for row in rows)):
+                for row in rows:
+                    found[row] = number, length
+    return found
+
+
 def _in_common(prompts: Sequence[Sequence[int]]) -> int:
     """What all have in common is what the first and the last in order have, short of the shortest one's last token."""
     first, last = min(prompts, key=tuple), max(prompts, key=tuple)

@@ -11,10 +11,10 @@ from typing import Any
 
 from relabel.engine.faults import is_device_fault
 from relabel.engine.forward import Forward
-from relabel.engine.prefix import shared_prefixes
+from relabel.engine.prefix import families, shared_prefixes
 from relabel.engine.request import Request
 from relabel.engine.slots import Slots
-from relabel.engine.step import Chunk, Layout, Step
+from relabel.engine.step import Chunk, Family, Layout, Step
 
 NUM_KEPT = 8
 CLOSE_ENOUGH = 0.8
@@ -36,9 +36,37 @@ class Prefixes:
         self._model, self._step_tokens = model, step_tokens
         self._image_token = getattr(model.config, "image_token_id", None)
         self._kept: list[Prefix] = []
+        self._num_families = 0
 
-    def find(self, requests: Sequence[Request]) -> list[Prefix | None]:
-        """The prefix of each row, computed if it is new; None for a row that shares nothing worth it."""
+    def find(self, requests: Sequence[Request]) -> list[tuple[Prefix | None, Family | None]]:
+        """The prefix of each row, computed if it is new, and its family; None for a row that shares nothing worth it.
+
+        Where a family has no more in common than what is a prefix anyway, the prefix will do.
+        """
+        prefixes, families = self._find_prefixes(requests), self._find_families(requests)
+        return [
+            (prefix, family if family and family.num_tokens > len(prefix.tokens if prefix else ()) else None)
+            for prefix, family in zip(prefixes, families, strict=True)
+        ]
+
+    def _find_families(self, requests: Sequence[Request]) -> list[Family | None]:
+        groups = [request.group for request in requests]
+        if all(group is None for group in groups):
+            return [None] * len(requests)
+        prompts = [request.prompt_ids for request in requests]
+        found = families(prompts, groups, [self._last_image(request) for request in requests])
+        first = self._num_families
+        self._num_families += 1 + max((own[0] for own in found if own), default=-1)
+        return [Family(first + own[0], own[1]) if own else None for own in found]
+
+    def _last_image(self, request: Request) -> int:
+        """Tokens up to the last one of an image; beyond its prompt where that token is not known."""
+        ids = request.prompt_ids
+        if not request.tensors:
+            return 0
+        return max((at + 1 for at, token in enumerate(ids) if token == self._image_token), default=len(ids) + 1)
+
+    def _find_prefixes(self, requests: Sequence[Request]) -> list[Prefix | None]:
         lengths = shared_prefixes([self._text(request) for request in requests])
         wanted = [tuple(request.prompt_ids[:length]) for request, length in zip(requests, lengths, strict=True)]
         there = {tokens: self._get(tokens) for tokens in dict.fromkeys(wanted) if tokens}

@@ -71,6 +71,9 @@ class Request:
     """As its processor returns them for this row; `pixel_values` may be bytes beside `pixel_norm` (see pixels)."""
     sampling: Sampling | None = None
     """This row's own settings; None takes the engine's. An empty `stop_token_ids` takes the engine's stop tokens."""
+    group: int | None = None
+    """Rows of one group (samples of a row, several questions about it) have their images in common: what their prompts
+    begin with alike is computed once."""
     forced_ids: Sequence[int] = ()
     """Tokens that are taken in place of the model's choice, to score a text: the row has these and no more."""
 

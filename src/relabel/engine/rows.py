@@ -10,6 +10,7 @@ import torch
 from relabel.engine.calls import Call
 from relabel.engine.prefixes import Prefix
 from relabel.engine.request import Request, Result, Sampling
+from relabel.engine.step import Family
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,7 +21,10 @@ class Row:
     request: Request
     sampling: Sampling
     prefix: Prefix | None
+    family: Family | None
     slot: int = -1
+    copied: int = 0
+    """Positions taken from another row of its family."""
     num_chosen: int = 0
     """Tokens chosen on the device."""
     num_computed: int = 0
@@ -32,16 +36,23 @@ class Row:
 
     @property
     def shared(self) -> int:
+        """Positions of a prefix that is kept."""
         return len(self.prefix.tokens) if self.prefix else 0
+
+    @property
+    def num_given(self) -> int:
+        """Positions that it did not have to compute."""
+        return max(self.shared, self.copied)
 
     @property
     def num_useful(self) -> int:
         """Positions that its prompt and its tokens but the last, which is never computed, need."""
-        return len(self.request.prompt_ids) - self.shared + len(self.tokens) - 1
+        return len(self.request.prompt_ids) - self.num_given + len(self.tokens) - 1
 
     def begin_again(self) -> None:
         """Nothing of it is there any more."""
-        self.num_chosen, self.num_computed, self.tokens, self.logprobs = 0, 0, [], []
+        self.num_chosen = self.num_computed = self.copied = 0
+        self.tokens, self.logprobs = [], []
 
     def ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
         logprobs = self.logprobs if self.sampling.logprobs else None

@@ -9,10 +9,10 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from relabel.engine.batching import Budget
-from relabel.engine.step import Chunk, Layout, Limits, Live, Step
+from relabel.engine.queued import Queued, in_order
+from relabel.engine.step import Chunk, Family, Layout, Limits, Live, Step
 
 LOOK_AHEAD = 1024
 """Rows that are sorted together, longest first. The next ones are taken when all of them are in: none can starve."""
@@ -24,33 +24,6 @@ IMAGE_REFILL = 8
 """Rows with images interrupt the decoding of all others, so they wait until one slot in so many is free."""
 
 
-@dataclass(slots=True)
-class _Row:
-    row: int
-    prompt_tokens: int
-    new_tokens: int
-    is_whole: bool
-    """Its prompt holds images: it is computed in one piece, in a step of such rows alone."""
-    filled: int
-    """Tokens in its slot."""
-    shared: int
-    """Those of a shared prefix, which are there from the beginning."""
-    slot: int = -1
-
-    @property
-    def needs(self) -> int:
-        return self.prompt_tokens + self.new_tokens
-
-    @property
-    def is_filling(self) -> bool:
-        return self.filled < self.prompt_tokens
-
-    @property
-    def is_decoding(self) -> bool:
-        """The last token is chosen but never computed: nothing comes after it."""
-        return self.prompt_tokens <= self.filled < self.needs - 1
-
-
 class Scheduler:
     """Give it rows, ask it for steps, tell it which rows have ended."""
 
@@ -58,9 +31,17 @@ class Scheduler:
         self._full, self._budget = limits, Budget(limits.num_slots)
         self.layout = Layout(0, 0)
         """Changes only while no row holds a slot."""
-        self._arrivals: deque[_Row] = deque()
-        self._window: deque[_Row] = deque()
-        self._held: dict[int, _Row] = {}
+        self._arrivals: deque[Queued] = deque()
+        self._window: deque[Queued] = deque()
+        self._deferred: deque[Queued] = deque()
+        """Rows whose family is being computed: they come next."""
+        self._sources: dict[int, int] = {}
+        """For each family a slot that holds what it has in common, as of the last step."""
+        self._begun: set[int] = set()
+        """Families of which a row is held and no such slot is there yet."""
+        self._left: dict[int, int] = {}
+        """The slots of rows that have ended, by family: what they hold is there until another row comes in."""
+        self._held: dict[int, Queued] = {}
         self._free: list[int] = []
         """A heap: low slots first, so that the slots in use lie together."""
 
@@ -76,7 +57,7 @@ class Scheduler:
 
     @property
     def is_idle(self) -> bool:
-        return not (self._arrivals or self._window or self._held)
+        return not (self._arrivals or self._window or self._deferred or self._held)
 
     @property
     def num_held(self) -> int:
@@ -87,15 +68,25 @@ class Scheduler:
         """Whether a row could be held at all."""
         return prompt_tokens + new_tokens <= self._full.kv_tokens
 
-    def add(self, row: int, *, prompt_tokens: int, new_tokens: int, shared: int = 0, is_whole: bool = False) -> None:
+    def add(
+        self,
+        row: int,
+        *,
+        prompt_tokens: int,
+        new_tokens: int,
+        shared: int = 0,
+        is_whole: bool = False,
+        family: Family | None = None,
+    ) -> None:
         """A new row; the first `shared` tokens of its prompt will be in its slot already."""
         if not (0 <= shared < prompt_tokens and new_tokens >= 1 and self.fits(prompt_tokens, new_tokens)):
             raise ValueError(f"row {row} has nothing to compute, or needs more than {self._full.kv_tokens} tokens")
-        self._arrivals.append(_Row(row, prompt_tokens, new_tokens, is_whole, filled=shared, shared=shared))
+        self._arrivals.append(Queued(row, prompt_tokens, new_tokens, is_whole, shared, shared, family))
 
     def step(self) -> Step | None:
         """The next forward, counted as done; None when there is nothing to compute."""
         self._look_ahead()
+        self._find_families()
         chunks = tuple(self._images())
         live: tuple[Live, ...] = ()
         if not chunks:  # a decoded token that looks like an image's would be taken for one
@@ -107,7 +98,10 @@ class Scheduler:
 
     def end(self, row: int) -> None:
         """The row needs its slot no longer."""
-        heapq.heappush(self._free, self._held.pop(row).slot)
+        held = self._held.pop(row)
+        heapq.heappush(self._free, held.slot)
+        if held.family:
+            self._left[held.family.number] = held.slot
         self._budget.succeeded()
 
     def shrink(self) -> tuple[list[int], int | None]:
@@ -118,6 +112,7 @@ class Scheduler:
         """
         in_flight = list(self._held.values())
         self._held.clear()
+        self._left.clear()
         self.layout, self._free = Layout(0, 0), []
         if len(in_flight) == 1 and self._budget.tokens == 1:
             self._budget.failed_alone()
@@ -125,13 +120,16 @@ class Scheduler:
         self._budget.failed(len(in_flight))
         for held in in_flight:
             held.filled = held.shared
-        self._window.extendleft(reversed(in_flight))
+        self._window.extendleft(reversed([*in_flight, *self._deferred]))
+        self._deferred.clear()
         return [row.row for row in in_flight], None
 
     def _look_ahead(self) -> None:
+        self._window.extendleft(reversed(self._deferred))
+        self._deferred.clear()
         if not self._window:
             taken = [self._arrivals.popleft() for _ in range(min(LOOK_AHEAD, len(self._arrivals)))]
-            self._window.extend(sorted(taken, key=lambda row: -row.needs))
+            self._window.extend(in_order(taken))
         if not self._held and self._window:
             self._lay_out(max(row.needs for row in self._window))
 
@@ -142,6 +140,7 @@ class Scheduler:
             return
         self.layout = self._slots_of(needs + needs // 4 if 0 < now.slot_tokens < needs else needs, needs)
         self._free = list(range(self.layout.num_slots))
+        self._left.clear()
 
     def _slots_of(self, wanted: int, needs: int) -> Layout:
         limits = self.limits
@@ -158,12 +157,12 @@ class Scheduler:
         if not is_worth_it or any(held.is_filling for held in self._held.values()):
             return
         room = self.limits.step_tokens
-        while self._can_admit() and (row := self._window[0]).is_whole:
+        while self._can_admit() and self._is_whole(row := self._window[0]):
             length = row.prompt_tokens - row.filled
             if length > room < self.limits.step_tokens:
                 return
             room = max(0, room - length)
-            yield self._fill(self._admit(), length)
+            yield self._admit(length)
 
     def _texts(self, room: int, *, is_alone: bool) -> Iterator[Chunk]:
         """Prompts that were begun, then waiting rows into free slots, until the budget is spent."""
@@ -172,28 +171,55 @@ class Scheduler:
                 chunk = self._fill(held, room)
                 room, is_alone = room - (chunk.end - chunk.start), False
                 yield chunk
-        while room > 0 and self._can_admit() and not (row := self._window[0]).is_whole:
-            if row.prompt_tokens - row.filled > room < SMALLEST_CHUNK and not is_alone:
+        while room > 0 and self._can_admit() and not self._is_whole(row := self._window[0]):
+            if row.prompt_tokens - self._begins_at(row) > room < SMALLEST_CHUNK and not is_alone:
                 return
-            chunk = self._fill(self._admit(), room)
+            chunk = self._admit(room)
             room, is_alone = room - (chunk.end - chunk.start), False
             yield chunk
 
+    def _find_families(self) -> None:
+        """Which families can be copied from: what is filled by now is computed before this step is."""
+        members = [(held.family, held) for held in self._held.values() if held.family]
+        filled = {own.number: held.slot for own, held in members if held.filled >= own.num_tokens}
+        self._sources = {**self._left, **filled}
+        self._begun = {own.number for own, _ in members} - self._sources.keys()
+
+    def _is_whole(self, row: Queued) -> bool:
+        """Its images have to be computed."""
+        return row.is_whole and self._source_of(row) is None
+
+    def _source_of(self, row: Queued) -> int | None:
+        return self._sources.get(row.family.number) if row.family else None
+
+    def _begins_at(self, row: Queued) -> int:
+        return row.filled if self._source_of(row) is None or not row.family else row.family.num_tokens
+
     def _can_admit(self) -> bool:
-        """No row is admitted until all have left and the slots are made anew, where there could be twice as many."""
+        """No row is admitted until all have left and the slots are made anew, where there could be twice as many.
+
+        Rows whose family is only being computed are put off to the next step.
+        """
+        while self._window and (own := self._window[0].family) and own.number in self._begun:
+            self._deferred.append(self._window.popleft())
         if not (self._window and self._free) or self._window[0].needs > self.layout.slot_tokens:
             return False
         if not self._held or 2 * self.layout.num_slots > self.limits.num_slots:
             return True
         return not self._is_outgrown(max(row.needs for row in self._window))
 
-    def _admit(self) -> _Row:
-        row = self._window.popleft()
+    def _admit(self, room: int) -> Chunk:
+        """The next row gets a slot, and its prompt is begun, where its family is there behind what that shares."""
+        row, source = self._window[0], self._source_of(self._window[0])
+        row.filled = self._begins_at(self._window.popleft())
         row.slot = heapq.heappop(self._free)
         self._held[row.row] = row
-        return row
+        self._left = {family: slot for family, slot in self._left.items() if slot != row.slot}
+        if row.family and source is None:
+            self._begun.add(row.family.number)
+        return self._fill(row, room)._replace(is_first=True, source=source)
 
     @staticmethod
-    def _fill(row: _Row, room: int) -> Chunk:
+    def _fill(row: Queued, room: int) -> Chunk:
         start, row.filled = row.filled, min(row.prompt_tokens, row.filled + room)
-        return Chunk(row.row, row.slot, start, row.filled, row.filled == row.prompt_tokens)
+        return Chunk(row.row, row.slot, start, row.filled, row.filled == row.prompt_tokens, is_first=False)

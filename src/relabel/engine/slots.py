@@ -55,6 +55,12 @@ class Slots:
                     mine[layer] = self._empty(tensor[0].transpose(0, 1))
                 mine[layer][slot, :, :num_tokens] = tensor[0, :, :num_tokens]
 
+    def copy(self, source: int, slot: int, num_tokens: int) -> None:
+        """Begin a slot with the first tokens of another one, or keep just those of its own."""
+        for tensor in (*self._keys.values(), *self._values.values()):
+            tensor[slot, :, :num_tokens] = tensor[source, :, :num_tokens]
+            tensor[slot, :, num_tokens:] = 0
+
     def _empty(self, tensor_THD: torch.Tensor) -> torch.Tensor:
         _, num_heads, head_size = tensor_THD.shape
         return tensor_THD.new_zeros(self.layout.num_slots, num_heads, self.layout.slot_tokens, head_size)

@@ -39,6 +39,7 @@ class StaticEngine:
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
         self._intake = Intake(model, tokenizer, sampling)
+        self.end_token = self._intake.end_token
         can_be_padded = is_paddable(model)
         self._decoder = Decoder(
             model=model,

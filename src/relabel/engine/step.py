@@ -37,6 +37,13 @@ class Layout(NamedTuple):
     slot_tokens: int
 
 
+class Family(NamedTuple):
+    """Rows whose prompts begin with the same `num_tokens`, images included: the first computes them for all."""
+
+    number: int
+    num_tokens: int
+
+
 class Chunk(NamedTuple):
     """Tokens `start` to `end` of a row's prompt, computed into its slot."""
 
@@ -45,6 +52,10 @@ class Chunk(NamedTuple):
     start: int
     end: int
     is_last: bool
+    is_first: bool = True
+    """It begins its row, whose slot is still another's."""
+    source: int | None = None
+    """The slot of a row of its family, from which it takes all that comes before `start`."""
 
 
 class Live(NamedTuple):

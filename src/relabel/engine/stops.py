@@ -43,6 +43,13 @@ def find_stop_tokens(generation_config: Any, tokenizer: Any | None) -> tuple[int
     return tuple(sorted(stops))
 
 
+def find_end_token(tokenizer: Any | None, stop_tokens: Sequence[int]) -> int | None:
+    """The stop token that the model itself would end a text with: that of its turn, else its EOS; None without any."""
+    special = tokenizer.get_added_vocab() if tokenizer is not None else {}
+    wanted = [*(special.get(name) for name in END_OF_TURN), getattr(tokenizer, "eos_token_id", None), *stop_tokens]
+    return next((token for token in wanted if token in stop_tokens), None)
+
+
 def find_pad_token(generation_config: Any, tokenizer: Any | None, stop_tokens: tuple[int, ...], vocab_size: int) -> int:
     """The padding token, else a stop token, else 0: the attention mask tells padding apart, never the id.
 
