@@ -45,10 +45,10 @@ def bare_tokens_per_second(spec: Spec) -> float:
     units = [unit for file in files for unit in scan(file, spec.source, default_unit_rows(spec, encoder))]
     blocks = [encode_unit(unit, encoder, context) for unit in units]
     engine = engine_of(spec)
-    generate_unit(blocks[0], engine)
+    generate_unit(blocks[0], engine, context)
     before, started = engine.goodput.useful_tokens, time.perf_counter()
     for block in blocks:
-        generate_unit(block, engine)
+        generate_unit(block, engine, context)
     return (engine.goodput.useful_tokens - before) / (time.perf_counter() - started)
 
 

@@ -1,4 +1,134 @@
-"""placeholder"""
+"""The Arrow types of a label's columns, fixed before the first row, and the values that fit them.
+
+A column of `parse: json` has the one type that its part of the schema allows, and where there is no such type it holds
+JSON text. Keys that an object may have beyond its declared properties are not written. Knows nothing of text or models.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
 import pyarrow as pa
-def label_types(label):
-    return {c: pa.string() for c in label.columns}
+
+from relabel.errors import RowRejected
+from relabel.spec import Label
+from relabel.spec.json_schema import is_recursive, properties_of, resolved
+
+_SCALARS = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "null": pa.null(),
+}
+_KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_WRONG_KIND = "parse: a value is of another kind than its column"
+
+
+def label_types(label: Label) -> dict[str, pa.DataType]:
+    """The columns of a label, in the order of `label.columns`."""
+    if label.json_schema is None:
+        return dict.fromkeys(label.columns, pa.string())
+    if properties := properties_of(label.json_schema):
+        return {name: _type_of(label.json_schema, node) for name, node in properties.items()}
+    return {label.column: _type_of(label.json_schema, label.json_schema)}
+
+
+def arrow_value(value: Any, type: pa.DataType) -> Any:
+    """A value from JSON as a column of the type takes it. Raises RowRejected("parse: ...") where it cannot."""
+    if value is None:
+        return None
+    if pa.types.is_string(type):
+        return _text(value)
+    if pa.types.is_list(type) and isinstance(value, list):
+        return [arrow_value(item, type.value_type) for item in value]
+    if pa.types.is_struct(type) and isinstance(value, dict):
+        return {field.name: arrow_value(value.get(field.name), field.type) for field in type}
+    if pa.types.is_boolean(type) and isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if pa.types.is_int64(type):
+            return _integer(value)
+        if pa.types.is_float64(type):
+            return _number(value)
+    raise RowRejected(_WRONG_KIND)
+
+
+def _text(value: Any) -> str:
+    try:
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+        )
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RowRejected("parse: a text holds half a surrogate pair") from error
+    except (TypeError, ValueError) as error:
+        raise RowRejected(_WRONG_KIND) from error
+    except RecursionError as error:
+        raise RowRejected("parse: the JSON is nested too deeply") from error
+    return text
+
+
+def _integer(value: int | float) -> int:
+    if isinstance(value, float) and not value.is_integer():
+        raise RowRejected("parse: a number is no integer")
+    if not -(2**63) <= value < 2**63:
+        raise RowRejected("parse: an integer is beyond 64 bits")
+    return int(value)
+
+
+def _number(value: int | float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RowRejected("parse: a number is beyond 64 bits")
+    return number
+
+
+def _type_of(schema: dict[str, Any], node: Any) -> pa.DataType:
+    """The type of a column, a field or an item."""
+    type = _type_or_null(schema, node)
+    return pa.string() if pa.types.is_null(type) else type
+
+
+def _type_or_null(schema: dict[str, Any], node: Any) -> pa.DataType:
+    if is_recursive(schema, node) or not isinstance(node := resolved(schema, node), dict):
+        return pa.string()
+    values = node.get("enum", [node["const"]] if "const" in node else [])
+    members = node.get("anyOf", node.get("oneOf", []))
+    return (
+        _one_of(_type_of_kind(schema, node, kind) for kind in _kinds(node))
+        or _one_of(_SCALARS.get(_KINDS.get(type(value), ""), pa.string()) for value in values)
+        or _one_of(_type_or_null(schema, member) for member in members)
+        or pa.string()
+    )
+
+
+def _kinds(node: dict[str, Any]) -> list[str]:
+    """The kinds that `type` names; where it is missing, what `properties` or `items` let expect."""
+    if "type" in node:
+        return [node["type"]] if isinstance(node["type"], str) else node["type"]
+    return ["object"] if "properties" in node else ["array"] if "items" in node else []
+
+
+def _type_of_kind(schema: dict[str, Any], node: dict[str, Any], kind: str) -> pa.DataType:
+    if kind == "array" and "items" in node and "prefixItems" not in node:
+        return pa.list_(_type_of(schema, node["items"]))
+    if kind == "object" and node.get("properties"):
+        return pa.struct([(name, _type_of(schema, part)) for name, part in node["properties"].items()])
+    return _SCALARS.get(kind, pa.string())
+
+
+def _one_of(types: Iterable[pa.DataType]) -> pa.DataType | None:
+    """The type that holds values of all these types, null where null is all there is, None where there is no such."""
+    found = set(types)
+    if len(found) > 1:
+        found.discard(pa.null())
+    if found == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    return found.pop() if len(found) == 1 else None

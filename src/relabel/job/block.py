@@ -23,13 +23,33 @@ REASON = "relabel:reason"
 PROMPT_IDS = "relabel:prompt_ids"
 TENSORS = "relabel:tensors"
 PROMPT_TOKENS = "relabel:prompt_tokens"
-OUTPUT_IDS = "relabel:output_ids"
-FINISH_REASON = "relabel:finish_reason"
+TEXTS = "relabel:texts"
+PROBABILITIES = "relabel:probabilities"
+SETTINGS = "relabel:settings"
+"""A row's own sampling settings as JSON, where the source has them: see `settings`."""
 ENGINE = "relabel:engine"
 
 IDS = pa.list_(pa.int32())
+GENERATED = pa.list_(
+    pa.struct(
+        [
+            ("token_ids", IDS),
+            ("finish_reason", pa.string()),
+            ("error", pa.string()),
+            ("logprob", pa.float32()),
+            ("attempts", pa.int32()),
+            ("num_tokens", pa.int32()),
+        ]
+    )
+)
+"""The texts of a row, one for each sample: see `ask.Generated`."""
 MAX_BLOCK_BYTES = 128 * 2**20
 """Between stages a block should stay under this; default unit sizes are chosen for it."""
+
+
+def of_query(column: str, name: str) -> str:
+    """The travelling column of one of several labels."""
+    return f"{column}:{name}" if name else column
 
 
 def unit_block(unit: Unit, kept: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
@@ -72,6 +92,11 @@ def unit_of(block: pa.Table) -> Unit:
             f"{unit.part}: Ray cut or joined blocks, so this is not one whole unit; nothing of it was written"
         )
     return unit
+
+
+def settings_of(block: pa.Table) -> list[str | None]:
+    """Each row's own sampling settings; None where it has none."""
+    return block[SETTINGS].to_pylist() if SETTINGS in block.column_names else [None] * block.num_rows
 
 
 def pack_tensors(rows: Sequence[dict[str, np.ndarray]]) -> pa.Array:

@@ -5,7 +5,7 @@ Joins the prompt template, the image decoder and the model's processor. Runs on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,14 @@ import numpy as np
 from jinja2 import TemplateError
 from PIL import Image
 
+from relabel.data.chat import Chat, Message, image_of, read_chat
 from relabel.data.images import decode_image
-from relabel.data.prompt import PromptTemplate
+from relabel.data.prompt import MAX_PROMPT_CHARACTERS, PromptTemplate
 from relabel.engine.pixels import quantise
 from relabel.engine.processor import load_processor
 from relabel.errors import ModelRefused, RowRejected, SpecError
 from relabel.job.control_tokens import ControlTokens
-from relabel.spec import Spec
+from relabel.spec import Prompt, Spec
 
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
 MAX_CUTS = 8
@@ -37,16 +38,16 @@ class Encoded:
 
 
 class Encoder:
-    """Encodes rows for one spec. Raises SpecError or ModelRefused where the spec and the model do not fit."""
+    """Encodes rows for one prompt. Raises SpecError or ModelRefused where it and the model do not fit."""
 
-    def __init__(self, spec: Spec, image_root: str | None) -> None:
-        self._spec = spec
+    def __init__(self, spec: Spec, prompt: Prompt, image_root: str | None) -> None:
+        self._spec, self._prompt = spec, prompt
         self._image_root = image_root
-        self._template = PromptTemplate(spec.prompt)
+        self._template = PromptTemplate(prompt)
         self._processor: Any = load_processor(spec.model.path, spec.model.revision)
         self._tokenizer: Any = getattr(self._processor, "tokenizer", self._processor)
         self._control = ControlTokens(self._tokenizer, self._processor)
-        self._is_chat = spec.prompt.chat == "always"
+        self._is_chat = prompt.chat == "always"
         self._sees = hasattr(self._processor, "image_processor")
         own = getattr(self._processor, "chat_template", None)
         self._chat: Any = self._processor if own else self._tokenizer
@@ -56,33 +57,47 @@ class Encoder:
                 f"{spec.model.path} has no chat template: set prompt.chat: never to send the rendered text as it is, "
                 "or choose an instruction-tuned model"
             )
-        if spec.prompt.images and not self._sees:
-            raise ModelRefused(f"{spec.model.path} takes no images, but prompt.image names {spec.prompt.images[0]!r}")
-        if spec.prompt.truncate is not None and spec.prompt.truncate not in self._template.columns:
-            raise SpecError(
-                f"prompt.truncate names {spec.prompt.truncate!r}, which no template reads; name one that does"
-            )
+        if prompt.images and not self._sees:
+            raise ModelRefused(f"{spec.model.path} takes no images, but prompt.image names {prompt.images[0]!r}")
+        self._place = ""
+        """What stands in a rendered prompt for each of its images; empty where only the processor knows."""
         self.row_bytes = self._probe()
-        """Bytes of tensors that a row with images of the largest size becomes; 0 without images."""
+        """Bytes of tensors that a row with images of the largest size becomes; 0 without images. The number of images
+        in a chat is known of none: one is counted."""
+
+    @property
+    def text_columns(self) -> frozenset[str]:
+        """The columns that the templates read."""
+        return self._template.columns
 
     @property
     def columns(self) -> dict[str, str]:
         """The source columns a prompt needs, each with the spec key that names it."""
         text = dict.fromkeys(self._template.columns, "prompt")
-        return text | dict.fromkeys(self._spec.prompt.images, "prompt.image")
+        if self._prompt.messages is not None:
+            text[self._prompt.messages] = "prompt.messages"
+        return text | dict.fromkeys(self._prompt.images, "prompt.image")
 
-    def encode(self, row: Mapping[str, Any]) -> Encoded:
+    def images(self, row: Mapping[str, Any]) -> list[Image.Image]:
+        """The decoded images of a row. Raises RowRejected with the reason where one cannot be used."""
+        if self._prompt.messages is None:
+            return [self._image(row[column]) for column in self._prompt.images]
+        urls = self._read_chat(row).image_urls
+        if urls and not self._sees:
+            raise RowRejected("image: the messages hold one, and the model takes none")
+        return [self._image(image_of(url, self._prompt.max_image_bytes)) for url in urls]
+
+    def encode(self, row: Mapping[str, Any], images: list[Image.Image]) -> Encoded:
         """Encode one row. Raises RowRejected with the reason where it cannot be."""
-        values = self._template.values(row)
-        images = [self._image(row[column]) for column in self._spec.prompt.images]
         limit = self._spec.model.max_prompt_tokens
-        encoded = self._encode(values, images)
+        values = self._template.values(row)
+        encoded = self._encode_chat(row, images) if self._prompt.messages is not None else self._encode(values, images)
         length = len(encoded.prompt_ids)
         if length <= limit:
             return encoded
-        cut = self._spec.prompt.truncate
+        cut = self._prompt.truncate
         for _ in range(MAX_CUTS):
-            if cut is None or not values[cut]:
+            if cut is None or not values.get(cut):
                 break
             values[cut] = self._without_tail(str(values[cut]), len(encoded.prompt_ids) - limit)
             encoded = self._encode(values, images)
@@ -93,27 +108,31 @@ class Encoder:
 
     def prompt_text(self, row: Mapping[str, Any]) -> str:
         """The rendered prompt before tokenization, as `preview` shows it."""
-        return self._render(self._template.values(row), len(self._spec.prompt.images))
+        if self._prompt.messages is not None:
+            return self._apply(self._read_chat(row))
+        return self._render(self._template.values(row), len(self._prompt.images))
 
     def _probe(self) -> int:
         """Encode a fixed text with images of the largest size: what cannot be done is refused before any row."""
-        images = [_noise(self._spec.model.image_pixels)] * len(self._spec.prompt.images)
-        system = None if self._spec.prompt.system is None else "text"
+        num_images = int(self._sees) if self._prompt.messages is not None else len(self._prompt.images)
+        images = [_noise(self._spec.model.image_pixels)] * num_images
+        system = None if self._prompt.system is None else "text"
         try:
-            prompt = self._messages("text", system, len(images)) if self._is_chat else self._plain("text", len(images))
-            ids, tensors = self._with_images(prompt, images) if images else (self._ids(prompt, is_first=True), {})
+            prompt = self._messages("text", system, num_images) if self._is_chat else self._plain("text", num_images)
+            self._place = self._place_of_image(prompt) if images else ""
+            ids, tensors = self._ids(prompt, images, is_first=True)
         except (TemplateError, ValueError, TypeError, KeyError) as error:
             raise ModelRefused(
                 f"{self._spec.model.path} cannot take such a prompt: {' '.join(str(error).split())}"
             ) from error
-        if len(ids) > (limit := self._spec.model.max_prompt_tokens):
+        if len(ids) > (limit := self._spec.model.max_prompt_tokens) and self._prompt.messages is None:
             raise SpecError(
                 f"model.max_prompt_tokens is {limit}, but the images alone can take {len(ids)} tokens; raise it"
             )
         return sum(tensor.nbytes for tensor in tensors.values())
 
     def _image(self, value: Any) -> Image.Image:
-        prompt = self._spec.prompt
+        prompt = self._prompt
         return decode_image(
             value,
             root=self._image_root,
@@ -122,24 +141,40 @@ class Encoder:
             fit_pixels=self._spec.model.image_pixels,
         )
 
+    def _read_chat(self, row: Mapping[str, Any]) -> Chat:
+        return read_chat(row[self._prompt.messages or ""])
+
+    def _encode_chat(self, row: Mapping[str, Any], images: list[Image.Image]) -> Encoded:
+        text = self._apply(self._read_chat(row).with_texts(self._control.mark))
+        if len(text) > MAX_PROMPT_CHARACTERS:
+            raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
+        return self._tokenize(text, images)
+
     def _encode(self, values: dict[str, Any], images: list[Image.Image]) -> Encoded:
         marked = {column: self._control.mark(value) for column, value in values.items()}
-        pieces = list(self._control.split(self._render(marked, len(images))))
+        return self._tokenize(self._render(marked, len(images)), images)
+
+    def _tokenize(self, text: str, images: list[Image.Image]) -> Encoded:
+        """The token ids of a rendered prompt in which the row's control tokens are marked."""
+        pieces = list(self._control.split(text))
         ids: list[int] = []
         tensors: dict[str, np.ndarray] = {}
-        waiting = images
+        waiting, seen = images, []
         for at, (piece, is_spelled_out) in enumerate(pieces or [("", False)]):
             if is_spelled_out:
                 new, new_tensors = self._control.ids_as_text(piece), {}
-            elif waiting and self._has_image(piece):
-                new, new_tensors = self._with_images(piece, waiting)
-                waiting = []
             else:
-                new, new_tensors = self._ids(piece, is_first=at == 0), {}
+                num_images = min(piece.count(self._place), len(waiting)) if self._place else len(waiting)
+                new, new_tensors = self._ids(piece, waiting[:num_images], is_first=at == 0)
+                waiting = waiting[num_images:]
+                seen += [piece] * bool(num_images)
             tensors = _extended(tensors, len(ids), new_tensors, len(new))
             ids += new
         if waiting:
             raise RowRejected("prompt: the rendered prompt has no place for its image")
+        if len(seen) > 1:  # only the processor knows how the tensors of several images are laid out
+            whole = self._ids("".join(seen), images, is_first=True)[1]
+            tensors |= {name: tensor for name, tensor in whole.items() if name not in SEQUENCE_INPUTS}
         return Encoded(prompt_ids=ids, tensors=tensors)
 
     def _render(self, values: dict[str, Any], num_images: int) -> str:
@@ -153,36 +188,41 @@ class Encoder:
 
     def _messages(self, user: str, system: str | None, num_images: int) -> str:
         """The prompt of a chat: the system message and one turn of the user, and what opens the model's turn."""
+        turns = [] if system is None else [Message(role="system", parts=(system,))]
+        return self._templated([*turns, Message(role="user", parts=(*[None] * num_images, user))])
 
-        def content(text: str, num_images: int = 0) -> Any:
-            if self._chat is self._tokenizer:
-                return self._plain(text, num_images)
-            return [{"type": "image"}] * num_images + [{"type": "text", "text": text}]
+    def _apply(self, chat: Chat) -> str:
+        try:
+            return self._templated(chat.messages)
+        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise RowRejected("prompt: the model's chat template does not take such messages") from error
 
-        messages = [] if system is None else [{"role": "system", "content": content(system)}]
-        messages.append({"role": "user", "content": content(user, num_images)})
+    def _templated(self, turns: Sequence[Message]) -> str:
+        content = self._text_content if self._chat is self._tokenizer else _content
+        messages = [{"role": turn.role, "content": content(turn.parts)} for turn in turns]
         return self._chat.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._spec.prompt.chat_template_kwargs
+            messages, tokenize=False, add_generation_prompt=True, **self._prompt.chat_template_kwargs
         )
 
-    def _has_image(self, piece: str) -> bool:
-        token = getattr(self._processor, "image_token", None)
-        return token is None or token in piece
+    def _text_content(self, parts: Sequence[str | None]) -> str:
+        """A turn as the template of a tokenizer takes it: one text, each image a token in it."""
+        text = ""
+        for before, part in zip([None, *parts], parts, strict=False):
+            text += self._plain("", 1) if part is None else part if before is None else f"\n{part}"
+        return text
 
-    def _ids(self, piece: str, *, is_first: bool) -> list[int]:
-        return self._tokenizer(piece, add_special_tokens=is_first and self._adds_bos(piece))["input_ids"]
+    def _place_of_image(self, prompt: str) -> str:
+        """Gemma's template, for example, writes `boi_token`, of which its processor makes many image tokens."""
+        tokens = [getattr(self._processor, name, None) for name in ("image_token", "boi_token")]
+        return next((token for token in tokens if isinstance(token, str) and token in prompt), "")
 
-    def _adds_bos(self, piece: str) -> bool:
-        """Chat templates of text models write their own first token; those of processors may leave it out."""
-        if self._is_chat and not self._sees:
-            return False
-        bos = self._tokenizer.bos_token
-        return not (bos and piece.startswith(bos))
-
-    def _with_images(self, piece: str, images: list[Image.Image]) -> tuple[list[int], dict[str, np.ndarray]]:
-        batch = self._processor(
-            text=[piece], images=images, return_tensors="pt", add_special_tokens=self._adds_bos(piece)
-        )
+    def _ids(
+        self, piece: str, images: list[Image.Image], *, is_first: bool
+    ) -> tuple[list[int], dict[str, np.ndarray]]:
+        special = is_first and self._adds_bos(piece)
+        if not images:
+            return self._tokenizer(piece, add_special_tokens=special)["input_ids"], {}
+        batch = self._processor(text=[piece], images=images, return_tensors="pt", add_special_tokens=special)
         arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
         ids = arrays.pop("input_ids")[0].tolist()
         image_processor = self._processor.image_processor
@@ -191,11 +231,23 @@ class Encoder:
             arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
         return ids, arrays
 
+    def _adds_bos(self, piece: str) -> bool:
+        """Chat templates of text models write their own first token; those of processors may leave it out."""
+        if self._is_chat and not self._sees:
+            return False
+        bos = self._tokenizer.bos_token
+        return not (bos and piece.startswith(bos))
+
     def _without_tail(self, text: str, num_tokens: int) -> str:
         """The text less its last tokens, cut where a token begins."""
         batch = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         starts = [start for start, _ in batch["offset_mapping"]]
         return text[: starts[-num_tokens]] if num_tokens < len(starts) else ""
+
+
+def _content(parts: Sequence[str | None]) -> list[dict[str, str]]:
+    """A turn as the template of a processor takes it."""
+    return [{"type": "image"} if part is None else {"type": "text", "text": part} for part in parts]
 
 
 def _noise(num_pixels: int) -> Image.Image:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from relabel.engine import Sampling
-from relabel.spec import Spec
+from relabel.engine import Constraint, Sampling
+from relabel.spec import Label, Spec
+from relabel.spec.job import Query
+
+END_OF_REASONING = "</think>"
 
 
 def engine_of(spec: Spec) -> Any:
@@ -21,19 +26,46 @@ def engine_of(spec: Spec) -> Any:
         revision=spec.model.revision,
         batch_tokens=spec.resources.batch_tokens,
         kv_memory=spec.resources.kv_memory,
-        sampling=Sampling(
-            max_new_tokens=spec.sampling.max_new_tokens,
-            temperature=spec.sampling.temperature,
-            top_p=spec.sampling.top_p,
-            top_k=spec.sampling.top_k,
-            min_p=spec.sampling.min_p,
-            repetition_penalty=spec.sampling.repetition_penalty,
-            min_new_tokens=spec.sampling.min_new_tokens,
-            stop_token_ids=tuple(spec.sampling.stop_token_ids),
-            seed=spec.sampling.seed,
-            stop_strings=tuple(spec.sampling.stop),
-        ),
+        sampling=sampling_of(spec.queries[0]),
     )
+
+
+def sampling_of(query: Query) -> Sampling:
+    """The settings of one label's texts."""
+    own = query.sampling
+    return Sampling(
+        max_new_tokens=own.max_new_tokens,
+        temperature=own.temperature,
+        top_p=own.top_p,
+        top_k=own.top_k,
+        min_p=own.min_p,
+        repetition_penalty=own.repetition_penalty,
+        min_new_tokens=own.min_new_tokens,
+        stop_token_ids=tuple(own.stop_token_ids),
+        seed=own.seed,
+        stop_strings=tuple(own.stop),
+        constraint=constraint_of(query.label),
+        logprobs=query.label.logprobs,
+    )
+
+
+def constraint_of(label: Label) -> Constraint | None:
+    """What a label's texts are held to."""
+    if not label.is_constrained:
+        return None
+    after = END_OF_REASONING if label.reasoning else None
+    if label.pattern is not None:
+        return Constraint(kind="regex", value=label.pattern, after=after)
+    if label.choices is not None:
+        return Constraint(kind="choice", value=json.dumps(label.choices), after=after)
+    return Constraint(kind="json", value=json.dumps(label.json_schema), after=after)
+
+
+def choice_ids(label: Label, tokenizer: Any, engine: Any) -> list[Sequence[int]]:
+    """The tokens of each choice of a label, with the one that ends a text."""
+    return [
+        [*tokenizer(choice, add_special_tokens=False)["input_ids"], engine.end_token] for choice in label.choices or ()
+    ]
 
 
 def report_of(engine: Any, process: str) -> dict[str, Any]:

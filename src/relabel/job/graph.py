@@ -69,7 +69,7 @@ class Generate:
     def __init__(self, context: RunContext, attempts: Any, load: LoadEngine) -> None:
         self._attempts = attempts
         self._turns = Turns()
-        self._engine = load(context.spec)
+        self._context, self._engine = context, load(context.spec)
         self._process = uuid.uuid4().hex
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -85,7 +85,7 @@ class Generate:
             return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
 
     def _generate(self, block: pa.Table) -> pa.Table:
-        return with_report(generate_unit(block, self._engine), report_of(self._engine, self._process))
+        return with_report(generate_unit(block, self._engine, self._context), report_of(self._engine, self._process))
 
 
 class Publish:

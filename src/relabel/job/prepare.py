@@ -23,10 +23,12 @@ from relabel.data.sources import absolute_source, source_root
 from relabel.data.sources.files import absolute, matches
 from relabel.data.store import Store
 from relabel.engine import model_identity
+from relabel.engine.constraint import check_constraint
 from relabel.errors import Refused, SourceRefused, SpecError
 from relabel.job.block import MAX_BLOCK_BYTES
 from relabel.job.context import RunContext
-from relabel.job.encode import Encoder
+from relabel.job.engine import constraint_of
+from relabel.job.row import RowEncoder
 from relabel.spec import Spec
 
 TEXT_ROWS, IMAGE_ROWS = 1024, 128
@@ -60,9 +62,12 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared
     return Prepared(context=make_context(spec, run.fingerprint, run.plan.columns), run=run)
 
 
-def make_encoder(spec: Spec) -> Encoder:
-    """The encoder of a spec. Raises SpecError or ModelRefused."""
-    return Encoder(spec, _image_root(spec))
+def make_encoder(spec: Spec) -> RowEncoder:
+    """The encoder of a spec. Raises SpecError or ModelRefused, also where a label cannot be held to what it says."""
+    for query in spec.queries:
+        if (constraint := constraint_of(query.label)) is not None:
+            check_constraint(constraint)
+    return RowEncoder(spec, _image_root(spec))
 
 
 def make_context(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> RunContext:
@@ -81,17 +86,18 @@ def preview_context(spec: Spec, columns: pa.Schema) -> RunContext:
     return make_context(spec, fingerprint(make_recipe(spec, {})), columns)
 
 
-def check_source_columns(spec: Spec, encoder: Encoder, columns: pa.Schema) -> None:
+def check_source_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:
     """Refuse a column that the prompt, the images or output.keep name and the source lacks."""
     kept = dict.fromkeys(spec.output.keep, "output.keep")
-    check_columns(kept | encoder.columns, columns.names)
+    compared = {query.label.compare_to: "label.compare_to" for query in spec.queries if query.label.compare_to}
+    check_columns(kept | compared | encoder.columns, columns.names)
 
 
-def default_unit_rows(spec: Spec, encoder: Encoder) -> int:
+def default_unit_rows(spec: Spec, encoder: RowEncoder) -> int:
     """Rows in a unit where the spec names none: so many that a block of images at the model's size stays in bounds."""
     if spec.source.unit_rows is not None:
         return spec.source.unit_rows
-    if not spec.prompt.images:
+    if not encoder.row_bytes:
         return TEXT_ROWS
     return max(1, min(IMAGE_ROWS, MAX_BLOCK_BYTES // max(encoder.row_bytes, 1)))
 
@@ -145,7 +151,7 @@ def _travelling(spec: Spec) -> Spec:
     return spec.model_copy(update={"source": absolute_source(spec.source), "model": model})
 
 
-def _check_plan(plan: Plan, spec: Spec, encoder: Encoder) -> None:
+def _check_plan(plan: Plan, spec: Spec, encoder: RowEncoder) -> None:
     if not plan.files:
         raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
     check_source_columns(spec, encoder, plan.columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,17 +13,19 @@ from relabel.data.sources import columns_of, list_files, read, scan
 from relabel.data.unit import Unit
 from relabel.errors import RowRejected, SourceRefused
 from relabel.job.context import RunContext
-from relabel.job.encode import Encoder
 from relabel.job.engine import engine_of
 from relabel.job.prepare import check_source_columns, default_unit_rows, make_encoder, preview_context
+from relabel.job.row import RowEncoder
 from relabel.job.stages import encode_unit, generate_unit, label_unit
 from relabel.spec import Spec
+from relabel.spec.section import column_of
 
 
 def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.DataFrame:
     """The first rows of a spec as a table: source_file, source_row, prompt, prompt_tokens, reason.
 
-    With `generate` the model is loaded too, and the table also has the label column, text, status and finish_reason.
+    Where a row has several labels the last three stand behind the name of each. With `generate` the model is loaded
+    too, and the table also has the columns of the output.
     Raises Refused where the spec, the source or the model cannot be used, and SourceUnreadable for a broken file.
     """
     encoder = make_encoder(spec)
@@ -36,10 +39,10 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     if not generate:
         return table
     engine = engine_of(spec)
-    blocks = [generate_unit(encode_unit(unit, encoder, context), engine) for unit in units]
+    blocks = [generate_unit(encode_unit(unit, encoder, context), engine, context) for unit in units]
     labels = pa.concat_tables([label_unit(block, context) for block in blocks]).to_pandas()
-    table["reason"] = labels["reason"]
-    return table.join(labels[[spec.label.column, "text", "status", "finish_reason"]])
+    places = ["source_file", "source_row", *spec.output.keep]
+    return table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
 
 
 def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:
@@ -51,19 +54,32 @@ def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:
             num_rows -= unit.num_rows
 
 
-def _prompts(unit: Unit, encoder: Encoder, context: RunContext) -> pd.DataFrame:
+def _prompts(unit: Unit, encoder: RowEncoder, context: RunContext) -> pd.DataFrame:
     rows = read(unit, context.spec.source, list(encoder.columns), context.kept)
     lines = []
     for at, reason in enumerate(rows.reasons):
         row = {column: values[at] for column, values in rows.columns.items()}
-        prompt = num_tokens = None
-        if reason is None:
-            try:
-                prompt = encoder.prompt_text(row)
-                encoded = encoder.encode(row)
-                num_tokens, reason = len(encoded.prompt_ids), encoded.remark
-            except RowRejected as error:
-                reason = str(error)
-        lines.append((unit.file.path, unit.first_row + at, prompt, num_tokens, reason))
-    columns = ["source_file", "source_row", "prompt", "prompt_tokens", "reason"]
-    return pd.DataFrame(lines, columns=columns).astype({"prompt_tokens": "Int64"})
+        line = {"source_file": unit.file.path, "source_row": unit.first_row + at}
+        lines.append(line | (_shown(context.spec, encoder, row) if reason is None else _unread(context.spec, reason)))
+    table = pd.DataFrame(lines)
+    return table.astype({name: "Int64" for name in table.columns if str(name).endswith("prompt_tokens")})
+
+
+def _shown(spec: Spec, encoder: RowEncoder, row: dict[str, Any]) -> dict[str, Any]:
+    """What the model would read of a row for each label."""
+    shown: dict[str, Any] = {}
+    for query, one, encoded in zip(spec.queries, encoder.encoders, encoder.encode(row), strict=True):
+        try:
+            prompt = one.prompt_text(row)
+        except RowRejected:
+            prompt = None  # its reason is the encoder's too
+        is_refused = isinstance(encoded, str)
+        shown[column_of(query.name, "prompt")] = prompt
+        shown[column_of(query.name, "prompt_tokens")] = None if is_refused else len(encoded.prompt_ids)
+        shown[column_of(query.name, "reason")] = encoded if is_refused else encoded.remark
+    return shown
+
+
+def _unread(spec: Spec, reason: str) -> dict[str, Any]:
+    keys = {"prompt": None, "prompt_tokens": None, "reason": reason}
+    return {column_of(query.name, key): value for query in spec.queries for key, value in keys.items()}

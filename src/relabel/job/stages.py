@@ -5,23 +5,34 @@ Plain functions of Arrow tables, so that a unit can also be run without Ray.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from relabel.data.labels import cut_at_stop, output_schema, parse_label
+from relabel.data.labels import output_schema
 from relabel.data.sources import read
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit
-from relabel.engine import Request
+from relabel.engine import Request, Sampling
 from relabel.engine.processor import load_tokenizer
-from relabel.errors import RowRejected, SourceUnreadable
+from relabel.errors import SourceUnreadable
 from relabel.job import block as blocks
+from relabel.job.answer import Reader
+from relabel.job.ask import Ask, ask, probabilities
+from relabel.job.block import of_query
 from relabel.job.context import RunContext
-from relabel.job.encode import Encoded, Encoder
+from relabel.job.encode import Encoded
+from relabel.job.engine import choice_ids
+from relabel.job.output import Asked, label_table, row_status
+from relabel.job.row import RowEncoder
+from relabel.job.settings import sampling_for
+from relabel.spec.job import Query
+from relabel.spec.section import column_of
 
 
 def read_unit(unit: Unit, context: RunContext) -> pa.Table:
@@ -29,74 +40,60 @@ def read_unit(unit: Unit, context: RunContext) -> pa.Table:
     return encode_unit(unit, _encoder(context), context)
 
 
-def encode_unit(unit: Unit, encoder: Encoder, context: RunContext) -> pa.Table:
+def encode_unit(unit: Unit, encoder: RowEncoder, context: RunContext) -> pa.Table:
     """The same with an encoder at hand."""
-    encoded: list[Encoded | None] = []
+    queries = context.spec.queries
     try:
         rows = read(unit, context.spec.source, list(encoder.columns), context.kept)
-        reasons = list(rows.reasons)
-        for at, reason in enumerate(rows.reasons):
-            row = None
-            if reason is None:
-                try:
-                    row = encoder.encode({column: values[at] for column, values in rows.columns.items()})
-                    reasons[at] = row.remark
-                except RowRejected as error:
-                    reasons[at] = str(error)
-                except SourceUnreadable:
-                    raise
-                except Exception as error:  # noqa: BLE001  the boundary of a row: a processor that cannot take it
-                    reasons[at] = f"prompt: it cannot be encoded ({type(error).__name__})"
-            encoded.append(row)
+        encoded = [
+            encoder.encode({column: values[at] for column, values in rows.columns.items()})
+            if reason is None
+            else [reason] * len(queries)
+            for at, reason in enumerate(rows.reasons)
+        ]
     except SourceUnreadable as error:  # the file, or the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
-    return blocks.unit_block(
-        unit,
-        rows.kept,
-        {
-            blocks.REASON: pa.array(reasons, pa.string()),
-            blocks.PROMPT_IDS: pa.array([row.prompt_ids if row else None for row in encoded], blocks.IDS),
-            blocks.TENSORS: blocks.pack_tensors([row.tensors if row else {} for row in encoded]),
-        },
-    )
+    columns: dict[str, pa.Array] = {}
+    seen: list[dict[str, np.ndarray]] = [{} for _ in encoded]
+    for query, own in zip(queries, zip(*encoded, strict=True), strict=True):
+        reasons = [row if isinstance(row, str) else row.remark for row in own]
+        ids = [None if isinstance(row, str) else row.prompt_ids for row in own]
+        columns[of_query(blocks.REASON, query.name)] = pa.array(reasons, pa.string())
+        columns[of_query(blocks.PROMPT_IDS, query.name)] = pa.array(ids, blocks.IDS)
+        columns[of_query(blocks.TENSORS, query.name)] = blocks.pack_tensors(
+            [_new_tensors(row, known) for row, known in zip(own, seen, strict=True)]
+        )
+    if encoder.settings:
+        is_asked = [any(isinstance(one, Encoded) for one in row) for row in encoded]
+        own = [text if asked else None for text, asked in zip(rows.columns[encoder.settings], is_asked, strict=True)]
+        columns[blocks.SETTINGS] = pa.array(own, pa.string())
+    return blocks.unit_block(unit, rows.kept, columns)
 
 
-def generate_unit(block: pa.Table, engine: Any) -> pa.Table:
+def generate_unit(block: pa.Table, engine: Any, context: RunContext) -> pa.Table:
     """Generate for every row of a block that has a prompt."""
     if blocks.failure_of(block) is not None:
         return block
     unit = blocks.unit_of(block)
-    prompts, tensors = block[blocks.PROMPT_IDS].to_pylist(), block[blocks.TENSORS]
-    rows = [at for at, prompt in enumerate(prompts) if prompt is not None]
-    results = engine.generate(
-        [
-            Request(
-                id=row_id(unit.file.path, unit.first_row + at),
-                prompt_ids=prompts[at],
-                tensors=blocks.unpack_tensors(tensors[at].as_py()),
-            )
-            for at in rows
-        ]
-    )
-    by_row: dict[int, Any] = dict(zip(rows, results, strict=True))
-    reasons = block[blocks.REASON].to_pylist()
-    for at, result in by_row.items():
-        reasons[at] = result.error or reasons[at]
-    done = {at: result for at, result in by_row.items() if result.error is None}
-    index = range(block.num_rows)
+    queries, columns = context.spec.queries, {}
+    asks = _asks(block, unit, context)
+    texts = iter(ask(engine, [one for own in asks for one in own]))
+    for query, own in zip(queries, asks, strict=True):
+        by_row: list[list[dict[str, Any]] | None] = [None] * block.num_rows
+        for one in own:
+            by_row[one.row] = [*(by_row[one.row] or []), asdict(next(texts))]
+        prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
+        lengths = [None if prompt is None else len(prompt) for prompt in prompts]
+        columns[of_query(blocks.REASON, query.name)] = block[of_query(blocks.REASON, query.name)]
+        columns[of_query(blocks.PROMPT_TOKENS, query.name)] = pa.array(lengths, pa.int32())
+        columns[of_query(blocks.TEXTS, query.name)] = pa.array(by_row, blocks.GENERATED)
+        if query.label.logprobs and query.label.choices is not None:
+            column = _probabilities(block.num_rows, engine, query, own, _tokenizer(context))
+            columns[of_query(blocks.PROBABILITIES, query.name)] = column
+    if blocks.SETTINGS in block.column_names:
+        columns[blocks.SETTINGS] = block[blocks.SETTINGS]
     kept = block.select([name for name in block.column_names if not name.startswith("relabel:")])
-    return blocks.unit_block(
-        unit,
-        kept,
-        {
-            blocks.REASON: pa.array(reasons, pa.string()),
-            blocks.PROMPT_TOKENS: pa.array([len(prompt) if prompt else None for prompt in prompts], pa.int32()),
-            blocks.OUTPUT_IDS: pa.array([done[at].token_ids if at in done else None for at in index], blocks.IDS),
-            blocks.FINISH_REASON: pa.array(
-                [done[at].finish_reason if at in done else None for at in index], pa.string()
-            ),
-        },
-    )
+    return blocks.unit_block(unit, kept, columns)
 
 
 def publish_unit(block: pa.Table, context: RunContext, store: Store) -> dict[str, Any]:
@@ -107,65 +104,119 @@ def publish_unit(block: pa.Table, context: RunContext, store: Store) -> dict[str
     table = label_unit(block, context)
     stamp = make_stamp(unit, context.fingerprint, table)
     store.publish(unit.part, table, stamp.to_json())
+    counts = [table[column_of(query.name, "output_tokens")].to_pylist() for query in context.spec.queries]
     return {
         "part": unit.part,
         "failure": None,
         "rows": unit.num_rows,
         "ok": stamp.ok,
         "rejected": stamp.rejected,
-        "output_tokens": sum(count or 0 for count in table["output_tokens"].to_pylist()),
+        "output_tokens": sum(count or 0 for column in counts for count in column),
         "engine": blocks.report_of_block(block),
     }
 
 
 def label_unit(block: pa.Table, context: RunContext) -> pa.Table:
     """The output rows of one generated unit, in the run's fixed schema."""
-    unit, spec = blocks.unit_of(block), context.spec
-    tokenizer = _tokenizer(spec.model.path, spec.model.revision)
-    texts: list[str | None] = []
-    labels: list[str | None] = []
-    reasons = block[blocks.REASON].to_pylist()
-    outputs = block[blocks.OUTPUT_IDS].to_pylist()
-    for at, ids in enumerate(outputs):
-        text = None if ids is None else cut_at_stop(_decoded(tokenizer, ids), spec.sampling.stop)
-        label = None
-        if text is not None:
-            try:
-                label = parse_label(text, spec.label)
-            except RowRejected as error:
-                reasons[at] = str(error)
-        texts.append(text)
-        labels.append(label)
-    schema = output_schema(context.kept, spec.label)
-    columns = {name: block[name] for name in context.kept.names} | {
+    unit, queries = blocks.unit_of(block), context.spec.queries
+    tables = [label_table(query, _asked(block, context, query)) for query in queries]
+    columns: dict[str, Any] = {name: block[name] for name in context.kept.names} | {
         "source_file": pa.array([unit.file.path] * unit.num_rows, pa.string()),
         "source_row": pa.array(range(unit.first_row, unit.first_row + unit.num_rows), pa.int64()),
-        spec.label.column: pa.array(labels, pa.string()),
-        "text": pa.array(texts, pa.string()),
-        "status": pa.array(["ok" if label is not None else "rejected" for label in labels], pa.string()),
-        "reason": pa.array(reasons, pa.string()),
-        "finish_reason": block[blocks.FINISH_REASON],
-        "prompt_tokens": block[blocks.PROMPT_TOKENS],
-        "output_tokens": pa.array([None if ids is None else len(ids) for ids in outputs], pa.int32()),
     }
+    for table in tables:
+        columns |= {name: table[name] for name in table.column_names}
+    if "status" not in columns:
+        columns["status"], columns["reason"] = map(pa.array, row_status(queries, tables))
+    labels = {query.name: query.label for query in queries}
+    schema = output_schema(context.kept, labels, context.spec.sampling.num_samples)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def row_id(source_file: str, source_row: int) -> int:
-    """A number that names a row whatever unit, batch or run it is in; sampled text is drawn from it."""
-    return int.from_bytes(blake2b(f"{source_file}\0{source_row}".encode(), digest_size=8).digest(), "big")
+def _new_tensors(row: Encoded | str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors that the queries before this one do not have as they are: pixels travel once for all labels."""
+    if isinstance(row, str):
+        return {}
+    new = {
+        name: tensor
+        for name, tensor in row.tensors.items()
+        if name not in known or not np.array_equal(tensor, known[name])
+    }
+    known |= new
+    return new
 
 
-def _decoded(tokenizer: Any, ids: list[int]) -> str:
-    # a byte-level tokenizer may end inside a character: U+FFFD stands for it, and no text holds a lone surrogate
-    return tokenizer.decode(ids, skip_special_tokens=True).encode("utf-8", "replace").decode("utf-8")
+def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:
+    """What a block asks for each label."""
+    asks: list[list[Ask]] = []
+    settings = blocks.settings_of(block)
+    seen: list[dict[str, np.ndarray]] = [{} for _ in range(block.num_rows)]
+    for query in context.spec.queries:
+        own: list[Ask] = []
+        tensors = block[of_query(blocks.TENSORS, query.name)]
+        for at, prompt in enumerate(block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()):
+            if prompt is None:
+                continue
+            seen[at] = {**seen[at], **blocks.unpack_tensors(tensors[at].as_py())}
+            sampling = sampling_for(query, settings[at])
+            holds_label = _reader(context, query, sampling).holds_label
+            request = Request(id=0, prompt_ids=prompt, tensors=seen[at], sampling=sampling, group=at)
+            key = "\0".join(filter(None, (unit.file.path, str(unit.first_row + at), query.name)))
+            own += [
+                Ask(row=at, sample=sample, key=key, request=request, label=query.label, holds_label=holds_label)
+                for sample in range(query.sampling.num_samples)
+            ]
+        asks.append(own)
+    return asks
+
+
+def _probabilities(num_rows: int, engine: Any, query: Query, asks: Sequence[Ask], tokenizer: Any) -> pa.Array:
+    """[rows] of the probability of each choice, null for rows that were not asked."""
+    firsts = [one for one in asks if one.sample == 0]
+    choices = choice_ids(query.label, tokenizer, engine)
+    by_row = dict(zip([one.row for one in firsts], probabilities(engine, firsts, choices), strict=True))
+    return pa.array([by_row.get(row) for row in range(num_rows)], pa.list_(pa.float32()))
+
+
+def _asked(block: pa.Table, context: RunContext, query: Query) -> list[Asked]:
+    """Each row of a generated block for one label."""
+    readers = [_reader(context, query, sampling_for(query, own)) for own in blocks.settings_of(block)]
+    reasons, texts = block[of_query(blocks.REASON, query.name)], block[of_query(blocks.TEXTS, query.name)]
+    lengths, column = block[of_query(blocks.PROMPT_TOKENS, query.name)], of_query(blocks.PROBABILITIES, query.name)
+    shares = block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
+    return [
+        Asked(
+            reason=reason,
+            answers=[reader.read(one["token_ids"]) if one["error"] is None else None for one in generated or ()],
+            generated=generated or (),
+            prompt_tokens=length,
+            probabilities=own,
+        )
+        for reader, reason, generated, length, own in zip(
+            readers, reasons.to_pylist(), texts.to_pylist(), lengths.to_pylist(), shares, strict=True
+        )
+    ]
 
 
 @lru_cache(maxsize=1)
-def _encoder(context: RunContext) -> Encoder:
-    return Encoder(context.spec, context.image_root)
+def _encoder(context: RunContext) -> RowEncoder:
+    return RowEncoder(context.spec, context.image_root)
 
 
 @lru_cache(maxsize=1)
-def _tokenizer(path: str, revision: str | None) -> Any:
-    return load_tokenizer(path, revision)
+def _readers(context: RunContext) -> dict[str, Reader]:
+    return {query.name: Reader(query, _tokenizer(context)) for query in context.spec.queries}
+
+
+def _reader(context: RunContext, query: Query, sampling: Sampling) -> Reader:
+    """The reader of a label's texts, also of a row with stop texts of its own: they are no part of its text."""
+    stop = list(sampling.stop_strings)
+    if sampling.constraint is not None or stop == query.sampling.stop:
+        return _readers(context)[query.name]
+    own = replace(query, sampling=query.sampling.model_copy(update={"stop": stop}))
+    return Reader(own, _tokenizer(context))
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(context: RunContext) -> Any:
+    return load_tokenizer(context.spec.model.path, context.spec.model.revision)

@@ -49,6 +49,19 @@ class Spec(Section):
     output: Output
     resources: Resources = Resources()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_batch_files(cls, fields: Any) -> Any:
+        """What goes without saying of a batch file: its rows are chats, and `custom_id` tells their answers apart."""
+        if not isinstance(fields, dict) or _section(fields, "source").get("format") != "openai":
+            return fields
+        prompt, output = _section(fields, "prompt"), _section(fields, "output")
+        if prompt.get("user") is None:
+            prompt = {"messages": "messages", **prompt}
+        if isinstance(keep := output.get("keep", []), list) and "custom_id" not in keep:
+            output = {**output, "keep": ["custom_id", *keep]}
+        return {**fields, "prompt": prompt, **({"output": output} if "output" in fields else {})}
+
     @model_validator(mode="after")
     def _is_one_job(self) -> Spec:
         if self.labels and "label" in self.model_fields_set:
@@ -86,11 +99,21 @@ class Spec(Section):
         )
 
 
+def _section(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    """The keys that are given in a section, in YAML or as an object."""
+    section = fields.get(name)
+    if isinstance(section, BaseModel):
+        return section.model_dump(exclude_unset=True)
+    return section if isinstance(section, dict) else {}
+
+
 def _check_query(query: Query, where: str) -> None:
     """What concerns more than one section."""
     label, sampling, prompt = query.label, query.sampling, query.prompt
     if prompt.user is None and prompt.messages is None:
         raise ValueError(f"{where}prompt.user is missing")
+    if prompt.messages is not None and not (prompt.user is prompt.system is None):
+        raise ValueError(f"{where}prompt.messages holds the whole chat: leave out user and system")
     if label.is_constrained and (sampling.stop or sampling.min_new_tokens):
         key = "stop" if sampling.stop else "min_new_tokens"
         raise ValueError(

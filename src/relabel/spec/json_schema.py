@@ -1,6 +1,6 @@
-"""Where the JSON schema of a label comes from: the spec itself, a file, or a pydantic class. A dict from there on.
+"""The JSON schema of a label: where it comes from, what its references stand for, and what checks a value by it.
 
-Imports the class that a spec names, and nothing else; follows no reference out of the schema.
+Imports the class that a spec names, and nothing else; follows no reference out of the schema. Knows nothing of Arrow.
 """
 
 from __future__ import annotations
@@ -8,15 +8,21 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel
+
+_FORMATS = FormatChecker(["date", "email", "ipv4", "ipv6", "uuid"])
+"""Not all that jsonschema knows: it checks the others only where further packages happen to be installed."""
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([zZ]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 
 
 def load_schema(value: Any) -> dict[str, Any]:
@@ -25,34 +31,55 @@ def load_schema(value: Any) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise ValueError("a JSON schema is an object; give it inline, as a .json or .yaml file, or as module:Class")
     try:
-        schema = json.loads(json.dumps(schema, allow_nan=False))  # what YAML reads as a date, for example, is no JSON
+        # What YAML reads as a date, for example, is no JSON; half a surrogate pair is, but can be no column's name.
+        schema = json.loads(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())
         Draft202012Validator.check_schema(schema)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the JSON schema holds a value that JSON does not have: {error}") from error
     except SchemaError as error:
         raise ValueError(f"the JSON schema is not valid at {error.json_path}: {error.message[:200]}") from error
+    if any(_strings([part for key, part in schema.items() if key != "$id"], "$id")):
+        raise ValueError("the JSON schema has an $id inside, so that references in it mean another document; remove it")
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise ValueError(f"the JSON schema refers to {reference!r}; copy that into its own $defs")
-        _resolve(schema, reference)
+        target = resolved(schema, {"$ref": reference})
+        if isinstance(target, dict) and "$ref" in target:
+            raise ValueError(f"the JSON schema refers to {reference!r}, which stands for nothing but itself")
     return schema
 
 
+def make_validator(schema: dict[str, Any]) -> Draft202012Validator:
+    """Checks values by a loaded schema, its common formats included: they hold for a constrained model too."""
+    return Draft202012Validator(schema, format_checker=_FORMATS)
+
+
 def resolved(schema: dict[str, Any], node: Any) -> Any:
-    """A node of a schema, or what its $ref stands for."""
-    seen = set()
-    while isinstance(node, dict) and "$ref" in node and node["$ref"] not in seen:
-        seen.add(node["$ref"])
-        rest = {key: value for key, value in node.items() if key != "$ref"}
-        target = _resolve(schema, node["$ref"])
-        node = {**target, **rest} if isinstance(target, dict) else target
-    return node
+    """A node of a schema with what its $ref or its allOf of one stands for put in place."""
+    return _follow(schema, node)[0]
+
+
+def is_recursive(schema: dict[str, Any], node: Any) -> bool:
+    """Whether what a node's $ref stands for holds the same $ref again."""
+    return any(start in _reachable(schema, start) for start in _follow(schema, node)[1])
 
 
 def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
     """The properties of the object that a schema describes; none where it describes something else."""
     top = resolved(schema, schema)
     return dict(top.get("properties", {})) if isinstance(top, dict) and top.get("type", "object") == "object" else {}
+
+
+@_FORMATS.checks("time")
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or bool(_TIME.fullmatch(value))
+
+
+@_FORMATS.checks("date-time")
+def _is_date_time(value: object) -> bool:
+    return not isinstance(value, str) or bool(
+        value[10:11] in ("T", "t") and _FORMATS.conforms(value[:10], "date") and _TIME.fullmatch(value[11:])
+    )
 
 
 def _find(value: str) -> Any:
@@ -80,20 +107,62 @@ def _from_class(module: str, name: str) -> Any:
     return found.model_json_schema()
 
 
-def _references(node: Any) -> Iterator[str]:
+def _strings(node: Any, key: str) -> Iterator[str]:
+    """The texts under a key, wherever in a node it is."""
     if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
+        if isinstance(node.get(key), str):
+            yield node[key]
         for value in node.values():
-            yield from _references(value)
+            yield from _strings(value, key)
     elif isinstance(node, list):
         for value in node:
-            yield from _references(value)
+            yield from _strings(value, key)
+
+
+def _references(node: Any) -> Iterator[str]:
+    yield from _strings(node, "$ref")
+    yield from _strings(node, "$dynamicRef")
+
+
+def _reachable(schema: dict[str, Any], start: str) -> set[str]:
+    """The references in what a reference stands for, those in what they stand for, and so on."""
+    found, ahead = set(), [start]
+    while ahead:
+        new = set(_references(_resolve(schema, ahead.pop()))) - found
+        found |= new
+        ahead += new
+    return found
+
+
+def _follow(schema: dict[str, Any], node: Any) -> tuple[Any, set[str]]:
+    """The node that a node stands for, and the references on the way there."""
+    passed = set()
+    while isinstance(node, dict):
+        beside = dict(node)
+        if "$ref" in node and node["$ref"] not in passed:
+            passed.add(reference := beside.pop("$ref"))
+            target = _resolve(schema, reference)
+        elif len(node.get("allOf", ())) == 1:
+            [target] = beside.pop("allOf")
+        else:
+            break
+        node = _merged(target, beside) if isinstance(target, dict) else target
+    return node, passed
+
+
+def _merged(target: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
+    merged = {**target, **beside}
+    if "properties" in target and "properties" in beside:
+        merged["properties"] = {**target["properties"], **beside["properties"]}
+    return merged
 
 
 def _resolve(schema: dict[str, Any], reference: str) -> Any:
     node: Any = schema
-    for step in reference.removeprefix("#").split("/")[1:]:
+    first, *steps = unquote(reference).removeprefix("#").split("/")
+    if first:
+        raise ValueError(f"the JSON schema refers to the anchor {reference!r}; name its place, such as #/$defs/name")
+    for step in steps:
         step = step.replace("~1", "/").replace("~0", "~")
         try:
             node = node[int(step)] if isinstance(node, list) else node[step]

@@ -18,7 +18,8 @@ class Source(Section):
 
     path: str | list[str]
     """A file, folder, glob or URL, or a list of them. Local, s3://, gs://, hf:// or any fsspec URL."""
-    format: Literal["parquet", "jsonl", "csv", "webdataset", "images"]
+    format: Literal["parquet", "jsonl", "csv", "webdataset", "images", "openai"]
+    """`openai`: batch files of OpenAI's API. Each row brings its messages and its own sampling settings."""
     unit_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rows in one unit of work; by default 1,024 rows of text, or at most 128 rows with images."""
     image_root: str | None = None
@@ -62,6 +63,8 @@ class Prompt(Section):
             raise ValueError("messages holds the whole chat: leave out user, system and truncate")
         if self.messages is not None and self.chat == "never":
             raise ValueError("messages need the model's chat template: leave out chat: never")
+        if self.messages is not None and self.images:
+            raise ValueError("messages holds the whole chat, its images too (as data: URLs): leave out image")
         return self
 
     @property

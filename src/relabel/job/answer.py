@@ -1,0 +1,52 @@
+"""Token ids in, an answer out: its text, its reasoning, and the label that it holds or why it holds none.
+
+Joins the tokenizer and the parser of one label; the same text gives the same answer in every process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from relabel.data.labels import cut_at_stop
+from relabel.data.parsers import make_parser
+from relabel.data.reasoning import split_reasoning
+from relabel.errors import RowRejected
+from relabel.spec.job import Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one generated text says."""
+
+    text: str
+    """Without its reasoning."""
+    reasoning: str | None
+    values: dict[str, Any] | None
+    """The columns of the label, or None where the text holds none."""
+    reason: str | None
+    """Why not: `parse: ...`."""
+
+
+class Reader:
+    """Reads the answers to one query."""
+
+    def __init__(self, query: Query, tokenizer: Any) -> None:
+        self._stop, self._tokenizer = query.sampling.stop, tokenizer
+        self._parse = make_parser(query.label)
+
+    def read(self, token_ids: list[int]) -> Answer:
+        """The answer in a text, given as token ids without the stop token."""
+        reasoning, text = split_reasoning(cut_at_stop(self._decoded(token_ids), self._stop))
+        try:
+            return Answer(text=text, reasoning=reasoning, values=self._parse(text), reason=None)
+        except RowRejected as error:
+            return Answer(text=text, reasoning=reasoning, values=None, reason=str(error))
+
+    def holds_label(self, token_ids: list[int]) -> bool:
+        """Whether the text needs no other attempt."""
+        return self.read(token_ids).values is not None
+
+    def _decoded(self, ids: list[int]) -> str:
+        # a byte-level tokenizer may end inside a character: U+FFFD stands for it, and no text holds a lone surrogate
+        return self._tokenizer.decode(ids, skip_special_tokens=True).encode("utf-8", "replace").decode("utf-8")
