@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 import ray
+from hypothesis import settings
 
 from tests.tiny import save_model
+
+settings.register_profile("relabel", deadline=None)  # a busy machine is no failure
+settings.load_profile("relabel")
 
 
 @pytest.fixture(scope="session")

@@ -1,59 +1,81 @@
+"""The output row: the columns of one label, of several, of samples, and their types."""
+
 import pyarrow as pa
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from relabel.data.labels import cut_at_stop, output_schema, parse_label
-from relabel.errors import RowRejected
-from relabel.spec import Label
+from relabel.data.labels import cut_at_stop, labels_of, output_schema
+from relabel.data.recipe import make_recipe
+from relabel.spec import Label, make_spec
 
-LAST_LINE = Label(parse="last_line")
+KEPT = pa.schema([pa.field("id", pa.int64(), nullable=False, metadata={"a": "b"})])
+SCENE = {"type": "object", "properties": {"count": {"type": "integer"}, "tags": {"items": {"type": "string"}}}}
 
 
-def test_text_is_the_whole_text_stripped():
-    assert parse_label("\n a red\nsquare  ", Label()) == "a red\nsquare"
+def types_of(label: Label, num_samples: int = 1, name: str = "") -> dict[str, pa.DataType]:
+    schema = output_schema(pa.schema([]), {name: label}, num_samples)
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
-def test_last_line_is_the_last_line_that_is_not_blank():
-    assert parse_label("Let me think.\nA red square. \n\n", LAST_LINE) == "A red square."
+def test_the_row_of_a_text_label():
+    schema = output_schema(KEPT, {"": Label(column="caption")})
+    assert schema.names == [
+        *("source_file", "source_row", "id", "caption", "text", "reasoning", "status", "reason"),
+        *("finish_reason", "prompt_tokens", "output_tokens", "attempts"),
+    ]
+    assert schema.field("id") == pa.field("id", pa.int64())
+    assert [field.name for field in schema if not field.nullable] == ["source_file", "source_row", "status"]
 
 
-@pytest.mark.parametrize("label", [Label(), LAST_LINE])
-@pytest.mark.parametrize("text", ["", " \n\t", "\u2003"])
-def test_nothing_written_is_a_reject(text, label):
-    with pytest.raises(RowRejected, match="parse: "):
-        parse_label(text, label)
+def test_groups_and_properties_are_columns_of_their_own():
+    assert {"year", "month"} < types_of(Label(parse="regex", pattern=r"(?P<year>\d+)-(?P<month>\d+)")).keys()
+    types = types_of(Label(parse="json", json_schema=SCENE))
+    assert types["count"] == pa.int64()
+    assert "label" not in types
 
 
-@given(st.text(), st.sampled_from([Label(), LAST_LINE]))
-def test_any_text_is_a_label_or_a_reject(text, label):
-    try:
-        found = parse_label(text, label)
-    except RowRejected:
-        assert not text.strip()
-    else:
-        assert found
-        assert found == found.strip()
-        assert found in text
+def test_samples_make_lists_of_a_label_and_of_its_texts_but_not_of_a_vote():
+    types = types_of(Label(parse="json", json_schema=SCENE), num_samples=3)
+    assert types["count"] == pa.list_(pa.int64())
+    assert types["text"] == types["finish_reason"] == pa.list_(pa.string())
+    assert types["output_tokens"] == pa.int32()
+    types = types_of(Label(parse="json", json_schema=SCENE, vote=True), num_samples=3)
+    assert (types["count"], types["agreement"]) == (pa.int64(), pa.float32())
+    assert types["text"] == pa.list_(pa.string())
+
+
+def test_log_probabilities_and_those_of_each_choice():
+    assert types_of(Label(logprobs=True))["logprob"] == pa.float32()
+    types = types_of(Label(parse="choice", choices=["a b", "c"], logprobs=True))
+    assert types["probabilities"] == pa.struct([("a b", pa.float32()), ("c", pa.float32())])
+
+
+def test_of_several_labels_each_stands_behind_its_name_and_the_row_has_a_status_of_its_own():
+    kind = Label(parse="choice", choices=["a", "b"])
+    names = output_schema(pa.schema([]), {"caption": Label(), "kind": kind, "scene": Label(column="it")}).names
+    beside = ["text", "reasoning", "status", "reason", "finish_reason", "prompt_tokens", "output_tokens", "attempts"]
+    assert names == [
+        *("source_file", "source_row"),
+        *("caption", *(f"caption_{key}" for key in beside)),
+        *("kind", *(f"kind_{key}" for key in beside)),
+        *("scene_it", *(f"scene_{key}" for key in beside)),
+        *("status", "reason"),
+    ]
+
+
+def test_the_labels_of_a_recipe_are_those_of_its_spec():
+    fields = {
+        "source": {"path": "a", "format": "jsonl"},
+        "prompt": {"user": "x"},
+        "model": {"path": "m"},
+        "output": {"path": "o"},
+    }
+    one = {"parse": "json", "json_schema": SCENE}
+    for section in ({"label": one}, {"labels": [{"name": "b", **one}, {"name": "a"}]}):
+        spec = make_spec({**fields, **section})
+        schema = output_schema(KEPT, {query.name: query.label for query in spec.queries})
+        assert output_schema(KEPT, labels_of(make_recipe(spec, {}))).equals(schema)
 
 
 def test_the_text_ends_before_the_first_stop_text():
-    assert cut_at_stop("a cat\n\nA dog###", ["###", "\n\n"]) == "a cat"
-    assert cut_at_stop("a cat", ["\n\n"]) == "a cat"
-
-
-def test_the_schema_has_the_kept_columns_after_the_row_and_the_label_before_its_text():
-    schema = output_schema(pa.schema([pa.field("id", pa.int64(), nullable=False)]), Label(column="caption"))
-    assert schema.names == [
-        "source_file",
-        "source_row",
-        "id",
-        "caption",
-        "text",
-        "status",
-        "reason",
-        "finish_reason",
-        "prompt_tokens",
-        "output_tokens",
-    ]
-    assert schema.field("id").nullable, "a row that could not be read has no id, and is kept all the same"
+    assert cut_at_stop("one two three", ["three", " two"]) == "one"
+    assert cut_at_stop("one", ["x"]) == "one"
+    assert cut_at_stop("one", []) == "one"

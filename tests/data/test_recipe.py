@@ -20,6 +20,7 @@ CHANGES = {
     "source.unit_rows": 7,
     "source.image_root": "images",
     "prompt.user": "Describe: {{ alt }}",
+    "prompt.messages": "chat",
     "prompt.system": "Be brief.",
     "prompt.image": "image",
     "prompt.chat": "never",
@@ -41,26 +42,57 @@ CHANGES = {
     "sampling.min_new_tokens": 2,
     "sampling.stop_token_ids": [5],
     "sampling.seed": 9,
+    "sampling.num_samples": 3,
     "sampling.stop": ["\n"],
     "label.parse": "last_line",
     "label.column": "caption",
+    "label.pattern": "a+",
+    "label.choices": ["a", "b"],
+    "label.json_schema": {"type": "object"},
+    "label.constrain": False,
+    "label.reasoning": True,
+    "label.attempts": 2,
+    "label.retry_temperatures": [0.5],
+    "label.max_new_tokens_on_retry": 999,
+    "label.logprobs": True,
+    "label.vote": True,
+    "label.compare_to": "alt",
     "output.keep": ["id"],
 }
 SPEED = {"actors": 8, "gpus_per_actor": 0.5, "batching": "static", "batch_tokens": 64, "kv_memory": "20GiB"}
 
 
+NEEDED = {
+    "prompt.messages": {"prompt.user": None},
+    "label.pattern": {"label.parse": "regex"},
+    "label.choices": {"label.parse": "choice"},
+    "label.json_schema": {"label.parse": "json"},
+    "label.attempts": {"sampling.temperature": 0.5},
+    "label.vote": {"label.parse": "choice", "label.choices": ["a"], "sampling.num_samples": 2},
+    "sampling.num_samples": {"sampling.temperature": 0.5},
+}
+"""What else has to be said so that a field may be."""
+
+
 def recipe_of(changed: str | None = None, value: object = None) -> dict:
+    return make_recipe(make_spec(fields_of({changed: value, **NEEDED.get(changed, {})} if changed else {})), IDENTITY)
+
+
+def fields_of(changes: dict[str, object]) -> dict:
     fields = {section: dict(values) for section, values in FIELDS.items()}
-    if changed:
-        section, _, field = changed.partition(".")
-        fields.setdefault(section, {})[field] = value
-    return make_recipe(make_spec(fields), IDENTITY)
+    for place, new in changes.items():
+        section, _, field = place.partition(".")
+        fields.setdefault(section, {})[field] = new
+    if fields.get("label", {}).get("vote"):
+        fields["sampling"]["temperature"] = 0.5
+    return fields
 
 
 def test_the_table_above_has_every_field_that_decides_the_result():
-    sections = {name: field.annotation for name, field in Spec.model_fields.items() if name != "resources"}
+    others = {"resources", "labels"}
+    sections = {name: field.annotation for name, field in Spec.model_fields.items() if name not in others}
     every = {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
-    assert CHANGES.keys() == every - {"output.path"}
+    assert CHANGES.keys() == every - {"output.path", "label.gate"}
     assert SPEED.keys() == Resources.model_fields.keys()
 
 
@@ -68,8 +100,24 @@ def test_the_table_above_has_every_field_that_decides_the_result():
 def test_a_field_that_decides_the_result_changes_the_fingerprint_and_is_named(field):
     old, new = recipe_of(), recipe_of(field, CHANGES[field])
     assert fingerprint(old) != fingerprint(new)
+    changes = changed_fields(old, new)
+    assert f"{field}: " in [change[: len(field) + 2] for change in changes]
+    assert len(changes) == 1 + sum(need in CHANGES for need in NEEDED.get(field, {})) + (field == "label.vote")
+
+
+def test_a_field_of_one_of_several_labels_is_named_too():
+    old, new = (
+        make_recipe(make_spec({**FIELDS, "labels": [{"name": "a", "user": "x"}, {"name": "b", **own}]}), IDENTITY)
+        for own in ({}, {"parse": "last_line"})
+    )
     (change,) = changed_fields(old, new)
-    assert change.startswith(f"{field}: ")
+    assert change.startswith("labels.1: ")
+    assert "last_line" in change
+
+
+def test_the_limits_of_the_gate_may_change_between_runs():
+    gated = make_spec(fields_of({"label.gate": {"max_rejected": 0.1}}))
+    assert make_recipe(gated, IDENTITY) == recipe_of()
 
 
 @pytest.mark.parametrize("field", SPEED)

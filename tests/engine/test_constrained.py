@@ -1,4 +1,4 @@
-"""Constrained text is what its constraint says, the same in both engines, any company and order; scores are the model's."""
+"""Constrained text is what its constraint says, in both engines, any company and order; scores are the model's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
 from relabel.engine.constraint import Constraint, check_constraint
+from relabel.engine.matching import Grammars, Matcher, allowed
 from relabel.errors import ModelRefused, SpecError
 from tests.engine import models
 
@@ -37,7 +38,7 @@ def engine(batching: str, *, num_slots: int = 8, **sampling):
     settings = Sampling(**{**LONG, **sampling})
     if batching == "static":
         return StaticEngine(models.llama(), models.tokenizer(), settings)
-    limits = Limits(kv_tokens=4096, num_slots=num_slots, step_tokens=64)
+    limits = Limits(kv_tokens=4096, num_slots=num_slots, step_tokens=64 + num_slots)
     return ContinuousEngine(models.llama(), models.tokenizer(), settings, limits=limits)
 
 
@@ -49,8 +50,8 @@ def holds(constraint: Constraint | None, text: str) -> bool:
     if constraint is JSON:
         return Draft202012Validator(SCHEMA).is_valid(json.loads(text))
     if constraint is REGEX:
-        return re.fullmatch(REGEX.value, text) is not None
-    return constraint is None or text in CHOICES
+        return re.fullmatch(REGEX.value, text.strip()) is not None
+    return constraint is None or text.strip() in CHOICES
 
 
 def mixed_requests() -> list[Request]:
@@ -91,7 +92,7 @@ def test_constrained_text_does_not_depend_on_engine_company_or_order():
 
 def test_the_constraint_of_the_engine_holds_for_rows_that_name_none():
     results = engine("continuous", constraint=CHOICE).generate(models.text_requests())
-    assert {text_of(result) for result in results} == set(CHOICES)
+    assert {text_of(result).strip() for result in results} == set(CHOICES)
 
 
 @pytest.mark.parametrize("batching", ["static", "continuous"])
@@ -108,7 +109,7 @@ def test_a_stop_token_of_the_rows_own_ends_a_constrained_text(batching):
     own = Sampling(**LONG, constraint=CHOICE, stop_token_ids=[98])
     results = engine(batching).generate([Request(id=row, prompt_ids=[5, row + 3], sampling=own) for row in range(6)])
     assert {result.finish_reason for result in results} == {"stop"}
-    assert {text_of(result) for result in results} <= set(CHOICES)
+    assert {text_of(result).strip() for result in results} <= set(CHOICES)
 
 
 @pytest.mark.parametrize("batching", ["static", "continuous"])
@@ -166,3 +167,63 @@ def test_a_constraint_without_a_tokenizer_refuses_the_engine_or_rejects_the_row(
     )
     assert bound.error.startswith("sampling: constrained decoding needs")
     assert free.error is None
+
+
+def test_a_mark_that_the_tokenizer_has_a_token_for_ends_the_thoughts_too():
+    """Of an added token in angle brackets no text is a part: the mark has to be allowed as what it is."""
+    tokenizer = models.tokenizer(("</think>",))
+    grammars = Grammars(tokenizer, models.VOCAB_SIZE)
+    bound = Constraint(kind="choice", value='["red"]', after="</think>")
+    for spelled in ([tokenizer.convert_tokens_to_ids("</think>")], [ord(letter) - 30 for letter in "</think>"]):
+        matcher = grammars.matcher(bound, [models.EOS])
+        for token in [*(ord(letter) - 30 for letter in "hm"), *spelled]:
+            matcher.consume(token)
+        (mask_W,) = grammars.masks([matcher])
+        may = allowed(torch.from_numpy(mask_W)[None], models.VOCAB_SIZE)[0].nonzero()[:, 0].tolist()
+        assert "r" in tokenizer.decode(may)
+        assert "x" not in tokenizer.decode(may)
+
+
+class Worn:
+    """A grammar that gives up in the middle of a text, as copies of one do whose lexer has all its 250,000 states."""
+
+    def __init__(self, grammar):
+        self._grammar, self._num_masks = grammar, 0
+
+    def __getattr__(self, name):
+        return getattr(self._grammar, name)
+
+    def unsafe_compute_mask_ptr(self, *place):
+        self._num_masks += 1
+        self._grammar.unsafe_compute_mask_ptr(*place)
+
+    def is_error(self):
+        return self._num_masks > 4
+
+
+def test_a_grammar_that_many_rows_have_worn_out_is_made_anew_in_the_middle_of_a_text():
+    grammars = Grammars(models.tokenizer(), models.VOCAB_SIZE)
+    fresh = grammars.matcher(REGEX, [models.EOS])
+    renewed = []
+
+    def renew(is_worn):
+        renewed.append(is_worn)
+        grammar = fresh._grammar.deep_copy()
+        return grammar if is_worn else Worn(grammar)
+
+    matcher, sound = Matcher(renew, (models.EOS,)), grammars.matcher(REGEX, [models.EOS])
+    for letter in "ABCDE-123":
+        masks_RW = grammars.masks([matcher, sound])
+        assert (masks_RW[0] == masks_RW[1]).all()
+        for one in (matcher, sound):
+            one.consume(ord(letter) - 30)
+    assert renewed == [False, True]
+
+
+@pytest.mark.slow
+def test_a_thousand_rows_of_random_weights_all_hold():
+    rows = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(models.prompts(1000))]
+    results = engine("continuous", constraint=JSON, num_slots=64).generate(rows)
+    finished = [text_of(result) for result in results if result.finish_reason == "stop"]
+    assert len(finished) > 900
+    assert all(holds(JSON, text) for text in finished)

@@ -1,7 +1,8 @@
-"""Whatever families come: each row once, whole, and what it copies was there, computed, and is not its slot's next row."""
+"""Whatever families come: each row once, whole, and what it copies was computed before and is still there."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ def test_every_row_is_done_once_and_is_computed_from_where_its_copy_ends(case: C
     for number, row in ((number, case.rows[number]) for number in play.done):
         pieces = play.pieces[number]
         assert pieces[0][0] in {row.shared, row.family.num_tokens if row.family else row.shared}
-        assert all(piece[1] == after[0] for piece, after in zip(pieces, pieces[1:], strict=False))
+        assert all(piece[1] == after[0] for piece, after in itertools.pairwise(pieces))
         assert pieces[-1][1] == row.prompt_tokens + row.num_chosen - 1 or case.is_late
 
 

@@ -21,6 +21,9 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]
     recipe = spec.model_dump(mode="json", exclude=left_out)
     recipe["source"]["path"] = spec.source.paths
     recipe["prompt"]["image"] = spec.prompt.images
+    for label in (recipe["label"], *recipe["labels"]):
+        if label["json_schema"] is not None:  # as text: the order of its properties is that of the columns
+            label["json_schema"] = json.dumps(label["json_schema"], ensure_ascii=False)
     return {**recipe, "model_identity": dict(model_identity)}
 
 

@@ -5,7 +5,7 @@ Knows tokens and grammars; nothing of logits or of how a token is chosen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,11 @@ WORD = 32
 class Matcher:
     """One row in its grammar."""
 
-    def __init__(self, grammar: Any, stop_tokens: Sequence[int]) -> None:
-        self._grammar, self._stops = grammar, stop_tokens
-        self._has_ended = self._is_lost = False
+    def __init__(self, renew: Callable[[bool], Any], stop_tokens: Sequence[int]) -> None:
+        self._renew, self._stops = renew, stop_tokens
+        self._grammar = renew(False)
+        self._tokens: list[int] = []
+        self._has_ended = False
 
     def consume(self, token: int) -> None:
         """The row's next token."""
@@ -31,14 +33,24 @@ class Matcher:
             return  # a padded batch goes on with rows that have ended, and nobody looks
         if token in self._stops:
             self._has_ended = True
-        elif not self._grammar.consume_token(token):
-            self._is_lost = True
+            return
+        self._tokens.append(token)
+        self._grammar.consume_token(token)
 
     def fill(self, mask_W: np.ndarray) -> None:
         """Set the bits of the tokens that may come next. A row whose grammar gives up may only end."""
         if self._has_ended:
             mask_W[:] = -1
-        elif self._is_lost or self._grammar.is_stopped():
+            return
+        self._compute(mask_W)
+        if self._grammar.is_error():
+            # copies of a grammar share a lexer whose states only grow: one expression had all 250,000 after 606 rows
+            self._grammar = self._renew(True)
+            self._grammar.consume_tokens(self._tokens)
+            self._compute(mask_W)
+
+    def _compute(self, mask_W: np.ndarray) -> None:
+        if self._grammar.is_stopped():
             mask_W[:] = 0
             for token in self._stops:
                 mask_W.view(np.uint32)[token // WORD] |= np.uint32(1 << token % WORD)
@@ -56,12 +68,18 @@ class Grammars:
 
     def require(self, constraint: Constraint, stop_tokens: Sequence[int]) -> None:
         """Compile ahead. Raises ModelRefused where the tokenizer or the grammar cannot be used."""
-        self._compile(constraint, tuple(token for token in stop_tokens if token < self._vocab_size))
+        self._compile(constraint, self._known(stop_tokens))
 
     def matcher(self, constraint: Constraint, stop_tokens: Sequence[int]) -> Matcher:
         """For a row that begins and may end with any of the stop tokens."""
-        stops = tuple(token for token in stop_tokens if token < self._vocab_size)
-        return Matcher(self._compile(constraint, stops).deep_copy(), stops)
+        stops = self._known(stop_tokens)
+
+        def renew(is_worn: bool) -> Any:
+            if is_worn:
+                self._compiled.pop((constraint, stops), None)
+            return self._compile(constraint, stops).deep_copy()
+
+        return Matcher(renew, stops)
 
     def masks(self, matchers: Sequence[Matcher]) -> np.ndarray:
         """[R, words] of int32, a bit for each token of the vocabulary that may come next."""
@@ -74,12 +92,19 @@ class Grammars:
         if (constraint, stops) not in self._compiled:
             from llguidance import LLMatcher
 
-            text = LLMatcher.grammar_from_lark(constraint.grammar)
+            is_token = constraint.after is not None and constraint.after in self._added_tokens()
+            text = LLMatcher.grammar_from_lark(constraint.grammar(mark_is_token=is_token))
             grammar = LLMatcher(self._vocabulary(stops), text, log_level=0)
             if grammar.is_error():
                 raise ModelRefused(f"a constraint cannot be used with this model: {grammar.get_error()[:300]}")
             self._compiled[constraint, stops] = grammar
         return self._compiled[constraint, stops]
+
+    def _known(self, stop_tokens: Sequence[int]) -> tuple[int, ...]:
+        return tuple(token for token in stop_tokens if token < self._vocab_size)
+
+    def _added_tokens(self) -> dict[str, int]:
+        return self._tokenizer.get_added_vocab() if self._tokenizer is not None else {}
 
     def _vocabulary(self, stops: tuple[int, ...]) -> Any:
         if stops not in self._vocabularies:

@@ -83,6 +83,8 @@ def _is_date_time(value: object) -> bool:
 
 
 def _find(value: str) -> Any:
+    if value.lstrip().startswith("{"):
+        return json.loads(value)
     module, colon, name = value.partition(":")
     if colon and module and name.isidentifier():
         return _from_class(module, name)

@@ -116,8 +116,11 @@ class Label(Section):
     @model_validator(mode="after")
     def _is_one_thing(self) -> Label:
         for parse, key in NEEDS.items():
-            if (getattr(self, key) is not None) != (self.parse == parse):
-                raise ValueError(f"parse: {parse} needs {key}" if self.parse == parse else f"{key} goes with {parse}")
+            is_given = getattr(self, key) is not None
+            if self.parse == parse and not is_given:
+                raise ValueError(f"parse: {parse} needs {key}")
+            if self.parse != parse and is_given:
+                raise ValueError(f"{key} goes with parse: {parse}")
         if self.vote and self.parse not in ("choice", "json"):
             raise ValueError("vote: true counts equal answers: it goes with parse: choice or json")
         if (limits := self.gate.compares) and self.compare_to is None:

@@ -1,0 +1,85 @@
+"""Labels of every kind through whole runs: typed columns, and the same texts whatever is lost, reordered or resumed."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from jsonschema import Draft202012Validator
+
+from relabel import make_spec, preview, run
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from relabel.errors import SpecError
+from relabel.spec import Resources
+from tests.reading import assert_every_row_once, rows_of
+
+pytestmark = pytest.mark.usefixtures("cluster")
+ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
+SCENE = {
+    "type": "object",
+    "properties": {
+        "size": {"enum": ["small", "large"]},
+        "count": {"type": "integer", "minimum": 0, "maximum": 99},
+        "tags": {"type": "array", "items": {"type": "string", "maxLength": 3}, "maxItems": 2},
+    },
+    "required": ["size", "count", "tags"],
+    "additionalProperties": False,
+}
+LABELS = [
+    {"name": "caption", "attempts": 2, "parse": "regex", "pattern": "(?P<first>a).*", "constrain": False},
+    {"name": "kind", "user": "Which? {{ alt }}", "parse": "choice", "choices": ["red", "green"], "vote": True},
+    {"name": "scene", "user": "{{ alt }} as JSON", "parse": "json", "json_schema": SCENE, "max_new_tokens": 60},
+]
+
+
+@pytest.fixture
+def several(fields):
+    fields = {**fields, "labels": LABELS, "sampling": {**fields["sampling"], "num_samples": 2}}
+    del fields["label"]
+    return make_spec(fields)
+
+
+def test_several_labels_with_samples_and_attempts_are_the_same_after_a_loss_and_with_other_resources(several, tmp_path):
+    report = run(several)
+    assert report.complete
+    before = assert_every_row_once(tmp_path / "out", ALL)
+    assert {row["caption_status"] for row in before} == {"ok", "rejected"}
+    assert {row["kind"] for row in before} == {"red", "green"}
+    assert {row["caption_attempts"] for row in before} >= {3, 4}
+    assert {row["status"] for row in before if row["caption_status"] == "rejected"} == {"rejected"}
+    assert verify(Store(str(tmp_path / "out"))).problems == ()
+    for part in ("a-00001", "b-00003", "c-00000"):
+        (tmp_path / f"out/{part}.parquet").unlink()
+    for batching in ({"batching": "static", "batch_tokens": 700}, {"kv_memory": "200KiB"}):
+        assert run(several.model_copy(update={"resources": Resources(gpus_per_actor=0, **batching)})).complete
+        assert rows_of(tmp_path / "out") == before
+
+
+def test_json_labels_are_typed_columns_and_every_finished_row_fits_the_schema(fields, tmp_path):
+    label = {"parse": "json", "json_schema": SCENE}
+    report = run(make_spec({**fields, "label": label, "sampling": {**fields["sampling"], "max_new_tokens": 60}}))
+    rows = assert_every_row_once(tmp_path / "out", ALL)
+    finished = [row for row in rows if row["finish_reason"] == "stop"]
+    assert len(finished) > 50
+    assert {row["status"] for row in finished} == {"ok"}
+    assert all(Draft202012Validator(SCENE).is_valid(json.loads(row["text"])) for row in finished)
+    assert all({key: row[key] for key in SCENE["properties"]} == json.loads(row["text"]) for row in finished)
+    schema = pq.read_schema(next((tmp_path / "out").glob("*.parquet")))
+    assert [str(schema.field(key).type) for key in SCENE["properties"]] == ["string", "int64", "list<element: string>"]
+    assert report.audit.rejected == len(rows) - len(finished)
+
+
+def test_a_schema_that_cannot_be_compiled_is_refused_before_anything_is_loaded(fields, tmp_path):
+    label = {"parse": "json", "json_schema": {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}}
+    with pytest.raises(SpecError, match=r"constrain: false"):
+        run(make_spec({**fields, "label": label}))
+    assert not (tmp_path / "out/_run.json").exists()
+
+
+def test_a_preview_shows_the_prompt_of_each_label_and_their_columns_when_asked_to(several):
+    table = preview(several, 3)
+    assert list(table["kind_prompt"].str.contains("Which?", regex=False)) == [True] * 3
+    assert table["scene_prompt_tokens"].min() > 10
+    labels = preview(several, 3, generate=True)
+    assert set(labels["kind"]) <= {"red", "green"}
+    assert len(labels["scene_count"][0]) == 2
