@@ -1,4 +1,4 @@
-"""A JSON schema of five fields, valid documents of it, and a byte-level tokenizer that was trained on code and on them."""
+"""A JSON schema of five fields, valid documents of it, and a byte-level tokenizer trained on code and on them."""
 
 import json
 import random

@@ -1,16 +1,19 @@
 """Small plans and the parts that a run would publish for them."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from relabel.data.labels import output_schema
 from relabel.data.plan import Plan, PlannedFile
+from relabel.data.quality import Quality
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.unit import SourceFile, Unit
 from relabel.spec import Label
 
 COLUMNS = pa.schema([("id", pa.string()), ("alt", pa.string())])
-SCHEMA = output_schema(pa.schema([COLUMNS.field("id")]), Label(column="caption"))
+SCHEMA = output_schema(pa.schema([COLUMNS.field("id")]), {"": Label(column="caption")})
 RECIPE = {"sampling": {"seed": 1}, "label": {"parse": "text", "column": "caption"}, "output": {"keep": ["id"]}}
 
 
@@ -38,18 +41,22 @@ def rows_of(unit: Unit) -> pa.Table:
         "id": [f"{unit.file.path}#{number}" for number in numbers],
         "caption": [None if number == last else f"label {number}" for number in numbers],
         "text": [None if number == last else f" label {number} " for number in numbers],
+        "reasoning": [None] * unit.num_rows,
         "status": ["rejected" if number == last else "ok" for number in numbers],
         "reason": ["image: truncated" if number == last else None for number in numbers],
         "finish_reason": [None if number == last else "stop" for number in numbers],
         "prompt_tokens": [None if number == last else 3 for number in numbers],
         "output_tokens": [None if number == last else 2 for number in numbers],
+        "attempts": [None if number == last else 1 for number in numbers],
     }
     return pa.table(columns, schema=SCHEMA)
 
 
-def publish(store: Store, unit: Unit, fingerprint: str, rows: pa.Table | None = None) -> bool:
+def publish(
+    store: Store, unit: Unit, fingerprint: str, rows: pa.Table | None = None, quality: Mapping[str, Quality] = {}
+) -> bool:
     rows = rows_of(unit) if rows is None else rows
-    return store.publish(unit.part, rows, make_stamp(unit, fingerprint, rows).to_json())
+    return store.publish(unit.part, rows, make_stamp(unit, fingerprint, rows, quality).to_json())
 
 
 def flip_bit(path, byte: int, bit: int = 0) -> None:

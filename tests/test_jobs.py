@@ -10,7 +10,7 @@ import pytest
 import ray
 import yaml
 
-from relabel.demo import CAPTION_PROMPT, REWRITE_PROMPT
+from relabel.demo import CAPTION_PROMPT, JSON_PROMPT, REWRITE_PROMPT
 from relabel.spec import load_spec
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +25,7 @@ def test_every_spec_is_valid(path):
 def test_the_demo_specs_ask_what_the_model_was_trained_on():
     assert load_spec(ROOT / "jobs/demo.yaml").prompt.user == CAPTION_PROMPT
     assert load_spec(ROOT / "jobs/demo_rewrite.yaml").prompt.user == REWRITE_PROMPT
+    assert load_spec(ROOT / "jobs/demo_json.yaml").prompt.user == JSON_PROMPT
 
 
 def test_the_entry_point_is_short_and_finds_the_package_beside_its_own_name():

@@ -73,6 +73,22 @@ def run(spec: SpecPath, set_: Overrides = None, address: Address = "local", redo
     from relabel.job.run import run as run_spec
 
     report = run_spec(load_spec(spec, set_), address=address, redo_changed=redo_changed)
+    _finish(report.to_json(), complete=report.passed)
+
+
+@app.command()
+def retry(
+    out: Folder,
+    reason: Annotated[
+        list[str] | None, typer.Option("--reason", metavar="CODE", help="Only rows rejected for this; repeatable.")
+    ] = None,
+    set_: Overrides = None,
+    address: Address = "local",
+) -> None:
+    """Ask the rejected rows of a finished run again; their parts are replaced one by one, each as a whole."""
+    from relabel.job.retry import retry as retry_rows
+
+    report = retry_rows(out, reason or (), set_ or (), address)
     _finish(report.to_json(), complete=report.complete)
 
 
@@ -126,18 +142,36 @@ def verify(out: Folder) -> None:
 
 
 @app.command()
+def export(
+    out: Folder, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written whole or not at all.")]
+) -> None:
+    """Write the rows of OUT as a batch output file of OpenAI's API, in the order of the source."""
+    from relabel.data.export import export as export_store
+    from relabel.data.store import Store
+
+    written = export_store(Store(out, create=False), file)
+    _finish(written.to_json(), complete=written.complete)
+
+
+@app.command()
 def demo(
     task: Annotated[
-        Task, typer.Option(help="caption: from the image; rewrite: from the alt text alone.")
+        Task,
+        typer.Option(
+            help="caption: from the image; rewrite: from the alt text alone; json: from the image, as columns."
+        ),
     ] = Task.caption,
     rows: Annotated[int, typer.Option(min=8, help="How many rows to draw.")] = 1000,
     out: Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")] = None,
+    no_constrain: Annotated[
+        bool, typer.Option("--no-constrain", help="With json: once more without the schema, side by side.")
+    ] = False,
 ) -> None:
     """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
     from relabel.demo.show import show_demo
     from relabel.job.demo import run_demo
 
-    figures = run_demo(task, rows, out or Path(f"relabel-demo-{task}"))
+    figures = run_demo(task, rows, out or Path(f"relabel-demo-{task}"), compare=no_constrain)
     show_demo(figures, console)
     _finish(figures, complete=figures["complete"])
 

@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
+from relabel.data.quality import measure
 from relabel.data.stamp import make_stamp, read_stamp
 from relabel.data.unit import Unit
 from tests.outputs import planned_file, rows_of
@@ -37,6 +39,20 @@ def test_a_part_is_of_its_own_unit_recipe_and_source_version_only():
 def test_where_a_file_is_opened_does_not_matter():
     moved = Unit(file=replace(UNIT.file, url="s3://bucket/a.parquet"), index=1, first_row=4, num_rows=4)
     assert make_stamp(UNIT, "recipe", rows_of(UNIT)).is_of(moved, "recipe")
+
+
+def test_a_stamp_carries_the_quality_of_each_label():
+    quality = {name: measure(["a cat", None], ["stop", None], [4, 5]) for name in ("short", "long")}
+    stamp = make_stamp(UNIT, "recipe", rows_of(UNIT), quality)
+    assert read_stamp(json.loads(json.dumps(stamp.to_json()))) == stamp
+    assert stamp.quality == quality
+
+
+@pytest.mark.parametrize("quality", [None, [], {"": None}, {"": {"num_labels": "1"}}, {"": {"good": 1}}])
+def test_a_quality_that_is_none_is_refused(quality):
+    stamp = make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json()
+    with pytest.raises(ValueError):
+        read_stamp({**stamp, "quality": quality})
 
 
 @pytest.mark.parametrize("value", [None, [], "", {}, {"fingerprint": "recipe"}])

@@ -68,6 +68,32 @@ def test_of_many_writers_at_once_one_wins(url):
     assert [f"writer {number}" for number in won] == [Store(url).read_stamp(UNIT.part).fingerprint]
 
 
+def test_a_part_is_replaced_whole_and_with_the_stamp_that_is_given(url):
+    """What is read of a part carries its old stamp in its schema, which must not be written beside the new one."""
+    store, rows = Store(url), rows_of(UNIT)
+    publish(store, UNIT, "recipe", rows)
+    fewer = store.read_part(UNIT.part).set_column(
+        rows.column_names.index("reason"), "reason", pa.array([None, None, None, "parse: nothing"])
+    )
+    stamp = make_stamp(UNIT, "recipe", fewer).to_json()
+    for _ in range(2):
+        store.replace(UNIT.part, fewer, stamp)
+        assert store.parts() == {UNIT.part: len(encode_part(fewer.replace_schema_metadata(), stamp))}
+        assert store.read_stamp(UNIT.part).reasons == {"parse": 1}
+        assert store.read_part(UNIT.part).equals(fewer)
+    assert not publish(store, UNIT, "late"), "whoever creates loses against what replaced a part, too"
+    assert store.read_stamp(UNIT.part).fingerprint == "recipe"
+
+
+def test_a_reader_that_has_the_old_part_open_reads_it_to_its_end(tmp_path):
+    store, rows = Store(str(tmp_path)), rows_of(UNIT)
+    publish(store, UNIT, "recipe", rows)
+    with pq.ParquetFile(tmp_path / UNIT.part) as opened:
+        store.replace(UNIT.part, rows.slice(0, 1), make_stamp(UNIT, "recipe", rows.slice(0, 1)).to_json())
+        assert opened.read().num_rows == 4
+    assert pq.read_table(tmp_path / UNIT.part).num_rows == 1
+
+
 def test_a_document_is_created_once_and_may_be_put_over_and_deleted_twice(url):
     store = Store(url)
     assert store.read_json("_run.json") is None
@@ -190,9 +216,10 @@ def test_a_full_disk_is_a_failure_and_leaves_no_part(tmp_path):
 
 WRITER = """
 import os, resource, signal, sys
+from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
-from tests.outputs import planned_file, publish
-folder, point = sys.argv[1:]
+from tests.outputs import planned_file, publish, rows_of
+folder, point, verb = sys.argv[1:]
 store = Store(folder)
 if point == "half of the bytes":
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -200,17 +227,18 @@ if point == "half of the bytes":
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 else:
     sys.addaudithook(lambda event, _: event == point and os.kill(os.getpid(), signal.SIGKILL))
-publish(store, planned_file("a.parquet", 4).units[0], "killed")
+unit = planned_file("a.parquet", 4).units[0]
+if verb == "publish":
+    publish(store, unit, "killed")
+else:
+    store.replace(unit.part, rows_of(unit), make_stamp(unit, "killed", rows_of(unit)).to_json())
 """
 
 
 @pytest.mark.parametrize("point", ["os.mkdir", "half of the bytes", "os.link", "os.remove"])
 def test_a_writer_that_is_killed_leaves_a_whole_part_or_nothing_that_readers_see(tmp_path, point):
     """By the kernel, in the write that passes 1,000 bytes; or by itself, as it is about to make the named call."""
-    path = os.pathsep.join([*map(str, (REPOSITORY / "src", REPOSITORY)), os.environ.get("PYTHONPATH", "")])
-    writer = [sys.executable, "-c", WRITER, str(tmp_path), point]
-    killed = subprocess.run(writer, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
-    assert killed.returncode in (-signal.SIGKILL, -signal.SIGXFSZ), killed.stderr
+    write_until_killed(tmp_path, point, "publish")
     # What anyone reads a folder with: a name such as `a.parquet#1` or `a.tmp` would fail here.
     is_published = point == "os.remove"
     assert ds.dataset(str(tmp_path)).count_rows() == (4 if is_published else 0)
@@ -218,3 +246,21 @@ def test_a_writer_that_is_killed_leaves_a_whole_part_or_nothing_that_readers_see
     assert list(store.parts()) == ([UNIT.part] if is_published else [])
     assert publish(store, UNIT, "rerun") == (not is_published)
     assert store.read_part(UNIT.part).equals(rows_of(UNIT))
+
+
+@pytest.mark.parametrize("point", ["half of the bytes", "os.rename", "os.remove"])
+def test_one_that_is_killed_while_it_replaces_a_part_leaves_the_old_one_or_the_new_one(tmp_path, point):
+    store = Store(str(tmp_path))
+    publish(store, UNIT, "old")
+    write_until_killed(tmp_path, point, "replace")
+    assert ds.dataset(str(tmp_path)).count_rows() == 4
+    assert list(store.parts()) == [UNIT.part]
+    assert store.read_stamp(UNIT.part).fingerprint == ("killed" if point == "os.remove" else "old")
+    assert store.read_part(UNIT.part).equals(rows_of(UNIT))
+
+
+def write_until_killed(folder, point, verb):
+    path = os.pathsep.join([*map(str, (REPOSITORY / "src", REPOSITORY)), os.environ.get("PYTHONPATH", "")])
+    writer = [sys.executable, "-c", WRITER, str(folder), point, verb]
+    killed = subprocess.run(writer, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
+    assert killed.returncode in (-signal.SIGKILL, -signal.SIGXFSZ), killed.stderr

@@ -6,6 +6,7 @@ import pytest
 
 from relabel.data.audit import conclude
 from relabel.data.journal import open_run
+from relabel.data.quality import measure
 from relabel.data.recipe import fingerprint
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
@@ -107,13 +108,64 @@ def test_another_fingerprint_is_found(store):
     [
         ("status", ["ok", "ok", "okay", "rejected"], "a status is neither ok nor rejected"),
         ("reason", [None, None, None, ""], "a rejected row has no reason"),
-        ("caption", ["x", None, "x", None], "a row that is ok has no caption, or a rejected one has"),
-        ("caption", ["x", "x", "x", "x"], "a row that is ok has no caption, or a rejected one has"),
+        ("caption", ["x", None, "x", None], "a row that is ok has no caption"),
+        ("caption", ["x", "x", "x", "x"], "a rejected row has a caption"),
+        ("text", ["x", None, "x", None], "a row that is ok has no text"),
     ],
 )
 def test_rows_that_are_neither_a_label_nor_a_reject_are_found(store, column, values, problem):
     publish(store, UNIT, MINE, with_column(rows_of(UNIT), column, values))
     assert f"a-00001.parquet: {problem}" in verify(store).problems
+
+
+def test_the_text_of_a_rejected_row_is_no_problem(store):
+    publish(store, UNIT, MINE, with_column(rows_of(UNIT), "text", ["x", "x", "x", "not what was asked for"]))
+    assert verify(store).problems == ()
+
+
+SEVERAL = {
+    "labels": [
+        {"name": "short", "parse": "text"},
+        {"name": "facts", "parse": "json", "json_schema": {"properties": {"age": {"type": ["integer", "null"]}}}},
+    ],
+    "sampling": {"seed": 1},
+    "output": {"keep": []},
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "problem"),
+    [
+        (None, [], None),
+        ("facts_age", [None, None], None),
+        ("short", ["x", None], "a row that is ok has no short"),
+        ("short_text", [None, "x"], "a row that is ok has no short_text"),
+        ("facts_text", [None, "x"], "a row that is ok has no facts_text"),
+        ("facts_age", [3, 3], "a rejected row has a facts_age"),
+        ("facts_status", ["ok", "ok"], "a row is ok and a label of it is not, or the other way round"),
+        ("short_status", [None, "ok"], "a row is ok and a label of it is not, or the other way round"),
+    ],
+)
+def test_each_of_several_labels_has_a_status_of_its_own(out, column, values, problem):
+    """Of the second row, `facts` is rejected and `short` is not."""
+    store, plan = Store(str(out)), make_plan(planned_file("a.parquet", 2))
+    run = open_run(store, SEVERAL, unit_rows=4, versions={}, replan=lambda known: plan)
+    written = {
+        "source_file": ["a.parquet"] * 2,
+        "source_row": [0, 1],
+        "short": ["x", "x"],
+        "short_text": ["x", "x"],
+        "short_status": ["ok", "ok"],
+        "facts_age": [3, None],
+        "facts_text": ['{"age": 3}', "three"],
+        "facts_status": ["ok", "rejected"],
+        "status": ["ok", "rejected"],
+        "reason": [None, "parse: no JSON (label facts)"],
+    }
+    rows = pa.table({name: written.get(name, [None] * 2) for name in run.schema.names}, schema=run.schema)
+    publish(store, next(iter(plan.units)), run.fingerprint, with_column(rows, column, values) if column else rows)
+    problems = verify(store).problems
+    assert f"a-00000.parquet: {problem}" in problems if problem else not problems
 
 
 def test_a_remark_on_a_row_that_is_ok_is_no_problem(store):
@@ -125,6 +177,12 @@ def test_a_stamp_that_counts_otherwise_than_the_rows_is_found(store):
     rows = rows_of(UNIT)
     store.publish(UNIT.part, rows, make_stamp(UNIT, MINE, rows).to_json() | {"ok": 4, "rejected": 0})
     assert verify(store).problems == ("a-00001.parquet has other counts than its stamp",)
+
+
+def test_the_quality_in_a_stamp_is_not_counted_again(store):
+    """It may compare with an old column that is not in the output."""
+    publish(store, UNIT, MINE, quality={"": measure(["new"], ["stop"], [4], ["old"])})
+    assert verify(store).problems == ()
 
 
 def test_a_flipped_bit_in_a_page_is_found(store, out):

@@ -1,4 +1,5 @@
 import io
+import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,6 +56,17 @@ def test_the_smallest_dataset_has_a_broken_row(tmp_path):
     assert [fault_of(row) for row in range(8)].count(None) == 7
     with pytest.raises(ValueError, match="at least 8 rows"):
         write_dataset(tmp_path, num_rows=7)
+
+
+def test_caption_and_record_of_a_row_are_of_one_scene(table):
+    for row in table.select(["truth", "scene"]).to_pylist():
+        scene = json.loads(row["scene"])
+        assert row["truth"].endswith(f", on a {scene['background']} background.")
+        assert all(
+            f"{s['size']} {s['colour']} {s['kind']} at the {s['place']}" in row["truth"] for s in scene["shapes"]
+        )
+        assert row["truth"].count(" at the ") == len(scene["shapes"]) == scene["count"]
+        assert json.dumps(scene) == row["scene"]
 
 
 def test_a_row_follows_from_its_seed_and_number(table):

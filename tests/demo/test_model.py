@@ -1,14 +1,16 @@
 """The shipped model, through the ordinary loading code and chat template of transformers."""
 
+import json
 import random
 
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from relabel.demo import CAPTION_PROMPT, MODEL_PATH, REWRITE_PROMPT
+from relabel.demo import CAPTION_PROMPT, JSON_PROMPT, MODEL_PATH, REWRITE_PROMPT
 from relabel.demo.noise import noisy
 from relabel.demo.scene import draw, random_scene
+from relabel.demo.train import MAX_NEW_TOKENS
 
 NUM_ROWS = 64
 
@@ -33,7 +35,7 @@ def answers(model, processor, chats, images=None) -> list[str]:
     texts = processor.apply_chat_template(chats, add_generation_prompt=True)
     inputs = processor(text=texts, images=images, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        ids = model.generate(**inputs, max_new_tokens=32, do_sample=False)
+        ids = model.generate(**inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
     return processor.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
@@ -42,6 +44,13 @@ def test_it_captions_scenes_it_has_not_seen(model, processor, scenes):
     images = [draw(scene, side=96) for scene in scenes]
     said = answers(model, processor, [chat] * NUM_ROWS, images)
     assert sum(text == scene.caption for text, scene in zip(said, scenes, strict=True)) >= 0.95 * NUM_ROWS
+
+
+def test_it_writes_scenes_it_has_not_seen_as_json(model, processor, scenes):
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": JSON_PROMPT}]}]
+    images = [draw(scene, side=96) for scene in scenes]
+    said = answers(model, processor, [chat] * NUM_ROWS, images)
+    assert sum(text == json.dumps(scene.record) for text, scene in zip(said, scenes, strict=True)) >= 0.95 * NUM_ROWS
 
 
 def test_it_rewrites_alt_texts_it_has_not_seen(model, processor, scenes):
@@ -70,6 +79,13 @@ def test_the_weights_are_small_and_safe():
 def test_the_tokenizer_encodes_any_text(processor, text):
     ids = processor.tokenizer.encode(text)
     assert processor.tokenizer.decode(ids, skip_special_tokens=False) == text
+
+
+def test_a_record_fits_the_context(model, processor):
+    longest = max((json.dumps(random_scene(random.Random(seed)).record) for seed in range(200)), key=len)
+    assert len(processor.tokenizer.encode(longest)) < MAX_NEW_TOKENS
+    prompt = model.config.image_seq_length + len(processor.tokenizer.encode(JSON_PROMPT)) + 4
+    assert prompt + MAX_NEW_TOKENS <= model.config.text_config.max_position_embeddings
 
 
 def test_a_shape_is_four_tokens(processor):

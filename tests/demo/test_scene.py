@@ -1,3 +1,4 @@
+import json
 import random
 
 import numpy as np
@@ -17,6 +18,23 @@ def test_the_caption_names_every_shape_in_reading_order():
     assert scene.caption == (
         "A large red circle at the top left, a small blue star at the bottom right, on a white background."
     )
+
+
+def test_the_record_says_what_the_caption_says():
+    star = a_shape(size="small", colour="blue", kind="star", place="bottom right", x=48, y=48, radius=7)
+    assert json.dumps(Scene(background="white", shapes=(a_shape(), star)).record) == (
+        '{"background": "white", "count": 2, "shapes": ['
+        '{"size": "large", "colour": "red", "kind": "circle", "place": "top left"}, '
+        '{"size": "small", "colour": "blue", "kind": "star", "place": "bottom right"}]}'
+    )
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_record_and_caption_of_a_scene_agree(seed):
+    scene = random_scene(random.Random(seed))
+    said = ", ".join("a {size} {colour} {kind} at the {place}".format(**shape) for shape in scene.record["shapes"])
+    assert scene.caption == f"A{said[1:]}, on a {scene.record['background']} background."
+    assert scene.record["count"] == len(scene.record["shapes"])
 
 
 def test_the_drawing_shows_what_the_caption_says():

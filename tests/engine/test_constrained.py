@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
 from relabel.engine.constraint import Constraint, check_constraint
-from relabel.engine.matching import Grammars, Matcher, allowed
+from relabel.engine.matching import NUM_KEPT, Grammars, Matcher, allowed
 from relabel.errors import ModelRefused, SpecError
 from tests.engine import models
 
@@ -218,6 +218,16 @@ def test_a_grammar_that_many_rows_have_worn_out_is_made_anew_in_the_middle_of_a_
         for one in (matcher, sound):
             one.consume(ord(letter) - 30)
     assert renewed == [False, True]
+
+
+def test_more_constraints_than_are_kept_compiled_all_hold():
+    own = [Constraint(kind="choice", value=json.dumps([f"a{row}", f"b{row}"])) for row in range(NUM_KEPT + 20)]
+    rows = [
+        Request(id=row, prompt_ids=[5, 6, 7 + row], sampling=Sampling(**LONG, constraint=constraint))
+        for row, constraint in enumerate(own)
+    ]
+    texts = [text_of(result).strip() for result in engine("continuous").generate(rows)]
+    assert all(text in (f"a{row}", f"b{row}") for row, text in enumerate(texts))
 
 
 @pytest.mark.slow

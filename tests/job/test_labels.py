@@ -83,3 +83,26 @@ def test_a_preview_shows_the_prompt_of_each_label_and_their_columns_when_asked_t
     labels = preview(several, 3, generate=True)
     assert set(labels["kind"]) <= {"red", "green"}
     assert len(labels["scene_count"][0]) == 2
+
+
+def test_a_gate_that_is_passed_withholds_success_until_the_limit_changes(fields, tmp_path):
+    def gated(**gate):
+        return make_spec({**fields, "label": {"column": "caption", "compare_to": "alt", "gate": gate}})
+
+    report = run(gated(max_changed=0.5, max_rejected=0.1))
+    assert report.complete
+    assert not report.passed
+    (problem,) = report.audit.gate
+    assert "label.gate.max_changed" in problem
+    assert "a.jsonl row 0" in problem
+    assert not (tmp_path / "out/_SUCCESS").exists()
+    assert report.audit.quality[""].rates()["changed"] == 1.0
+    again = run(gated(max_rejected=0.1))
+    assert again.passed
+    assert again.done_now == {}, "limits are no part of the recipe"
+    assert (tmp_path / "out/_SUCCESS").exists()
+
+
+def test_a_column_to_compare_with_that_the_source_lacks_is_refused(fields):
+    with pytest.raises(SpecError, match=r"label\.compare_to names column 'altt'"):
+        run(make_spec({**fields, "label": {"compare_to": "altt"}}))

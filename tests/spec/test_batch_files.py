@@ -57,7 +57,8 @@ def test_none_of_several_labels_has_a_prompt_of_its_own_beside_messages():
         spec_with(prompt={"messages": "chat"}, labels=labels)
 
 
-@pytest.mark.parametrize("source", [None, 5, {"format": "openai"}])
-def test_a_source_that_is_none_is_a_sentence(source):
-    with pytest.raises(SpecError):
-        make_spec({**BATCH, "source": source, "prompt": 3, "output": "o"})
+@pytest.mark.parametrize("section", ["source", "prompt", "output"])
+@pytest.mark.parametrize("value", [None, 5, "x", []])
+def test_a_section_that_is_none_is_named(section, value):
+    with pytest.raises(SpecError, match=f"spec: {section}"):
+        make_spec({**BATCH, section: value})

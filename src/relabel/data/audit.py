@@ -1,25 +1,31 @@
-"""Plan against store: which units are published, which parts do not count, and whether everything is there.
+"""Plan against store: which units are published, which parts do not count, whether everything is there and any good.
 
 Knows names and stamps, not rows: reading every row is the business of verify.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from relabel.data import gate
 from relabel.data.journal import read_run
 from relabel.data.plan import Plan
+from relabel.data.quality import Quality, merge
 from relabel.data.stamp import Stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged
+from relabel.spec import Gate
 
 SUCCESS = "_SUCCESS"
 _NUM_NAMED = 20
 """Names of each kind in the JSON line, which must stay a line when 50,000 parts are missing."""
+_NUM_WAITING = 256
+"""Stamps that are held with their quality, some 30 KB each in memory: those of 50,000 parts would be 1.5 GB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +48,24 @@ class Report:
     """Visible Parquet files that are no part of the plan."""
     unreadable: tuple[tuple[str, str], ...]
     """Source files that could not be planned, and why."""
+    quality: Mapping[str, Quality] = field(default_factory=dict)
+    """Of each label by name, over all sound parts; the name of a single one is empty."""
+    gate: tuple[str, ...] = ()
+    """A sentence for each limit of the gate that is passed."""
 
     @property
     def complete(self) -> bool:
+        """Whether every row is there, once."""
         return not (self.missing or self.damaged or self.stale or self.foreign or self.unreadable)
 
     @property
+    def passed(self) -> bool:
+        """Whether every row is there and no limit of the gate is passed."""
+        return self.complete and not self.gate
+
+    @property
     def problems(self) -> list[str]:
-        """One sentence for each kind of thing that is wrong, and one for each unreadable source file."""
+        """A sentence for each kind of thing that is wrong, each unreadable source file, each limit that is passed."""
         kinds = {
             "missing": "is not published: run the same command again",
             "damaged": "cannot be read back: run the same command again",
@@ -61,17 +77,22 @@ class Report:
             f"{len(names[kind])} parts {kind}: {names[kind][0]}{' and others' if names[kind][1:] else ''} {what}"
             for kind, what in kinds.items()
             if names[kind]
-        ] + [f"the source file {path} is unreadable: {why}" for path, why in self.unreadable]
+        ] + [
+            *(f"the source file {path} is unreadable: {why}" for path, why in self.unreadable),
+            *self.gate,
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The figures; of the names of each kind the first few."""
-        counts = ("units", "published", "planned_rows", "rows", "ok", "rejected", "reasons", "complete")
+        counts = ("units", "published", "planned_rows", "rows", "ok", "rejected", "reasons", "complete", "passed")
         names = ("missing", "damaged", "stale", "foreign")
         return {
             **{name: getattr(self, name) for name in counts},
             **{f"num_{name}": len(getattr(self, name)) for name in names},
             **{name: list(getattr(self, name)[:_NUM_NAMED]) for name in names},
             "unreadable": [{"file": path, "why": why} for path, why in self.unreadable],
+            "quality": {name: quality.summary() for name, quality in self.quality.items()},
+            "gate": list(self.gate),
         }
 
 
@@ -82,7 +103,7 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...],
     Where work remains, an old `_SUCCESS` goes too.
     """
     units, parts = _by_part(plan), store.parts()
-    stamps = _stamps(store, parts)
+    stamps = {part: stamp and replace(stamp, quality={}) for part, stamp in _stamps(store, parts)}
     done = tuple(unit for part, unit in units.items() if (stamp := stamps.get(part)) and stamp.is_of(unit, fingerprint))
     sound = {unit.part for unit in done}
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
@@ -99,12 +120,24 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...],
     return done, bad
 
 
-def audit(plan: Plan, store: Store, fingerprint: str) -> Report:
-    """Count what is published against the plan."""
+def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
+    """Count what is published against the plan, and hold it against the gate of each label by name."""
     units, parts = _by_part(plan), store.parts()
-    stamps = _stamps(store, parts)
+    sound, damaged, stale = list[Stamp](), list[str](), list[str]()
+    merging: defaultdict[str, list[Quality]] = defaultdict(list)
+    for part, stamp in _stamps(store, parts):
+        if (unit := units.get(part)) is None:
+            continue
+        if stamp is None:
+            damaged.append(part)
+        elif not stamp.is_of(unit, fingerprint):
+            stale.append(part)
+        else:
+            sound.append(replace(stamp, quality={}))
+            _take_in(merging, stamp)
     known = _all_parts(store)
-    sound = [stamp for part, unit in units.items() if (stamp := stamps.get(part)) and stamp.is_of(unit, fingerprint)]
+    quality = {name: merge(merging[name]) for name in sorted(merging)}
+    rows, rejected = sum(stamp.num_rows for stamp in sound), sum(stamp.rejected for stamp in sound)
     reasons: Counter[str] = Counter()
     for stamp in sound:
         reasons.update(stamp.reasons)
@@ -112,24 +145,24 @@ def audit(plan: Plan, store: Store, fingerprint: str) -> Report:
         units=len(units),
         published=len(sound),
         planned_rows=sum(unit.num_rows for unit in units.values()),
-        rows=sum(stamp.num_rows for stamp in sound),
+        rows=rows,
         ok=sum(stamp.ok for stamp in sound),
-        rejected=sum(stamp.rejected for stamp in sound),
+        rejected=rejected,
         reasons=dict(sorted(reasons.items())),
         missing=tuple(part for part in units if part not in parts),
-        damaged=tuple(part for part in units if part in parts and stamps[part] is None),
-        stale=tuple(
-            part for part, unit in units.items() if (stamp := stamps.get(part)) and not stamp.is_of(unit, fingerprint)
-        ),
+        damaged=tuple(damaged),
+        stale=tuple(stale),
         foreign=tuple(part for part in parts if part not in units and part not in known),
         unreadable=plan.unreadable,
+        quality=quality,
+        gate=tuple(gate.problems(gates, quality, rows=rows, rejected=rejected)),
     )
 
 
-def conclude(plan: Plan, store: Store, fingerprint: str) -> Report:
-    """At the end of a run: the audit, and `_SUCCESS` if everything that anyone planned here is there."""
-    report = audit(plan, store, fingerprint)
-    if report.complete and _all_parts(store) <= _by_part(plan).keys():
+def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
+    """At the end of a run: the audit, and `_SUCCESS` if all that anyone planned here is there and passes the gates."""
+    report = audit(plan, store, fingerprint, gates)
+    if report.passed and _all_parts(store) <= _by_part(plan).keys():
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
     else:
         store.delete(SUCCESS)
@@ -146,8 +179,17 @@ def _all_parts(store: Store) -> set[str]:
     return set(_by_part(run.plan)) if run else set()
 
 
-def _stamps(store: Store, parts: dict[str, int]) -> dict[str, Stamp | None]:
-    """The stamp of every part, None where it cannot be read back."""
+def _take_in(merging: defaultdict[str, list[Quality]], stamp: Stamp) -> None:
+    """Add the quality of one part; what waits is merged when there is much of it."""
+    for name, quality in stamp.quality.items():
+        waiting = merging[name]
+        waiting.append(quality.in_file(stamp.source_file))
+        if len(waiting) == _NUM_WAITING:
+            waiting[:] = [merge(waiting)]
+
+
+def _stamps(store: Store, parts: dict[str, int]) -> Iterator[tuple[str, Stamp | None]]:
+    """The stamp of every part in order, None where it cannot be read back."""
 
     def read(part: str) -> Stamp | None:
         try:
@@ -155,6 +197,9 @@ def _stamps(store: Store, parts: dict[str, int]) -> dict[str, Stamp | None]:
         except PartDamaged:
             return None
 
+    names = list(parts)
     # 16: the reads of an object store are waits of some 20 ms each.
     with ThreadPoolExecutor(16) as threads:
-        return dict(zip(parts, threads.map(read, parts), strict=True))
+        for first in range(0, len(names), _NUM_WAITING):
+            some = names[first : first + _NUM_WAITING]
+            yield from zip(some, threads.map(read, some), strict=True)

@@ -1,4 +1,4 @@
-"""What a part says of itself: the recipe, the unit and the source version it was made from, and its counts.
+"""What a part says of itself: the recipe, the unit and the source version it was made from, its counts and quality.
 
 Stands in the part's Parquet footer, so that one small read tells whether a part counts. Knows nothing of stores.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pyarrow as pa
 
+from relabel.data.quality import Quality
 from relabel.data.unit import Unit
 
 
@@ -30,6 +31,8 @@ class Stamp:
     rejected: int
     reasons: dict[str, int]
     """How many rows were rejected for each code, the text of a reason before its colon."""
+    quality: dict[str, Quality] = field(default_factory=dict)
+    """Of each label by name; the name of a single one is empty."""
 
     def is_of(self, unit: Unit, fingerprint: str) -> bool:
         """Whether the part was made by this recipe from this unit of this version of the file."""
@@ -39,11 +42,12 @@ class Stamp:
         return self.fingerprint == fingerprint and mine == theirs
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        value = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**value, "quality": {name: quality.to_json() for name, quality in self.quality.items()}}
 
 
-def make_stamp(unit: Unit, fingerprint: str, rows: pa.Table) -> Stamp:
-    """The stamp of the output rows of a unit."""
+def make_stamp(unit: Unit, fingerprint: str, rows: pa.Table, quality: Mapping[str, Quality] = {}) -> Stamp:
+    """The stamp of the output rows of a unit, and of what their labels were measured to be."""
     statuses = rows.column("status").to_pylist()
     # A row that is ok may have a remark in `reason`: that its prompt was cut, for example.
     reasons = [
@@ -62,14 +66,18 @@ def make_stamp(unit: Unit, fingerprint: str, rows: pa.Table) -> Stamp:
         ok=statuses.count("ok"),
         rejected=len(reasons),
         reasons=dict(sorted(Counter(reasons).items())),
+        quality=dict(quality),
     )
 
 
 def read_stamp(value: Any) -> Stamp:
     """The stamp in plain JSON. Raises ValueError where a field is missing, unknown or of another type."""
-    if not isinstance(value, Mapping) or set(value) != {field.name for field in fields(Stamp)}:
+    if not isinstance(value, Mapping) or set(value) != {one.name for one in fields(Stamp)}:
         raise ValueError("the stamp has other fields")
-    stamp = Stamp(**value)
+    if not isinstance(value["quality"], Mapping):
+        raise ValueError("the quality of the stamp is not one of each label")
+    quality = {name: Quality.from_json(figures) for name, figures in value["quality"].items()}
+    stamp = Stamp(**{**value, "quality": quality})
     texts = (stamp.fingerprint, stamp.source_file, stamp.source_version)
     numbers = (stamp.source_size, stamp.unit, stamp.first_row, stamp.num_rows, stamp.ok, stamp.rejected)
     if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):

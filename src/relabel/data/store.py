@@ -3,8 +3,9 @@
 Knows names and bytes. Must never know which parts there should be, or what their rows mean.
 
 Whoever creates a name first wins. On S3, GCS and Azure that is one conditional PUT; on a disk it is a hard link to a
-file that was written and synced in `_staging/`. (obstore's own LocalStore syncs nothing, and after a kill -9 leaves
-`<part>.parquet#1` beside the parts, where it breaks every reader of the folder.)
+file that was written and synced in `_staging/`, and where one part replaces another the rename of such a file.
+(obstore's own LocalStore syncs nothing, and after a kill -9 leaves `<part>.parquet#1` beside the parts, where it breaks
+every reader of the folder.)
 """
 
 from __future__ import annotations
@@ -65,6 +66,19 @@ class Store:
     def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, Any]) -> bool:
         """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first."""
         return self._create(part, encode_part(rows, stamp))
+
+    def replace(self, part: str, rows: pa.Table, stamp: Mapping[str, Any]) -> None:
+        """Write the part over what is there: whoever opens it sees the old one or the new one, whole.
+
+        In an object store a reader that is in the middle of the old one may have to open it again.
+        """
+        # Rows that were read from a part carry its old stamp in their schema.
+        data = encode_part(rows.replace_schema_metadata(), stamp)
+        with self._doing("write", part):
+            if self._root:
+                _replace(self._root, part, data)
+            else:
+                obstore.put(self._objects, part, data)
 
     def read_stamp(self, part: str, size: int | None = None) -> Stamp:
         """The part's stamp, from its footer alone. Raises PartDamaged. `size` (from parts()) saves a request."""
@@ -171,7 +185,28 @@ def _remote(url: str) -> S3Store | GCSStore | AzureStore:
 
 def _link(root: Path, name: str, data: bytes) -> bool:
     """False if the name is taken. A kill at any point leaves the name whole or absent."""
-    target, staged = root / name, root / _STAGING / uuid.uuid4().hex
+    target = root / name
+    with _staged(root, target, data) as staged:
+        try:
+            os.link(staged, target)
+        except FileExistsError:
+            return False
+    _sync(target.parent)
+    return True
+
+
+def _replace(root: Path, name: str, data: bytes) -> None:
+    """A kill at any point leaves what was there, or the new bytes."""
+    target = root / name
+    with _staged(root, target, data) as staged:
+        os.replace(staged, target)
+    _sync(target.parent)
+
+
+@contextmanager
+def _staged(root: Path, target: Path, data: bytes) -> Iterator[Path]:
+    """The bytes, written and synced under a name that no reader sees and that goes with the block."""
+    staged = root / _STAGING / uuid.uuid4().hex
     for folder in (staged.parent, target.parent):
         folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -179,18 +214,17 @@ def _link(root: Path, name: str, data: bytes) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(staged, target)
-        except FileExistsError:
-            return False
+        yield staged
     finally:
         staged.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
-    return True
+        os.close(handle)
 
 
 def _cause(error: BaseException) -> str:

@@ -6,20 +6,23 @@ Opens neither source nor model. `status` is the quick look at the same documents
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from relabel.data.audit import SUCCESS, Report, audit
 from relabel.data.journal import RUN, Run, read_run
+from relabel.data.labels import labels_of
 from relabel.data.plan import Plan
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged, Refused
+from relabel.spec import Label
+from relabel.spec.section import column_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +64,9 @@ def status(store: Store) -> Status:
 def verify(store: Store) -> Verification:
     """Read everything and check it. Raises Refused where no run was begun."""
     run = _run(store)
-    units = list(run.plan.units)
+    units, labels = list(run.plan.units), labels_of(run.recipe)
     with ThreadPoolExecutor(4) as threads:
-        checked = list(threads.map(lambda unit: _check_part(store, run, unit), units))
+        checked = list(threads.map(lambda unit: _check_part(store, run, unit, labels), units))
     counts = Counter[str]()
     for statuses, _ in checked:
         counts.update(statuses)
@@ -99,7 +102,7 @@ def _check_plan(plan: Plan) -> Iterator[str]:
             next_row += unit.num_rows
 
 
-def _check_part(store: Store, run: Run, unit: Unit) -> tuple[Counter[str], list[str]]:
+def _check_part(store: Store, run: Run, unit: Unit, labels: Mapping[str, Label]) -> tuple[Counter[str], list[str]]:
     """The rows of each status, and what is wrong with the part."""
     try:
         stamp, rows = store.read_stamp(unit.part), store.read_part(unit.part)
@@ -110,15 +113,16 @@ def _check_part(store: Store, run: Run, unit: Unit) -> tuple[Counter[str], list[
     problems = (
         [] if stamp.is_of(unit, run.fingerprint) else [f"{unit.part} was made by another recipe or source version"]
     )
-    if stamp != make_stamp(unit, stamp.fingerprint, rows) and not problems:
+    # The quality cannot be counted again: the old labels need not be among the columns that were kept.
+    if replace(stamp, quality={}) != make_stamp(unit, stamp.fingerprint, rows) and not problems:
         problems.append(f"{unit.part} has other counts than its stamp")
-    problems += [f"{unit.part}: {problem}" for problem in _check_rows(rows, unit, str(run.recipe["label"]["column"]))]
+    problems += [f"{unit.part}: {problem}" for problem in _check_rows(rows, unit, labels)]
     return Counter(rows.column("status").to_pylist()), problems
 
 
-def _check_rows(rows: pa.Table, unit: Unit, label: str) -> Iterator[str]:
-    columns = ("source_file", "source_row", "status", "reason", label)
-    files, numbers, statuses, reasons, labels = (rows.column(name).to_pylist() for name in columns)
+def _check_rows(rows: pa.Table, unit: Unit, labels: Mapping[str, Label]) -> Iterator[str]:
+    columns = ("source_file", "source_row", "status", "reason")
+    files, numbers, statuses, reasons = (rows.column(name).to_pylist() for name in columns)
     if numbers != list(range(unit.first_row, unit.first_row + unit.num_rows)):
         yield f"source_row does not go from {unit.first_row} to {unit.first_row + unit.num_rows - 1} one by one"
     if set(files) != {unit.file.path}:
@@ -127,8 +131,25 @@ def _check_rows(rows: pa.Table, unit: Unit, label: str) -> Iterator[str]:
         yield "a status is neither ok nor rejected"
     if any(status == "rejected" and not reason for status, reason in zip(statuses, reasons, strict=True)):
         yield "a rejected row has no reason"
-    if any((status == "ok") != (value is not None) for status, value in zip(statuses, labels, strict=True)):
-        yield f"a row that is ok has no {label}, or a rejected one has"
+    if "" not in labels:
+        each = [rows.column(column_of(name, "status")).to_pylist() for name in labels]
+        if any((status == "ok") != (set(row) == {"ok"}) for status, *row in zip(statuses, *each, strict=True)):
+            yield "a row is ok and a label of it is not, or the other way round"
+    for name, label in labels.items():
+        yield from _check_label(rows, name, label)
+
+
+def _check_label(rows: pa.Table, name: str, label: Label) -> Iterator[str]:
+    """What is there where the status says so. Properties of JSON and groups of a pattern may be null beside a label."""
+    is_ok = [status == "ok" for status in rows.column(column_of(name, "status")).to_pylist()]
+    written = [column_of(name, key) for key in label.columns]
+    never_null = [] if label.parse in ("json", "regex") else written
+    for column in (*never_null, column_of(name, "text")):
+        if any(ok and null for ok, null in zip(is_ok, rows.column(column).is_null().to_pylist(), strict=True)):
+            yield f"a row that is ok has no {column}"
+    for column in written:
+        if any(not ok and not null for ok, null in zip(is_ok, rows.column(column).is_null().to_pylist(), strict=True)):
+            yield f"a rejected row has a {column}"
 
 
 def _first_difference(one: pa.Schema, other: pa.Schema) -> str:

@@ -8,11 +8,21 @@ from pathlib import Path
 from relabel.demo.check import DemoReport, check_labels
 from relabel.demo.dataset import write_dataset
 
-__all__ = ["CAPTION_PROMPT", "MODEL_PATH", "REWRITE_PROMPT", "DemoReport", "check_labels", "write_dataset"]
+__all__ = [
+    "CAPTION_PROMPT",
+    "JSON_PROMPT",
+    "MODEL_PATH",
+    "REWRITE_PROMPT",
+    "DemoReport",
+    "check_labels",
+    "write_dataset",
+]
 
 MODEL_PATH = Path(__file__).parent / "model"
 """The shipped model, an ordinary Hugging Face folder."""
 CAPTION_PROMPT = "Describe the image."
 """What follows the image in the prompts of the task `caption`."""
+JSON_PROMPT = "Describe the image as JSON."
+"""What follows the image in the prompts of the task `json`."""
 REWRITE_PROMPT = "Clean up this alt text: {{ alt_text }}"
 """The whole prompt of the task `rewrite`: Jinja2 over the row, no image."""

@@ -5,6 +5,7 @@ It shares no code with what wrote the labels: it lists the part files itself and
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ import pyarrow.parquet as pq
 
 from relabel.demo.dataset import is_broken
 
-Task = Literal["caption", "rewrite"]
+Task = Literal["caption", "rewrite", "json"]
+FIELDS = ("background", "count", "shapes")
+"""The columns of a label of the task `json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class DemoReport:
     judged: int
     """Rows that should have a label: those with a sound image, or all of them where no image is shown."""
     exact_before: int
-    """Judged rows whose alt text was already the truth."""
+    """Judged rows whose alt text was already the truth: none of the task `json`."""
     exact_after: int
     """Judged rows whose label is the truth."""
     missing: tuple[int, ...]
@@ -41,6 +44,8 @@ class DemoReport:
     broken_labelled: tuple[int, ...]
     """Rows with a broken image that were not rejected."""
     sound_rejected: tuple[int, ...]
+    parse_rejected: int
+    """Judged rows whose text was no label. They are the model's fault, not the job's, and not in `sound_rejected`."""
 
     @property
     def exact_match(self) -> float:
@@ -62,14 +67,15 @@ class DemoReport:
 
 def check_labels(data_dir: str | Path, labels_dir: str | Path, task: Task, column: str = "caption") -> DemoReport:
     """Read the dataset and every published part of its labels, and count."""
-    data = _read(Path(data_dir), ["id", "alt_text", "truth"])
-    labels = _read(Path(labels_dir), ["id", column, "status", "reason"])
-    truths = {row["id"]: row["truth"] for row in data}
+    data = _read(Path(data_dir), ["id", "alt_text", "scene" if task == "json" else "truth"])
+    labels = _read(Path(labels_dir), ["id", *(FIELDS if task == "json" else [column]), "status", "reason"])
+    truths = {row["id"]: json.loads(row["scene"]) if task == "json" else row["truth"] for row in data}
     judged = {row["id"] for row in data if task == "rewrite" or not is_broken(row["id"])}
     times = Counter(row["id"] for row in labels)
-    label_of = {row["id"]: row for row in labels}
+    label_of = {row["id"]: {name: row[name] for name in FIELDS} if task == "json" else row[column] for row in labels}
     rejected = [row for row in labels if row["status"] != "ok"]
     labelled = {row["id"] for row in labels if row["status"] == "ok"}
+    unparsed = {row["id"] for row in rejected if (row["reason"] or "").startswith("parse")} & judged
     return DemoReport(
         task=task,
         rows=len(data),
@@ -77,13 +83,14 @@ def check_labels(data_dir: str | Path, labels_dir: str | Path, task: Task, colum
         rejected=len(rejected),
         reasons=dict(sorted(Counter(row["reason"] or "none" for row in rejected).items())),
         judged=len(judged),
-        exact_before=sum(row["id"] in judged and row["alt_text"] == row["truth"] for row in data),
-        exact_after=sum(row in labelled and label_of[row][column] == truths[row] for row in judged),
+        exact_before=sum(row["id"] in judged and row["alt_text"] == truths[row["id"]] for row in data),
+        exact_after=sum(row in labelled and label_of[row] == truths[row] for row in judged),
         missing=tuple(sorted(truths.keys() - times.keys())),
         double=tuple(sorted(row for row, count in times.items() if count > 1)),
         unknown=tuple(sorted(times.keys() - truths.keys())),
         broken_labelled=tuple(sorted((labelled & truths.keys()) - judged)),
-        sound_rejected=tuple(sorted({row["id"] for row in rejected} & judged)),
+        sound_rejected=tuple(sorted({row["id"] for row in rejected} & judged - unparsed)),
+        parse_rejected=len(unparsed),
     )
 
 

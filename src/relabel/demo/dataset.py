@@ -1,4 +1,5 @@
-"""The demonstration dataset: drawn scenes with noisy alt text and the true caption, one image in a hundred broken.
+"""The demonstration dataset: drawn scenes with noisy alt text, the true caption and the true record, one image in
+a hundred broken.
 
 Row k of a seed is always the same row. Knows nothing of models or labels.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import random
 from pathlib import Path
 
@@ -17,7 +19,16 @@ from PIL import Image
 from relabel.demo.noise import noisy
 from relabel.demo.scene import draw, random_scene
 
-SCHEMA = pa.schema([("id", pa.int64()), ("image", pa.binary()), ("alt_text", pa.string()), ("truth", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("image", pa.binary()),
+        ("alt_text", pa.string()),
+        ("truth", pa.string()),
+        ("scene", pa.string()),
+    ]
+)
+"""`truth` is the caption of the scene, `scene` its record as JSON."""
 SIDES = (64, 96, 128)
 FAULTS = ("truncated", "not_an_image", "empty", "null", "bomb")
 """What is wrong with a broken image, in the order in which broken rows take it."""
@@ -47,6 +58,7 @@ def make_row(seed: int, row: int) -> dict[str, int | bytes | str | None]:
         "image": _broken(encoded, fault_of(row)),
         "alt_text": noisy(scene.caption, rng),
         "truth": scene.caption,
+        "scene": json.dumps(scene.record),
     }
 
 

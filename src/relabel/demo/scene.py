@@ -1,4 +1,4 @@
-"""A scene of one to three coloured shapes: how it is made up, how it is drawn, and the one caption that is true of it.
+"""A scene of one to three coloured shapes: how it is made up and drawn, and its one true caption and record.
 
 Everything follows from the random generator that is passed in. Knows nothing of noise, datasets or models.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -56,6 +57,12 @@ class Scene:
         """What is true of the scene: `A large red circle at the top left, a small ..., on a white background.`"""
         shapes = ", ".join(f"a {s.size} {s.colour} {s.kind} at the {s.place}" for s in self.shapes)
         return f"A{shapes[1:]}, on a {self.background} background."
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same for a machine: background, count and, in reading order, what each shape looks like and where."""
+        shapes = [{"size": s.size, "colour": s.colour, "kind": s.kind, "place": s.place} for s in self.shapes]
+        return {"background": self.background, "count": len(shapes), "shapes": shapes}
 
 
 def random_scene(rng: random.Random) -> Scene:

@@ -1,4 +1,4 @@
-"""The two tasks of the demo."""
+"""The tasks of the demo."""
 
 from __future__ import annotations
 
@@ -10,3 +10,4 @@ class Task(StrEnum):
 
     caption = "caption"
     rewrite = "rewrite"
+    json = "json"

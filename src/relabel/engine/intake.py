@@ -45,7 +45,7 @@ class Intake:
             try:
                 self._prepare(own)
             except ModelRefused as error:
-                return f"sampling: {error}"
+                return f"sampling: {str(error).partition(': ')[0]}"  # what follows may quote the row's own schema
         return why
 
     def _prepare(self, sampling: Sampling) -> None:

@@ -14,6 +14,8 @@ import torch
 from relabel.engine.constraint import Constraint
 from relabel.errors import ModelRefused
 
+NUM_KEPT = 64
+"""Grammars that are kept compiled."""
 WORD = 32
 """Tokens in one number of a mask."""
 
@@ -89,16 +91,23 @@ class Grammars:
         return masks_RW
 
     def _compile(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
-        if (constraint, stops) not in self._compiled:
-            from llguidance import LLMatcher
+        """Of a constraint that has not been used for long it is made anew: rows may all bring their own."""
+        found = self._compiled.pop((constraint, stops), None) or self._new(constraint, stops)
+        self._compiled[constraint, stops] = found
+        if len(self._compiled) > NUM_KEPT:
+            del self._compiled[next(iter(self._compiled))]
+        return found
 
-            is_token = constraint.after is not None and constraint.after in self._added_tokens()
-            text = LLMatcher.grammar_from_lark(constraint.grammar(mark_is_token=is_token))
-            grammar = LLMatcher(self._vocabulary(stops), text, log_level=0)
-            if grammar.is_error():
-                raise ModelRefused(f"a constraint cannot be used with this model: {grammar.get_error()[:300]}")
-            self._compiled[constraint, stops] = grammar
-        return self._compiled[constraint, stops]
+    def _new(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
+        vocabulary = self._vocabulary(stops)
+        from llguidance import LLMatcher
+
+        is_token = constraint.after is not None and constraint.after in self._added_tokens()
+        text = LLMatcher.grammar_from_lark(constraint.grammar(mark_is_token=is_token))
+        grammar = LLMatcher(vocabulary, text, log_level=0)
+        if grammar.is_error():
+            raise ModelRefused(f"a constraint cannot be used with this model: {grammar.get_error()[:300]}")
+        return grammar
 
     def _known(self, stop_tokens: Sequence[int]) -> tuple[int, ...]:
         return tuple(token for token in stop_tokens if token < self._vocab_size)

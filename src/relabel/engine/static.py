@@ -71,8 +71,8 @@ class StaticEngine:
         for row, request in enumerate(requests):
             if (why := self._intake.refuse(request)) is not None:
                 results[row] = Result(id=request.id, error=why)
-        new_tokens = max((self._intake.sampling_of(request).max_new_tokens for request in requests), default=0)
         queue = [row for row in longest_first(lengths) if row not in results]
+        new_tokens = max((self._intake.sampling_of(requests[row]).max_new_tokens for row in queue), default=0)
         alone: list[int] = []
         while queue:
             num_rows = take_batch(

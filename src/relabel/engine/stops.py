@@ -14,6 +14,8 @@ from transformers import StopStringCriteria
 from relabel.engine.request import Sampling
 from relabel.errors import ModelRefused
 
+NUM_KEPT = 64
+"""Sets of stop strings that are kept ready."""
 END_OF_TURN = (
     "<|eot_id|>",  # Llama 3, whose EOS list often holds <|end_of_text|> alone
     "<|eot|>",  # Llama 4
@@ -99,19 +101,26 @@ class StopStrings:
 
     def require(self, strings: Sequence[str]) -> None:
         """Make ready for these strings: reading a large vocabulary takes seconds."""
-        if not strings or tuple(strings) in self._criteria:
-            return
-        if self._tokenizer is None:
-            raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
-        self._criteria[tuple(strings)] = StopStringCriteria(self._tokenizer, list(strings))
+        if strings:
+            self._criteria_of(tuple(strings))
 
     def width(self, strings: Sequence[str]) -> int:
         """The newest tokens of a row that have to be looked at."""
-        return self._criteria[tuple(strings)].maximum_token_len
+        return self._criteria_of(tuple(strings)).maximum_token_len
 
     def end(self, new_ids_RT: torch.Tensor, strings: Sequence[str]) -> torch.Tensor:
         """[R] of bool: whether the newest token of each row completes one. Ids beyond the vocabulary match nothing."""
-        return self._criteria[tuple(strings)](cast(torch.LongTensor, new_ids_RT), None)
+        return self._criteria_of(tuple(strings))(cast(torch.LongTensor, new_ids_RT), None)
+
+    def _criteria_of(self, strings: tuple[str, ...]) -> StopStringCriteria:
+        """Of a set that has not been used for long it is made anew: rows may all bring sets of their own."""
+        if self._tokenizer is None:
+            raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
+        found = self._criteria.pop(strings, None) or StopStringCriteria(self._tokenizer, list(strings))
+        self._criteria[strings] = found
+        if len(self._criteria) > NUM_KEPT:
+            del self._criteria[next(iter(self._criteria))]
+        return found
 
 
 class Tails:

@@ -27,6 +27,8 @@ class Ask:
     request: Request
     """Its prompt and settings; the id is not yet that of a draw."""
     label: Label
+    first_draw: int = 0
+    """Above 0 where that many attempts were made before: what they gave is not drawn again."""
     holds_label: Callable[[list[int]], bool]
     """Whether a text, as token ids, needs no other attempt."""
 
@@ -65,7 +67,7 @@ def ask(engine: Any, asks: Sequence[Ask]) -> list[Generated]:
     once more with `label.max_new_tokens_on_retry`.
     """
     done: dict[int, Generated] = {}
-    turns = {at: _Turn(ask, ask.request.sampling or engine.sampling) for at, ask in enumerate(asks)}
+    turns = {at: _first_turn(ask, ask.request.sampling or engine.sampling) for at, ask in enumerate(asks)}
     while turns:
         results = _generate(engine, [_request(turn) for turn in turns.values()])
         for (at, turn), result in zip(list(turns.items()), results, strict=True):
@@ -118,13 +120,22 @@ def _goes_on(turn: _Turn, result: Any) -> bool:
     if is_longer and result.finish_reason == "length" and not turn.is_extended:
         turn.is_extended, turn.sampling = True, replace(turn.sampling, max_new_tokens=longer)
         return True  # the same draw: its text goes on where it was cut off
-    if turn.draw + 1 >= label.attempts or turn.ask.holds_label(result.token_ids):
+    num_draws = turn.draw - turn.ask.first_draw + 1
+    if num_draws >= label.attempts or turn.ask.holds_label(result.token_ids):
         return False
-    ladder = label.retry_temperatures
-    if ladder:
-        turn.sampling = replace(turn.sampling, temperature=ladder[min(turn.draw, len(ladder) - 1)])
     turn.draw += 1
+    turn.sampling = _warmed(turn.ask, turn.sampling, num_draws)
     return True
+
+
+def _first_turn(ask: Ask, sampling: Sampling) -> _Turn:
+    return _Turn(ask, _warmed(ask, sampling, 0), draw=ask.first_draw)
+
+
+def _warmed(ask: Ask, sampling: Sampling, num_draws: int) -> Sampling:
+    """The settings of the draw that follows so many of this run. The first of a retry repeats others already."""
+    ladder, step = ask.label.retry_temperatures, num_draws + (ask.first_draw > 0)
+    return replace(sampling, temperature=ladder[min(step, len(ladder)) - 1]) if ladder and step else sampling
 
 
 def _generated(turn: _Turn, result: Any) -> Generated:

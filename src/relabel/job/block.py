@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from relabel.data.unit import SourceFile, Unit
 from relabel.errors import RunFailed
+from relabel.spec.job import Query
 
 UNIT = "relabel:unit"
 FAILURE = "relabel:failure"
@@ -25,8 +26,11 @@ TENSORS = "relabel:tensors"
 PROMPT_TOKENS = "relabel:prompt_tokens"
 TEXTS = "relabel:texts"
 PROBABILITIES = "relabel:probabilities"
+OLD = "relabel:old"
 SETTINGS = "relabel:settings"
 """A row's own sampling settings as JSON, where the source has them: see `settings`."""
+FIRST_DRAW = "relabel:first_draw"
+"""Of a retry: the draw that a row goes on with, see `rejects`; null for a row that is not asked again."""
 ENGINE = "relabel:engine"
 
 IDS = pa.list_(pa.int32())
@@ -72,6 +76,12 @@ def report_of_block(block: pa.Table) -> dict[str, Any] | None:
     return json.loads(block[ENGINE][0].as_py()) if ENGINE in block.column_names else None
 
 
+def old_labels_of(block: pa.Table, queries: Sequence[Query]) -> dict[str, list[str | None]]:
+    """The columns that labels are compared to, by the names of the labels."""
+    columns = {query.name: of_query(OLD, query.name) for query in queries}
+    return {name: block[column].to_pylist() for name, column in columns.items() if column in block.column_names}
+
+
 def failed_block(unit: Unit, why: str) -> pa.Table:
     """A block that says why a unit has no labels this time."""
     return pa.table({UNIT: pa.array([_unit_json(unit)]), FAILURE: pa.array([why])})
@@ -97,6 +107,12 @@ def unit_of(block: pa.Table) -> Unit:
 def settings_of(block: pa.Table) -> list[str | None]:
     """Each row's own sampling settings; None where it has none."""
     return block[SETTINGS].to_pylist() if SETTINGS in block.column_names else [None] * block.num_rows
+
+
+def first_draws_of(block: pa.Table, name: str) -> list[int | None]:
+    """The draw that each row begins with for a label: the first one, unless the block is that of a retry."""
+    column = of_query(FIRST_DRAW, name)
+    return block[column].to_pylist() if column in block.column_names else [0] * block.num_rows
 
 
 def pack_tensors(rows: Sequence[dict[str, np.ndarray]]) -> pa.Array:

@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from relabel.data.labels import output_schema
 from relabel.spec import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """That only rejected rows of published parts are asked, and which."""
+
+    reasons: frozenset[str]
+    """Codes of reasons; empty for all."""
+
+    def wants(self, reason: str) -> bool:
+        """Whether a row that was rejected for this reason, `code: detail` or the code alone, is asked again."""
+        return not self.reasons or reason.partition(":")[0] in self.reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +31,11 @@ class RunContext:
     kept: pa.Schema = field(compare=False)
     image_root: str | None = field(compare=False)
     output: str = field(compare=False)
+    retry: Retry | None = field(default=None, compare=False)
+    """None in a run, which makes parts that are not there."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of every part."""
+        labels = {query.name: query.label for query in self.spec.queries}
+        return output_schema(self.kept, labels, self.spec.sampling.num_samples)

@@ -16,29 +16,43 @@ from relabel.job.run import run
 from relabel.spec import Spec, load_spec
 
 
-def demo_spec(task: Task, folder: Path) -> Spec:
+def demo_spec(task: Task, folder: Path, *, constrain: bool = True) -> Spec:
     """The shipped spec of a task, with its data and labels under `folder`."""
     spec = load_spec(MODEL_PATH.parent / f"{task}.yaml")
+    output = str(folder / ("labels" if constrain else "labels-unconstrained"))
     return spec.model_copy(
         update={
             "source": spec.source.model_copy(update={"path": f"{folder / 'data'}/*.parquet"}),
             "model": spec.model.model_copy(update={"path": str(MODEL_PATH)}),
-            "output": spec.output.model_copy(update={"path": str(folder / "labels")}),
+            "label": spec.label.model_copy(update={"constrain": constrain}),
+            "output": spec.output.model_copy(update={"path": output}),
         }
     )
 
 
-def run_demo(task: Task, num_rows: int, folder: Path) -> dict[str, Any]:
+def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) -> dict[str, Any]:
     """Label `num_rows` drawn rows under `folder`; the figures of the demo, `complete` where all is as it should be.
 
-    A second call goes on with the dataset that is there.
+    With `compare` the rows are labelled once more without holding the model to the schema: `unconstrained` has those
+    figures. A second call goes on with the dataset that is there.
     """
+    if compare and task is not Task.json:
+        raise SpecError("--no-constrain goes with --task json: the labels of the other tasks are not constrained")
     _draw(folder / "data", num_rows)
-    report = run(demo_spec(task, folder))
-    labels = check_labels(folder / "data", folder / "labels", task.value)
+    figures = _label(demo_spec(task, folder), task, folder)
+    return (
+        {**figures, "unconstrained": _label(demo_spec(task, folder, constrain=False), task, folder)}
+        if compare
+        else figures
+    )
+
+
+def _label(spec: Spec, task: Task, folder: Path) -> dict[str, Any]:
+    report = run(spec)
+    labels = check_labels(folder / "data", spec.output.path, task.value)
     is_sound = report.complete and labels.every_row_once and not labels.broken_labelled and not labels.sound_rejected
     rate = report.done_now.get("rows_per_second", 0.0)
-    return {**labels.as_dict(), "rows_per_second": rate, "labels": str(folder / "labels"), "complete": is_sound}
+    return {**labels.as_dict(), "rows_per_second": rate, "labels": spec.output.path, "complete": is_sound}
 
 
 def _draw(folder: Path, num_rows: int) -> None:

@@ -216,9 +216,7 @@ class Encoder:
         tokens = [getattr(self._processor, name, None) for name in ("image_token", "boi_token")]
         return next((token for token in tokens if isinstance(token, str) and token in prompt), "")
 
-    def _ids(
-        self, piece: str, images: list[Image.Image], *, is_first: bool
-    ) -> tuple[list[int], dict[str, np.ndarray]]:
+    def _ids(self, piece: str, images: list[Image.Image], *, is_first: bool) -> tuple[list[int], dict[str, np.ndarray]]:
         special = is_first and self._adds_bos(piece)
         if not images:
             return self._tokenizer(piece, add_special_tokens=special)["input_ids"], {}

@@ -40,6 +40,9 @@ actors: Ray would fuse the two, and decode in front of the GPU, if they asked fo
 UNITS_AT_ONCE = 3
 """Units that an actor serves side by side: the last rows of one never leave the device empty. Two more wait."""
 
+MOST_UNITS_AT_ONCE = 48
+"""Where few rows of each are asked: each is a thread of the actor and a block in memory."""
+
 GENERATORS_PER_PUBLISHER = 4
 """A publisher is busy for some tenths of a second with a unit that a GPU needs ten seconds for."""
 
@@ -104,9 +107,15 @@ class Publish:
         return pa.table({"receipt": [json.dumps(publish_unit(block, self._context, self._store))]})
 
 
-def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_of) -> Iterator[dict[str, Any]]:
-    """Run the units and yield the receipt of each as it ends; no row reaches the driver. `load` makes an engine."""
+def receipts(
+    units: list[Unit], context: RunContext, load: LoadEngine = engine_of, *, num_rows: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Run the units and yield the receipt of each as it ends; no row reaches the driver. `load` makes an engine.
+
+    `num_rows` are asked of them: in a retry few of each.
+    """
     resources = context.spec.resources
+    at_once = units_at_once(sum(unit.num_rows for unit in units), num_rows)
     _settle_context()
     attempts = start_attempts()
     actors = min(resources.actors, len(units))
@@ -124,8 +133,8 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
             zero_copy_batch=True,
             compute=ActorPoolStrategy(
                 size=actors,
-                max_concurrent_calls_per_actor=UNITS_AT_ONCE,
-                max_tasks_in_flight_per_actor=UNITS_AT_ONCE + 2,
+                max_concurrent_calls_per_actor=at_once,
+                max_tasks_in_flight_per_actor=at_once + 2,
                 enable_true_multi_threading=True,
             ),
             num_gpus=resources.gpus_per_actor or None,
@@ -144,6 +153,13 @@ def receipts(units: list[Unit], context: RunContext, load: LoadEngine = engine_o
     )
     for row in labelled.iter_rows():
         yield json.loads(row["receipt"])
+
+
+def units_at_once(num_planned: int, num_asked: int | None) -> int:
+    """So many that an actor has the rows of UNITS_AT_ONCE whole units before it, up to MOST_UNITS_AT_ONCE."""
+    if not num_asked:
+        return UNITS_AT_ONCE
+    return min(UNITS_AT_ONCE * max(1, num_planned // num_asked), MOST_UNITS_AT_ONCE)
 
 
 def _read(unit: Unit, context_ref: Any, attempts: Any) -> list[pa.Table]:

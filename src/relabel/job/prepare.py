@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from relabel.engine import model_identity
 from relabel.engine.constraint import check_constraint
 from relabel.errors import Refused, SourceRefused, SpecError
 from relabel.job.block import MAX_BLOCK_BYTES
-from relabel.job.context import RunContext
+from relabel.job.context import Retry, RunContext
 from relabel.job.engine import constraint_of
 from relabel.job.row import RowEncoder
 from relabel.spec import Spec
@@ -60,6 +60,24 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared
 
     run = open_run(store, recipe, unit_rows=unit_rows, versions=_versions(), replan=replan)
     return Prepared(context=make_context(spec, run.fingerprint, run.plan.columns), run=run)
+
+
+def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retry) -> Prepared:
+    """Check that a run's source and model are still those of its parts. Writes nothing, raises Refused like a run.
+
+    `spec` is what the parts were made by, `asked` the same with what a retry may set. Files that came since are left to
+    the next run, and where the model's branch has moved since, its commit of then is asked.
+    """
+    identity = model_identity(spec.model.path, known.recipe["model_identity"].get("revision", spec.model.revision))
+    check_recipe(store, make_recipe(spec, identity))
+    asked = _pinned(asked, identity)
+    encoder = make_encoder(asked)
+    paths = {planned.file.path for planned in known.plan.files}
+    listed = make_plan(spec.source, known.unit_rows, known.plan)
+    plan = replace(known.plan, files=tuple(planned for planned in listed.files if planned.file.path in paths))
+    _check_plan(plan, asked, encoder)
+    context = replace(make_context(asked, known.fingerprint, plan.columns), retry=retry)
+    return Prepared(context=context, run=replace(known, plan=plan))
 
 
 def make_encoder(spec: Spec) -> RowEncoder:

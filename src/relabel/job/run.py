@@ -37,6 +37,11 @@ class RunReport:
         """Whether every row of the source is in the output, once."""
         return self.audit.complete
 
+    @property
+    def passed(self) -> bool:
+        """Whether it is complete and its labels keep within the limits of the gate."""
+        return self.audit.passed
+
     def to_json(self) -> dict[str, Any]:
         """One flat line of figures."""
         return {**self.audit.to_json(), "done_now": self.done_now}
@@ -59,18 +64,20 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     done_parts = {unit.part for unit in done}
     todo = [unit for unit in plan.units if unit.part not in done_parts]
     log.info("%d units planned, %d done, %d to do", len(done) + len(todo), len(done), len(todo))
-    figures = _label(todo, prepared.context, address) if todo else {}
-    report = conclude(plan, store, fingerprint)
+    num_rows = sum(unit.num_rows for unit in todo)
+    figures = label_units(todo, prepared.context, address, num_rows=num_rows) if todo else {}
+    report = conclude(plan, store, fingerprint, gates={query.name: query.label.gate for query in spec.queries})
     for problem in report.problems:
         log.warning("%s", problem)
     return RunReport(audit=report, done_now=figures)
 
 
-def _label(todo: list[Unit], context: RunContext, address: str) -> dict[str, Any]:
+def label_units(todo: list[Unit], context: RunContext, address: str, *, num_rows: int) -> dict[str, Any]:
+    """Send the units through the graph, on the Ray cluster at `address`; `num_rows` of them are asked. The figures."""
     with connected(address, context.spec.resources):
-        with RunProgress(num_units=len(todo), num_rows=sum(unit.num_rows for unit in todo)) as progress:
+        with RunProgress(num_units=len(todo), num_rows=num_rows) as progress:
             try:
-                for receipt in receipts(todo, context):
+                for receipt in receipts(todo, context, num_rows=num_rows):
                     progress.add(receipt)
             except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
                 raise _cause(error) from error

@@ -1,6 +1,6 @@
 """One job as the user writes it, in YAML or Python, checked once and trusted inside.
 
-`source`, `prompt`, `model`, `sampling`, `label` or `labels`, and `output` decide the result; `resources` decides only speed.
+`source`, `prompt`, `model`, `sampling`, `label` or `labels`, and `output` decide the result; `resources` only speed.
 """
 
 from __future__ import annotations
@@ -53,14 +53,15 @@ class Spec(Section):
     @classmethod
     def _reads_batch_files(cls, fields: Any) -> Any:
         """What goes without saying of a batch file: its rows are chats, and `custom_id` tells their answers apart."""
-        if not isinstance(fields, dict) or _section(fields, "source").get("format") != "openai":
+        source = _keys(fields.get("source")) if isinstance(fields, dict) else None
+        if source is None or source.get("format") != "openai":
             return fields
-        prompt, output = _section(fields, "prompt"), _section(fields, "output")
-        if prompt.get("user") is None:
-            prompt = {"messages": "messages", **prompt}
-        if isinstance(keep := output.get("keep", []), list) and "custom_id" not in keep:
-            output = {**output, "keep": ["custom_id", *keep]}
-        return {**fields, "prompt": prompt, **({"output": output} if "output" in fields else {})}
+        prompt, output = _keys(fields.get("prompt", {})), _keys(fields.get("output"))
+        if prompt is not None and prompt.get("user") is None:
+            fields = {**fields, "prompt": {"messages": "messages", **prompt}}
+        if output is not None and isinstance(keep := output.get("keep", []), list) and "custom_id" not in keep:
+            fields = {**fields, "output": {**output, "keep": ["custom_id", *keep]}}
+        return fields
 
     @model_validator(mode="after")
     def _is_one_job(self) -> Spec:
@@ -99,12 +100,11 @@ class Spec(Section):
         )
 
 
-def _section(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    """The keys that are given in a section, in YAML or as an object."""
-    section = fields.get(name)
+def _keys(section: Any) -> dict[str, Any] | None:
+    """The keys that are given in a section, in YAML or as an object; None where it is neither."""
     if isinstance(section, BaseModel):
         return section.model_dump(exclude_unset=True)
-    return section if isinstance(section, dict) else {}
+    return section if isinstance(section, dict) else None
 
 
 def _check_query(query: Query, where: str) -> None:
@@ -128,6 +128,10 @@ def _check_query(query: Query, where: str) -> None:
         )
     if label.vote and sampling.num_samples == 1:
         raise ValueError(f"{where}label.vote needs sampling.num_samples above 1")
+    if label.reasoning and label.logprobs and label.choices is not None:
+        raise ValueError(
+            f"{where}label.logprobs scores each choice right behind the prompt: leave it out, or label.reasoning"
+        )
     if (longer := label.max_new_tokens_on_retry) is not None and longer <= sampling.max_new_tokens:
         raise ValueError(f"{where}label.max_new_tokens_on_retry must be above sampling.max_new_tokens")
 
@@ -180,7 +184,8 @@ def _sentence(problem: Any) -> str:
         return f"unknown key {place}; did you mean {near[0]}?" if near else f"unknown key {place}"
     if problem["type"] == "missing":
         return f"{place} is missing"
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def _fields_of(place: list[Any]) -> list[str]:

@@ -10,12 +10,19 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from relabel.data.sources import csv, files, image_folder, jsonl, parquet, webdataset
+from relabel.data.sources import csv, files, image_folder, jsonl, openai, parquet, webdataset
 from relabel.data.unit import Rows, SourceFile, Unit
 from relabel.errors import SourceRefused
 from relabel.spec import Source
 
-_FORMATS = {"parquet": parquet, "jsonl": jsonl, "csv": csv, "webdataset": webdataset, "images": image_folder}
+_FORMATS = {
+    "parquet": parquet,
+    "jsonl": jsonl,
+    "csv": csv,
+    "webdataset": webdataset,
+    "images": image_folder,
+    "openai": openai,
+}
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*$")
 
 

@@ -1,0 +1,108 @@
+"""How many distinct labels there are, in a part or in the whole run, from a sample that merges.
+
+The sample is the labels with the smallest 64-bit hashes: one and the same in every part, so that a label which several
+parts have is found again. Knows hashes, not labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from relabel.data.packed import pack, unpack
+
+ALL = 2**64
+NUM_OF_PART, NUM_OF_RUN = 256, 65_536
+"""Hashes of 8 bytes that a stamp (2.7 KB) and the driver (some 8 MB) hold at most."""
+_SURE = 4
+"""Standard errors between two estimates that are no accident: 1 in 30,000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distinct:
+    """The distinct labels of one part or of several."""
+
+    total: int = 0
+    """Distinct labels of each part, summed: what a part has twice is counted exactly, and once."""
+    below: int = ALL
+    """The sample is all labels whose hash is below: every label, or a fraction of `below / ALL` of them."""
+    parts: Mapping[int, int] = field(default_factory=dict)
+    """The hash of each label in the sample, and in how many parts it is."""
+
+    def count(self) -> float:
+        """The number of distinct labels.
+
+        Exact where no part has more than 256 of them and the run no more than 65,536.
+        Otherwise an estimate from n sampled labels, for which there are two ways. `total` by the mean number of parts
+        that a label is in has a relative standard error of c / sqrt(n), c being the standard deviation of that
+        number by its mean: 0 where no two parts share a label. But it does not see a few labels that are in very many
+        parts and not in the sample. The share of all hashes below the threshold sees them, with a relative standard
+        error of up to 1 / sqrt(n): 6 % at n = 256, 0.4 % at n = 65,536. It takes over where it says less by more than
+        four of these, so that in large runs some 2 % of the distinct labels is the most that stays unseen.
+        """
+        sampled = len(self.parts)
+        if self.below == ALL or not sampled:
+            return sampled
+        by_parts = self.total * sampled / sum(self.parts.values())
+        share = self.below / ALL
+        by_share = sampled / share
+        error = by_share * ((1 - share) / sampled) ** 0.5
+        return by_share if by_share + _SURE * error < by_parts else by_parts
+
+    def to_json(self) -> dict[str, Any]:
+        hashes = sorted(self.parts)
+        counts = [self.parts[hash] for hash in hashes]
+        return {
+            "total": self.total,
+            "hashes": pack(hashes),
+            **({"below": self.below} if self.below < ALL else {}),
+            **({"parts": pack(counts)} if max(counts, default=1) > 1 else {}),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Distinct:
+        """Raises ValueError where it is not of `to_json`."""
+        if not isinstance(value, Mapping) or not {"total", "hashes"} <= value.keys() <= {*_KEYS}:
+            raise ValueError("the sample of labels has other fields")
+        total, below = value["total"], value.get("below", ALL)
+        hashes = unpack(value["hashes"], NUM_OF_RUN)
+        parts = unpack(value["parts"], NUM_OF_RUN) if "parts" in value else [1] * len(hashes)
+        if type(total) is not int or type(below) is not int or len(parts) != len(hashes) or 0 in parts:
+            raise ValueError("the sample of labels does not count")
+        if sum(parts) > total or any(not 0 <= hash < below <= ALL for hash in hashes):
+            raise ValueError("the sample of labels does not count")
+        return cls(total=total, below=below, parts=dict(zip(hashes, parts, strict=True)))
+
+
+_KEYS = ("total", "hashes", "below", "parts")
+
+
+def distinct(labels: Iterable[str]) -> Distinct:
+    """Those of one part."""
+    hashes = {hash_of(label) for label in labels}
+    return _smallest(dict.fromkeys(hashes, 1), len(hashes), ALL, NUM_OF_PART)
+
+
+def merge_distinct(samples: Iterable[Distinct]) -> Distinct:
+    """Those of all the parts. In any order and in any groups, the same."""
+    samples = list(samples)
+    below = min((sample.below for sample in samples), default=ALL)
+    parts: dict[int, int] = {}
+    for sample in samples:
+        found = {hash: count + parts.get(hash, 0) for hash, count in sample.parts.items() if hash < below}
+        parts |= found
+    return _smallest(parts, sum(sample.total for sample in samples), below, NUM_OF_RUN)
+
+
+def hash_of(label: str) -> int:
+    return int.from_bytes(hashlib.blake2b(label.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _smallest(parts: Mapping[int, int], total: int, below: int, most: int) -> Distinct:
+    if len(parts) > most:
+        hashes = sorted(parts)
+        below = hashes[most]
+        parts = {hash: parts[hash] for hash in hashes[:most]}
+    return Distinct(total=total, below=below, parts=dict(parts))

@@ -1,0 +1,83 @@
+"""Batch files of OpenAI's API: JSON lines, each a request for a chat completion.
+
+Knows the envelope: which request a line is, its messages, and which fields have no say in the text. What messages and
+settings mean is not known here: they are passed on as JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from relabel.data.sources import jsonl
+from relabel.data.sources.values import Record, make_rows
+from relabel.data.unit import Rows, SourceFile, Unit
+from relabel.spec import Source
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+SCHEMA = pa.schema([("custom_id", pa.string()), ("messages", pa.string()), ("settings", pa.string())])
+SETTINGS = "settings"
+"""The column of a row's own sampling settings: the fields of its body, as JSON text."""
+
+_URL = "/v1/chat/completions"
+_ENVELOPE = ("method", "url", "body")
+_NO_SAY = frozenset(
+    ("messages", "metadata", "model", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user")
+)
+"""Fields of a body that are no settings: they do not change what the text is."""
+
+
+def scan(file: SourceFile, source: Source, unit_rows: int) -> list[Unit]:
+    return jsonl.scan(file, source, unit_rows)
+
+
+def columns_of(file: SourceFile, source: Source) -> pa.Schema:
+    return SCHEMA
+
+
+def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
+    ids = pa.schema([SCHEMA.field("custom_id")])
+    lines = jsonl.read(unit, source, ["custom_id", *_ENVELOPE], ids)
+    records: list[Record] = []
+    reasons: list[str | None] = []
+    for at, why in enumerate(lines.reasons):
+        request = {name: values[at] for name, values in lines.columns.items()}
+        found = why or _request(request)
+        reasons.append(found if isinstance(found, str) else None)
+        # a request that cannot be taken keeps its name, so that its error can be told to whoever sent it
+        name = {"custom_id": lines.kept["custom_id"][at].as_py()}
+        records.append(name if isinstance(found, str) else name | found)
+    rows = make_rows(records, columns, kept)
+    reasons = [own or why for own, why in zip(reasons, rows.reasons, strict=True)]
+    sound = {
+        name: [value if why is None else None for value, why in zip(values, reasons, strict=True)]
+        for name, values in rows.columns.items()
+    }
+    return Rows(columns=sound, reasons=reasons, kept=rows.kept)
+
+
+def _request(line: dict[str, Any]) -> dict[str, str] | str:
+    """The messages and settings of one line, or why it holds none."""
+    body = line["body"]
+    if not isinstance(line["custom_id"], str) or not line["custom_id"]:
+        return "source: no custom_id, or one that is no text"
+    if line["method"] not in (None, "POST"):
+        return "source: the method is not POST"
+    if line["url"] != _URL:
+        return f"source: the url is not {_URL}"
+    if not isinstance(body, dict):
+        return "source: no body, or one that is no object"
+    if body.get("messages") is None:
+        return "source: the body has no messages"
+    settings = {name: value for name, value in body.items() if name not in _NO_SAY and value is not None}
+    try:
+        return {"messages": _text(body["messages"]), "settings": _text(settings)}
+    except RecursionError:
+        return "source: the body is nested too deeply"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,155 @@
+"""The rejected rows of a finished run asked once more, into the same parts: refuse early, ask, count everything.
+
+Knows the run from the documents in its output alone. Readers of the output see every row once throughout.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from relabel.data.audit import Report, conclude
+from relabel.data.journal import RUN, read_run
+from relabel.data.stamp import Stamp
+from relabel.data.store import Store
+from relabel.data.unit import Unit
+from relabel.errors import PartDamaged, Refused, SpecError
+from relabel.job.cluster import LOCAL
+from relabel.job.context import Retry
+from relabel.job.prepare import prepare_retry
+from relabel.job.run import label_units
+from relabel.spec import Spec, make_spec
+
+log = logging.getLogger("relabel")
+
+SETTABLE = ("label.attempts", "label.retry_temperatures", "label.max_new_tokens_on_retry", "label.gate", "resources")
+NOTHING = {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0, "seconds": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryReport:
+    """How a retry ended: what came of the rows that were asked again, and what is in the output now."""
+
+    audit: Report
+    figures: dict[str, Any]
+    """As `RunReport.done_now`, of the rows that were asked again alone."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to be asked was asked, and the output has every row once and passes the gate."""
+        return self.audit.passed and not self.figures["failed"]
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of figures."""
+        figures = {key: value for key, value in self.figures.items() if key != "units"}
+        return {"parts": self.figures["units"], **figures, "complete": self.complete, "output": self.audit.to_json()}
+
+
+def retry(url: str, reasons: Collection[str] = (), overrides: Iterable[str] = (), address: str = LOCAL) -> RetryReport:
+    """Ask the rejected rows of the output at `url` again, all or those with one of these codes of reasons.
+
+    Rows that are rejected again stay rejects. `overrides` are `section.key=value` as for `--set`, of SETTABLE alone.
+    Raises Refused before any work where parts are missing, the source or the model is another, or the texts would be
+    the same again. Stopped in between, the same call goes on with what is still rejected.
+    """
+    store = Store(url, create=False)
+    if (known := read_run(store)) is None:
+        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
+    fields = _fields_of(known.recipe, store.url)
+    asked = make_spec(_changed(fields, overrides), where="--set")
+    prepared = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted := Retry(reasons=frozenset(reasons)))
+    plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
+    stamps = _stamps(list(plan.units), store, fingerprint)
+    rejected = {code for stamp in stamps.values() for code in stamp.reasons if wanted.wants(code)}
+    for reason in sorted(wanted.reasons - rejected):
+        log.warning("no row was rejected for %r", reason)
+    if "parse" in rejected:
+        _refuse_same_texts(asked, overrides)
+    num_rows = {unit: sum(n for code, n in stamp.reasons.items() if code in rejected) for unit, stamp in stamps.items()}
+    todo = [unit for unit, num in num_rows.items() if num]
+    total = sum(num_rows.values())
+    log.info("%d rows in %d of %d parts are asked again", total, len(todo), len(stamps))
+    figures = label_units(todo, prepared.context, address, num_rows=total) if todo else dict(NOTHING)
+    report = conclude(plan, store, fingerprint, {query.name: query.label.gate for query in asked.queries})
+    for problem in report.problems:
+        log.warning("%s", problem)
+    return RetryReport(audit=report, figures=figures)
+
+
+def _fields_of(recipe: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """The fields of the spec that a recipe was made from, less its resources and its gate."""
+    fields = {key: value for key, value in recipe.items() if key != "model_identity"}
+    if fields.get("labels"):
+        del fields["label"]
+    return {**fields, "output": {**fields["output"], "path": url}}
+
+
+def _changed(fields: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(fields))
+    for override in overrides:
+        _set(changed, override)
+    return changed
+
+
+def _set(fields: dict[str, Any], override: str) -> None:
+    """`label.` means each of several labels."""
+    key, equals, value = override.partition("=")
+    section, *steps = key.split(".")
+    if not (equals and steps and all(steps)):
+        raise SpecError(f"--set takes section.key=value, for example resources.gpus_per_actor=0; got {override!r}")
+    if not any(key == name or key.startswith(f"{name}.") for name in SETTABLE):
+        raise SpecError(
+            f"--set {key}: a retry goes by the recipe of the run, which never mixes with another; "
+            f"it takes {', '.join(SETTABLE[:-1])} and {SETTABLE[-1]}"
+        )
+    several = fields.get("labels") if section == "label" else None
+    for target in several or [fields.setdefault(section, {})]:
+        for step in steps[:-1]:
+            target = target.setdefault(step, {})
+            if not isinstance(target, dict):
+                raise SpecError(f"--set {key}: {step} is not a section")
+        try:
+            target[steps[-1]] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SpecError(f"--set {key}: {value!r} is not a YAML value") from error
+
+
+def _stamps(units: Sequence[Unit], store: Store, fingerprint: str) -> dict[Unit, Stamp]:
+    """The stamp of every part. Raises Refused where one is missing, damaged or stale."""
+    sizes = store.parts()
+
+    def read(unit: Unit) -> Stamp | None:
+        try:
+            stamp = store.read_stamp(unit.part, sizes[unit.part]) if unit.part in sizes else None
+        except PartDamaged:
+            return None
+        return stamp if stamp and stamp.is_of(unit, fingerprint) else None
+
+    # 16: the reads of an object store are waits of some 20 ms each.
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(read, units))
+    if bad := [unit.part for unit, stamp in zip(units, found, strict=True) if stamp is None]:
+        raise Refused(
+            f"{len(bad)} of {len(units)} parts are missing, damaged or made from something else, the first {bad[0]}: "
+            "run it to the end first"
+        )
+    return {unit: stamp for unit, stamp in zip(units, found, strict=True) if stamp is not None}
+
+
+def _refuse_same_texts(spec: Spec, overrides: Iterable[str]) -> None:
+    """Rows without a label in their text, greedy and in the same room, would have the same text again."""
+    is_longer = any(override.startswith("label.max_new_tokens_on_retry=") for override in overrides)
+    brings_own = spec.source.format == "openai"  # a temperature, perhaps
+    if is_longer or brings_own:
+        return
+    if not any(query.sampling.temperature or query.label.retry_temperatures for query in spec.queries):
+        raise Refused(
+            "rows rejected for 'parse' would get the same texts again: add --set label.retry_temperatures=[0.7], or "
+            "--set label.max_new_tokens_on_retry=N for texts that were cut off, or name other reasons by --reason"
+        )

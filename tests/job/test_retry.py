@@ -1,0 +1,352 @@
+"""The rejected rows of a finished run asked once more: what changes, what does not, and what is refused."""
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from relabel import make_spec, run
+from relabel.cli import app
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from relabel.demo import MODEL_PATH
+from relabel.errors import RecipeChanged, Refused, SourceChanged, SpecError
+from relabel.job import stages
+from relabel.job.block import PROMPT_IDS
+from relabel.job.context import Retry
+from relabel.job.engine import engine_of
+from relabel.job.graph import MOST_UNITS_AT_ONCE, UNITS_AT_ONCE, units_at_once
+from relabel.job.prepare import prepare
+from relabel.job.retry import retry
+from tests.conftest import small_spec, write_source
+from tests.pictures import png
+from tests.reading import assert_every_row_once, rows_of
+
+ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
+CPU = ["resources.gpus_per_actor=0"]
+LABEL = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
+"""Many of the small model's texts hold two vowels, many do not."""
+
+
+class Here:
+    """A run and its retries in this process, without Ray, stage by stage."""
+
+    def __init__(self, fields):
+        self.spec = make_spec(fields)
+        self.store = Store(self.spec.output.path)
+        prepared = prepare(self.spec, self.store)
+        self.context, self.units = prepared.context, list(prepared.run.plan.units)
+        self._engine = engine_of(self.spec)
+
+    def run(self):
+        for unit in self.units:
+            self.publish(self.ask(unit, self.context), self.context)
+        return self
+
+    def retry(self, *units, context=None):
+        context = context or self.retrying()
+        return [self.publish(self.ask(unit, context), context) for unit in units or self.units]
+
+    def retrying(self, *reasons, **label):
+        fields = self.context.spec.model_dump()
+        changed = {key: fields[key] for key in fields if key != "label"} | {"label": {**fields["label"], **label}}
+        if fields["labels"]:
+            changed = {key: fields[key] for key in fields if key != "label"}
+        return replace(self.context, spec=make_spec(changed), retry=Retry(reasons=frozenset(reasons)))
+
+    def ask(self, unit, context):
+        return stages.generate_unit(stages.read_unit(unit, context), self._engine, context)
+
+    def publish(self, block, context):
+        return stages.publish_unit(block, context, self.store)
+
+    @property
+    def rows(self):
+        return rows_of(self.store.url)
+
+
+def fields_of(folder, model, out="out", **label):
+    fields = small_spec(folder, model)
+    return {**fields, "label": {**LABEL, **label}, "output": {"path": str(folder / out), "keep": ["id"]}}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, text_model):
+    """A finished run with rejects, made in its own folder: the folder, and its fields with relative paths."""
+    folder = tmp_path_factory.mktemp("first")
+    lines = (write_source(folder / "data") / "b.jsonl").read_text().splitlines()
+    lines[3] = "not json"
+    (folder / "data/b.jsonl").write_text("\n".join(lines) + "\n")
+    fields = fields_of(Path(), text_model)
+    with pytest.MonkeyPatch.context() as here:
+        here.chdir(folder)
+        Here(fields).run()
+    return folder, fields
+
+
+@pytest.fixture
+def done(first, tmp_path, monkeypatch):
+    """A copy of that run in the working directory, and its fields."""
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return first[1]
+
+
+def rejected(rows, code=""):
+    return [row for row in rows if row["status"] == "rejected" and row["reason"].startswith(code)]
+
+
+def place(row):
+    return row["source_file"], row["source_row"]
+
+
+class Watching(threading.Thread):
+    """Lists and reads a folder in a loop, as a reader does who knows nothing of retries."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self._folder, self._is_over = folder, threading.Event()
+        self.seen = []
+
+    def run(self):
+        while not self._is_over.wait(0.02):
+            self.seen.append([place(row) for row in rows_of(self._folder)])
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        self.join()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_rejects_get_labels_and_whoever_reads_meanwhile_sees_every_row_once(done, tmp_path):
+    before, out = rows_of("out"), tmp_path / "out"
+    bytes_before = {path.name: path.read_bytes() for path in out.glob("*.parquet")}
+    num_asked = len(rejected(before, "parse"))
+    assert 10 < num_asked < 110
+    with Watching(out) as watching:
+        report = retry("out", reasons=["parse"], overrides=CPU)
+    assert len(watching.seen) > 3
+    assert all(places == [place(row) for row in before] for places in watching.seen)
+
+    after = assert_every_row_once(out, ALL)
+    asked = {place(row) for row in rejected(before, "parse")}
+    assert [row for row in after if place(row) not in asked] == [row for row in before if place(row) not in asked]
+    again = [row for row in after if place(row) in asked]
+    assert {row["attempts"] for row in again} == {2}
+    assert len(rejected(again)) < num_asked
+    assert all((row["caption"] is None) == (row["status"] == "rejected") for row in again)
+    assert len(rejected(after, "source")) == 1, "its reason was not named"
+
+    touched = {name for name, data in bytes_before.items() if (out / name).read_bytes() != data}
+    with_rejects = {
+        f"{row['source_file'][0]}-{row['source_row'] // 10:05d}.parquet" for row in rejected(before, "parse")
+    }
+    assert touched == with_rejects
+    figures = report.to_json()
+    assert report.complete
+    assert (figures["parts"], figures["rows"]) == (len(touched), num_asked)
+    assert (figures["ok"], figures["rejected"]) == (num_asked - len(rejected(again)), len(rejected(again)))
+    assert figures["output"]["rejected"] == len(rejected(after))
+    assert verify(Store("out")).problems == ()
+    assert json.loads((out / "_SUCCESS").read_text())["ok"] == 120 - len(rejected(after))
+    assert run(make_spec(done)).done_now == {}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_one_that_was_stopped_between_two_parts_goes_on_with_what_is_still_rejected(done, tmp_path):
+    here, before = Here(done), rows_of("out")
+    receipts = here.retry(*here.units[:5], context=here.retrying("parse"))
+    assert sum(receipt["ok"] for receipt in receipts) > 0
+    rows = assert_every_row_once(tmp_path / "out", ALL)
+    assert len(rejected(rows)) == len(rejected(before)) - sum(receipt["ok"] for receipt in receipts)
+    assert verify(Store("out")).problems == ()
+    report = retry("out", ["parse"], [*CPU, "label.attempts=3"])
+    assert report.figures["rows"] == len(rejected(rows, "parse"))
+    after = assert_every_row_once(tmp_path / "out", ALL)
+    assert len(rejected(after, "parse")) < len(rejected(rows, "parse")) / 2
+    assert max(row["attempts"] or 0 for row in after) == 5
+    assert verify(Store("out")).problems == ()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_picture_that_was_put_back_gets_its_label_and_one_that_is_still_missing_its_reason(tmp_path):
+    rows = [{"id": str(row), "image": f"{row}.png"} for row in range(6)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for row in (0, 3, 5):
+        (tmp_path / f"data/{row}.png").write_bytes(png((64, 64), "red"))
+    fields = small_spec(tmp_path, MODEL_PATH) | {"prompt": {"user": "What is it?", "image": "image"}}
+    fields["source"]["unit_rows"] = 2
+    here = Here(fields).run()
+    before = here.rows
+    assert [row["status"] == "ok" for row in before] == [True, False, False, True, False, True]
+    for row in (1, 2):
+        (tmp_path / f"data/{row}.png").write_bytes(png((64, 64), "blue"))
+    untouched = (tmp_path / "out/a-00002.parquet").read_bytes()
+    report = retry(str(tmp_path / "out"), overrides=CPU)
+    assert (report.figures["rows"], report.figures["ok"], report.figures["rejected"]) == (3, 2, 1)
+    after = here.rows
+    assert [row["status"] == "ok" for row in after] == [True, True, True, True, False, True]
+    assert [after[row] for row in (0, 3, 4, 5)] == [before[row] for row in (0, 3, 4, 5)]
+    assert [after[row]["attempts"] for row in (1, 2)] == [1, 1]
+    assert (tmp_path / "out/a-00002.parquet").read_bytes() == untouched, "nothing in it is new"
+
+
+@pytest.mark.parametrize(
+    ("label", "later"),
+    [({}, [{}, {}]), ({"retry_temperatures": [0.3, 2.0]}, [{"attempts": 2}])],
+    ids=["two retries", "one up the ladder"],
+)
+def test_a_retry_draws_what_more_attempts_in_the_run_would_have_drawn(text_model, jsonl_source, tmp_path, label, later):
+    """Also: attempts and tokens count on, and no draw is made twice."""
+    at_once = Here(fields_of(tmp_path, text_model, "at_once", attempts=3, **label)).run()
+    here = Here(fields_of(tmp_path, text_model, **label)).run()
+    assert here.rows != at_once.rows
+    for changes in later:
+        here.retry(context=here.retrying(**changes))
+    assert here.rows == at_once.rows
+    assert {row["attempts"] for row in here.rows} == {1, 2, 3}
+
+
+def test_of_several_labels_only_the_rejected_one_is_asked_and_it_sees_the_picture_of_the_first(tmp_path):
+    rows = [{"id": str(row), "image": "a.png"} for row in range(12)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "data/a.png").write_bytes(png((64, 64), "red"))
+
+    def fields(out, attempts):
+        fields = small_spec(tmp_path, MODEL_PATH) | {"prompt": {"user": "What is it?", "image": "image"}}
+        del fields["label"]
+        second = {**LABEL, "name": "second", "pattern": "top left", "column": "label", "attempts": attempts}
+        return {**fields, "labels": [{"name": "first"}, second], "output": {"path": str(tmp_path / out)}}
+
+    at_once = Here(fields("at_once", 3)).run()
+    here = Here(fields("out", 1)).run()
+    before = here.rows
+    assert before != at_once.rows
+    here.retry()
+    receipts = here.retry()
+    assert here.rows == at_once.rows
+    assert {row["first_attempts"] for row in here.rows} == {1}
+    assert {row["second_attempts"] for row in here.rows} == {1, 2, 3}
+    reasons = [row["reason"] for row in rejected(here.rows)]
+    assert set(reasons) == {"parse: the pattern matches nothing (label second)"}
+    assert sum(receipt["rejected"] for receipt in receipts) == len(reasons)
+
+
+def test_rows_that_are_not_asked_are_not_encoded(done):
+    here = Here(done)
+    numbers = [row["source_row"] for row in rejected(here.rows, "parse") if row["source_file"] == "b.jsonl"]
+    for unit in here.units[4:8]:
+        block = stages.read_unit(unit, here.retrying("parse"))
+        encoded = [at is not None for at in block[PROMPT_IDS].to_pylist()]
+        assert encoded == [unit.first_row + at in numbers for at in range(10)]
+
+
+def test_two_at_once_are_wasteful_and_take_no_label_from_each_other(done):
+    here = Here(done)
+    one, other = here.retrying("parse"), here.retrying()
+    unit = next(unit for unit in here.units if unit.part == "b-00000.parquet")
+    blocks = [(here.ask(unit, context), context) for context in (one, other, one)]
+    here.publish(*blocks[0])
+    rows = here.rows
+    for late in blocks[1:]:
+        here.publish(*late)
+    assert here.rows == rows
+    here.publish(here.ask(unit, one), one)  # another one goes further
+    rows = here.rows
+    here.publish(*blocks[1])
+    assert here.rows == rows
+
+
+def test_a_part_that_is_gone_meanwhile_is_not_brought_back(done):
+    here = Here(done)
+    block = here.ask(here.units[0], context := here.retrying())
+    here.store.delete(here.units[0].part)
+    assert "is not there" in here.publish(block, context)["failure"]
+    assert here.units[0].part not in here.store.parts()
+    assert "is not there" in here.publish(here.ask(here.units[0], context), context)["failure"]
+
+
+def test_a_run_that_is_not_at_its_end_is_refused(done, tmp_path):
+    with pytest.raises(Refused, match="no run was begun"):
+        retry(str(tmp_path))
+    (tmp_path / "out/c-00003.parquet").write_bytes(b"")
+    with pytest.raises(Refused, match=r"1 of 12 parts .* c-00003\.parquet: run it to the end first"):
+        retry("out")
+
+
+@pytest.mark.parametrize(
+    "override", ["sampling.temperature=1", "label.pattern=x", "output.path=there", "prompt.user=a"]
+)
+def test_another_recipe_is_refused_in_a_sentence(done, override):
+    with pytest.raises(SpecError, match=r"a retry goes by the recipe of the run.*label\.attempts"):
+        retry("out", overrides=[override])
+
+
+@pytest.mark.parametrize("override", ["label.attempts", "resources=1", "label.attempts.x=1", "resources.actorz=1"])
+def test_a_wrong_override_is_refused(done, override):
+    with pytest.raises(SpecError, match="--set"):
+        retry("out", overrides=[override])
+
+
+def test_another_source_or_model_is_refused(text_model, jsonl_source, tmp_path):
+    shutil.copytree(text_model, tmp_path / "model")
+    fields = fields_of(tmp_path, tmp_path / "model")
+    fields["source"] |= {"path": str(jsonl_source / "a.jsonl"), "unit_rows": 40}
+    Here(fields).run()
+    config = tmp_path / "model/config.json"
+    before = config.read_text()
+    config.write_text(before.replace('"max_position_embeddings": 512', '"max_position_embeddings": 511'))
+    with pytest.raises(RecipeChanged, match="model_identity"):
+        retry(str(tmp_path / "out"))
+    config.write_text(before)
+    (jsonl_source / "a.jsonl").write_text('{"id": "only", "alt": "a square"}\n')
+    with pytest.raises(SourceChanged, match=r"a\.jsonl"):
+        retry(str(tmp_path / "out"))
+
+
+def test_greedy_texts_that_would_be_the_same_again_are_refused_with_the_remedy(text_model, jsonl_source, tmp_path):
+    fields = fields_of(tmp_path, text_model, pattern="no such text")
+    fields["sampling"]["temperature"] = 0.0
+    fields["source"]["path"] = str(jsonl_source / "a.jsonl")
+    here = Here(fields).run()
+    with pytest.raises(Refused, match=r"--set label\.retry_temperatures=\[0\.7\]"):
+        retry(str(tmp_path / "out"))
+    assert retry(str(tmp_path / "out"), ["image"]).complete, "no text is asked for"
+    before = here.rows
+    here.retry(context=here.retrying(retry_temperatures=[2.0]))
+    changed = [one["text"] != other["text"] for one, other in zip(before, here.rows, strict=True)]
+    assert sum(changed) > 30
+
+
+def test_new_source_files_are_left_to_the_next_run(done, tmp_path):
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    (tmp_path / "data/aa.jsonl").write_text('{"id": "new", "alt": "a square"}\n')
+    assert retry("out", ["image"]).complete
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*names, "_SUCCESS"])
+
+
+def test_the_command_ends_in_a_line_of_figures_and_an_exit_code(done, caplog):
+    result = CliRunner().invoke(app, ["retry", "out", "--reason", "imag"])
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout.splitlines()[-1])
+    assert (figures["parts"], figures["rows"], figures["complete"]) == (0, 0, True)
+    assert "no row was rejected for 'imag'" in caplog.text
+    gated = ["retry", "out", "--reason", "image", "--set", "label.gate.max_rejected=0.01"]
+    assert CliRunner().invoke(app, gated).exit_code == 1
+    assert CliRunner().invoke(app, ["retry", "out", "--set", "sampling.seed=1"]).exit_code == 2
+
+
+def test_where_few_rows_of_each_are_asked_more_units_are_in_an_actor_at_once():
+    assert units_at_once(1000, None) == units_at_once(1000, 1000) == units_at_once(1000, 501) == UNITS_AT_ONCE
+    assert units_at_once(1000, 250) == 4 * UNITS_AT_ONCE
+    assert units_at_once(1000, 1) == MOST_UNITS_AT_ONCE
