@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,6 @@ import yaml
 
 from relabel.data.audit import Report, conclude
 from relabel.data.journal import RUN, read_run
-from relabel.data.stamp import Stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged, Refused, SpecError
@@ -51,7 +50,9 @@ class RetryReport:
         return {"parts": self.figures["units"], **figures, "complete": self.complete, "output": self.audit.to_json()}
 
 
-def retry(url: str, reasons: Collection[str] = (), overrides: Iterable[str] = (), address: str = LOCAL) -> RetryReport:
+def retry(
+    url: str, reasons: Collection[str] = (), overrides: Collection[str] = (), address: str = LOCAL
+) -> RetryReport:
     """Ask the rejected rows of the output at `url` again, all or those with one of these codes of reasons.
 
     Rows that are rejected again stay rejects. `overrides` are `section.key=value` as for `--set`, of SETTABLE alone.
@@ -65,17 +66,16 @@ def retry(url: str, reasons: Collection[str] = (), overrides: Iterable[str] = ()
     asked = make_spec(_changed(fields, overrides), where="--set")
     prepared = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted := Retry(reasons=frozenset(reasons)))
     plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
-    stamps = _stamps(list(plan.units), store, fingerprint)
-    rejected = {code for stamp in stamps.values() for code in stamp.reasons if wanted.wants(code)}
+    found = _reasons(list(plan.units), store, fingerprint)
+    rejected = {code for counts in found.values() for code in counts if wanted.wants(code)}
     for reason in sorted(wanted.reasons - rejected):
         log.warning("no row was rejected for %r", reason)
     if "parse" in rejected:
         _refuse_same_texts(asked, overrides)
-    num_rows = {unit: sum(n for code, n in stamp.reasons.items() if code in rejected) for unit, stamp in stamps.items()}
-    todo = [unit for unit, num in num_rows.items() if num]
-    total = sum(num_rows.values())
-    log.info("%d rows in %d of %d parts are asked again", total, len(todo), len(stamps))
-    figures = label_units(todo, prepared.context, address, num_rows=total) if todo else dict(NOTHING)
+    todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
+    num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
+    log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
+    figures = label_units(todo, prepared.context, address, num_rows=num_rows) if todo else dict(NOTHING)
     report = conclude(plan, store, fingerprint, {query.name: query.label.gate for query in asked.queries})
     for problem in report.problems:
         log.warning("%s", problem)
@@ -90,7 +90,7 @@ def _fields_of(recipe: Mapping[str, Any], url: str) -> dict[str, Any]:
     return {**fields, "output": {**fields["output"], "path": url}}
 
 
-def _changed(fields: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+def _changed(fields: Mapping[str, Any], overrides: Collection[str]) -> dict[str, Any]:
     changed = copy.deepcopy(dict(fields))
     for override in overrides:
         _set(changed, override)
@@ -120,29 +120,29 @@ def _set(fields: dict[str, Any], override: str) -> None:
             raise SpecError(f"--set {key}: {value!r} is not a YAML value") from error
 
 
-def _stamps(units: Sequence[Unit], store: Store, fingerprint: str) -> dict[Unit, Stamp]:
-    """The stamp of every part. Raises Refused where one is missing, damaged or stale."""
+def _reasons(units: Sequence[Unit], store: Store, fingerprint: str) -> dict[Unit, dict[str, int]]:
+    """Rejected rows of every part by code. Raises Refused where one is missing, damaged or stale."""
     sizes = store.parts()
 
-    def read(unit: Unit) -> Stamp | None:
+    def read(unit: Unit) -> dict[str, int] | None:
         try:
             stamp = store.read_stamp(unit.part, sizes[unit.part]) if unit.part in sizes else None
         except PartDamaged:
             return None
-        return stamp if stamp and stamp.is_of(unit, fingerprint) else None
+        return stamp.reasons if stamp and stamp.is_of(unit, fingerprint) else None
 
     # 16: the reads of an object store are waits of some 20 ms each.
     with ThreadPoolExecutor(16) as threads:
         found = list(threads.map(read, units))
-    if bad := [unit.part for unit, stamp in zip(units, found, strict=True) if stamp is None]:
+    if bad := [unit.part for unit, counts in zip(units, found, strict=True) if counts is None]:
         raise Refused(
             f"{len(bad)} of {len(units)} parts are missing, damaged or made from something else, the first {bad[0]}: "
             "run it to the end first"
         )
-    return {unit: stamp for unit, stamp in zip(units, found, strict=True) if stamp is not None}
+    return {unit: counts for unit, counts in zip(units, found, strict=True) if counts is not None}
 
 
-def _refuse_same_texts(spec: Spec, overrides: Iterable[str]) -> None:
+def _refuse_same_texts(spec: Spec, overrides: Collection[str]) -> None:
     """Rows without a label in their text, greedy and in the same room, would have the same text again."""
     is_longer = any(override.startswith("label.max_new_tokens_on_retry=") for override in overrides)
     brings_own = spec.source.format == "openai"  # a temperature, perhaps

@@ -54,7 +54,7 @@ def encode_unit(unit: Unit, encoder: RowEncoder, context: RunContext) -> pa.Tabl
             else [reason] * len(queries)
             for at, reason in enumerate(limited(rows.reasons, draws) if draws else rows.reasons)
         ]
-    except (PartDamaged, SourceUnreadable) as error:  # or the storage under a column of image paths
+    except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
     columns: dict[str, pa.Array] = {}
     seen: list[dict[str, np.ndarray]] = [{} for _ in encoded]
