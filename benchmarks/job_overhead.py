@@ -29,9 +29,10 @@ from relabel.demo.task import Task
 from relabel.job.cluster import LOCAL, connected
 from relabel.job.demo import demo_spec
 from relabel.job.engine import engine_of
+from relabel.job.generate import generate_unit
 from relabel.job.graph import receipts
 from relabel.job.prepare import default_unit_rows, make_encoder, prepare, preview_context
-from relabel.job.stages import encode_unit, generate_unit
+from relabel.job.read import encode_unit
 from relabel.spec import Spec
 
 PACKAGES = ("ray", "torch", "transformers")

@@ -16,9 +16,11 @@ from relabel.data.store import Store
 from relabel.demo import MODEL_PATH
 from relabel.engine import Sampling
 from relabel.job.engine import engine_of
+from relabel.job.generate import generate_unit
 from relabel.job.prepare import make_context, make_encoder
 from relabel.job.preview import preview
-from relabel.job.stages import encode_unit, generate_unit, label_unit, publish_unit
+from relabel.job.publish import label_unit, publish_unit
+from relabel.job.read import encode_unit
 from relabel.spec import make_spec
 from tests.pictures import png
 

@@ -15,12 +15,14 @@ from relabel.data.store import Store
 from relabel.data.verify import verify
 from relabel.demo import MODEL_PATH
 from relabel.errors import RecipeChanged, Refused, SourceChanged, SpecError
-from relabel.job import stages
 from relabel.job.block import PROMPT_IDS
 from relabel.job.context import Retry
 from relabel.job.engine import engine_of
+from relabel.job.generate import generate_unit
 from relabel.job.graph import MOST_UNITS_AT_ONCE, UNITS_AT_ONCE, units_at_once
 from relabel.job.prepare import prepare
+from relabel.job.publish import publish_unit
+from relabel.job.read import read_unit
 from relabel.job.retry import retry
 from tests.conftest import small_spec, write_source
 from tests.pictures import png
@@ -59,10 +61,10 @@ class Here:
         return replace(self.context, spec=make_spec(changed), retry=Retry(reasons=frozenset(reasons)))
 
     def ask(self, unit, context):
-        return stages.generate_unit(stages.read_unit(unit, context), self._engine, context)
+        return generate_unit(read_unit(unit, context), self._engine, context)
 
     def publish(self, block, context):
-        return stages.publish_unit(block, context, self.store)
+        return publish_unit(block, context, self.store)
 
     @property
     def rows(self):
@@ -246,7 +248,7 @@ def test_rows_that_are_not_asked_are_not_encoded(done):
     here = Here(done)
     numbers = [row["source_row"] for row in rejected(here.rows, "parse") if row["source_file"] == "b.jsonl"]
     for unit in here.units[4:8]:
-        block = stages.read_unit(unit, here.retrying("parse"))
+        block = read_unit(unit, here.retrying("parse"))
         encoded = [at is not None for at in block[PROMPT_IDS].to_pylist()]
         assert encoded == [unit.first_row + at in numbers for at in range(10)]
 

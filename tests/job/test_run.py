@@ -11,7 +11,8 @@ from relabel import make_spec, run
 from relabel.data.store import Store
 from relabel.data.verify import verify
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
-from relabel.job import stages
+from relabel.job import read
+from relabel.job.ask import row_id
 from relabel.job.engine import engine_of
 from relabel.job.graph import receipts
 from relabel.job.prepare import prepare
@@ -134,7 +135,7 @@ class Signing(Disguised):
         (self._book / f"actor-{os.getpid()}").touch()
 
     def generate(self, requests):
-        if stages._encoder.cache_info().currsize:
+        if read._encoder.cache_info().currsize:
             (self._book / f"reader-{os.getpid()}").touch()
         return self._engine.generate(requests)
 
@@ -157,7 +158,7 @@ class Deadly(Disguised):
 
     def __init__(self, spec):
         self._engine = engine_of(spec)
-        self._doomed = stages.row_id("b.jsonl", 23)
+        self._doomed = row_id("b.jsonl\x0023")
 
     def generate(self, requests):
         if any(request.id == self._doomed for request in requests):

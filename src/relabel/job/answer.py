@@ -5,13 +5,16 @@ Joins the tokenizer and the parser of one label; the same text gives the same an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from relabel.data.labels import cut_at_stop
 from relabel.data.parsers import make_parser
 from relabel.data.reasoning import split_reasoning
+from relabel.engine import Sampling
 from relabel.errors import RowRejected
+from relabel.job.context import RunContext
 from relabel.spec.job import Query
 
 
@@ -50,3 +53,23 @@ class Reader:
     def _decoded(self, ids: list[int]) -> str:
         # a byte-level tokenizer may end inside a character: U+FFFD stands for it, and no text holds a lone surrogate
         return self._tokenizer.decode(ids, skip_special_tokens=True).encode("utf-8", "replace").decode("utf-8")
+
+
+def reader_of(context: RunContext, query: Query, sampling: Sampling) -> Reader:
+    """The reader of a label's texts, also of a row with stop texts of its own: they are no part of its text."""
+    stop = list(sampling.stop_strings)
+    if stop == query.sampling.stop:
+        return _readers(context)[query.name]
+    own = replace(query, sampling=query.sampling.model_copy(update={"stop": stop}))
+    return Reader(own, tokenizer_of(context))
+
+
+@lru_cache(maxsize=1)
+def _readers(context: RunContext) -> dict[str, Reader]:
+    return {query.name: Reader(query, tokenizer_of(context)) for query in context.spec.queries}
+
+
+@lru_cache(maxsize=1)
+def tokenizer_of(context: RunContext) -> Any:
+    """The tokenizer of a run's model, kept by the process."""
+    return load_tokenizer(context.spec.model.path, context.spec.model.revision)

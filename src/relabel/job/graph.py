@@ -27,7 +27,9 @@ from relabel.job.attempts import attempt, died_before, start_attempts
 from relabel.job.block import failed_block, failure_of, unit_of, with_report
 from relabel.job.context import RunContext
 from relabel.job.engine import engine_of, report_of
-from relabel.job.stages import generate_unit, publish_unit, read_unit
+from relabel.job.generate import generate_unit
+from relabel.job.publish import publish_unit
+from relabel.job.read import read_unit
 from relabel.job.turns import Turns
 from relabel.spec import Spec
 

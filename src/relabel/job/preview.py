@@ -14,9 +14,11 @@ from relabel.data.unit import Unit
 from relabel.errors import RowRejected, SourceRefused
 from relabel.job.context import RunContext
 from relabel.job.engine import engine_of
+from relabel.job.generate import generate_unit
 from relabel.job.prepare import check_source_columns, default_unit_rows, make_encoder, preview_context
+from relabel.job.publish import label_unit
+from relabel.job.read import encode_unit
 from relabel.job.row import RowEncoder
-from relabel.job.stages import encode_unit, generate_unit, label_unit
 from relabel.spec import Spec
 from relabel.spec.section import column_of
 

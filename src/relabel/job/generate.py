@@ -1,0 +1,97 @@
+"""The texts of a unit: what its block asks of the engine, and a block with what came of it.
+
+A plain function of Arrow tables, so that a unit can also be generated without Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from relabel.data.unit import Unit
+from relabel.engine import Request
+from relabel.job import block as blocks
+from relabel.job.answer import reader_of, tokenizer_of
+from relabel.job.ask import Ask, ask, probabilities
+from relabel.job.block import of_query
+from relabel.job.context import RunContext
+from relabel.job.engine import choice_ids
+from relabel.job.settings import sampling_for
+from relabel.spec.job import Query
+
+
+def generate_unit(block: pa.Table, engine: Any, context: RunContext) -> pa.Table:
+    """Generate for every row of a block that has a prompt."""
+    if blocks.failure_of(block) is not None:
+        return block
+    unit = blocks.unit_of(block)
+    queries, columns = context.spec.queries, {}
+    asks = _asks(block, unit, context)
+    texts = iter(ask(engine, [one for own in asks for one in own]))
+    for query, own in zip(queries, asks, strict=True):
+        by_row: list[list[dict[str, Any]] | None] = [None] * block.num_rows
+        for one in own:
+            by_row[one.row] = [*(by_row[one.row] or []), asdict(next(texts))]
+        prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
+        lengths = [None if prompt is None else len(prompt) for prompt in prompts]
+        columns[of_query(blocks.REASON, query.name)] = block[of_query(blocks.REASON, query.name)]
+        columns[of_query(blocks.PROMPT_TOKENS, query.name)] = pa.array(lengths, pa.int32())
+        columns[of_query(blocks.TEXTS, query.name)] = pa.array(by_row, blocks.GENERATED)
+        if query.label.logprobs and query.label.choices is not None:
+            column = _probabilities(block.num_rows, engine, query, own, tokenizer_of(context))
+            columns[of_query(blocks.PROBABILITIES, query.name)] = column
+        if context.retry:
+            columns[of_query(blocks.FIRST_DRAW, query.name)] = block[of_query(blocks.FIRST_DRAW, query.name)]
+    for name in block.column_names:
+        if name == blocks.SETTINGS or name.startswith(blocks.OLD):
+            columns[name] = block[name]
+    kept = block.select([name for name in block.column_names if not name.startswith("relabel:")])
+    return blocks.unit_block(unit, kept, columns)
+
+
+def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:
+    """What a block asks for each label."""
+    asks: list[list[Ask]] = []
+    settings = blocks.settings_of(block)
+    seen: list[dict[str, np.ndarray]] = [{} for _ in range(block.num_rows)]
+    for query in context.spec.queries:
+        own: list[Ask] = []
+        tensors = block[of_query(blocks.TENSORS, query.name)]
+        prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
+        first_draws = blocks.first_draws_of(block, query.name)
+        for at, (prompt, first_draw) in enumerate(zip(prompts, first_draws, strict=True)):
+            if prompt is None:
+                continue
+            seen[at] = {**seen[at], **blocks.unpack_tensors(tensors[at].as_py())}
+            if first_draw is None:
+                continue
+            sampling = sampling_for(query, settings[at])
+            holds_label = reader_of(context, query, sampling).holds_label
+            request = Request(id=0, prompt_ids=prompt, tensors=seen[at], sampling=sampling, group=at)
+            key = "\0".join(filter(None, (unit.file.path, str(unit.first_row + at), query.name)))
+            own += [
+                Ask(
+                    row=at,
+                    sample=sample,
+                    key=key,
+                    request=request,
+                    label=query.label,
+                    first_draw=first_draw,
+                    holds_label=holds_label,
+                )
+                for sample in range(query.sampling.num_samples)
+            ]
+        asks.append(own)
+    return asks
+
+
+def _probabilities(num_rows: int, engine: Any, query: Query, asks: Sequence[Ask], tokenizer: Any) -> pa.Array:
+    """[rows] of the probability of each choice, null for rows that were not asked."""
+    firsts = [one for one in asks if one.sample == 0]
+    choices = choice_ids(query.label, tokenizer, engine)
+    by_row = dict(zip([one.row for one in firsts], probabilities(engine, firsts, choices), strict=True))
+    return pa.array([by_row.get(row) for row in range(num_rows)], pa.list_(pa.float32()))
