@@ -4,9 +4,12 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from relabel.cli import app
+from relabel.demo import MODEL_PATH
+from relabel.spec import load_spec
 from tests.reading import rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
@@ -35,3 +38,32 @@ def test_the_demo_labels_1000_rows(task, bar, tmp_path):
     assert (figures["rows"], figures["ok"], figures["rejected"]) == (1000, 1000 - len(broken), len(broken))
     assert figures["rows_per_second"] > 0
     assert sum(row["alt_text"] == row["truth"] for row in data) == 0, "before, no alt text was right"
+
+
+SCENE = load_spec(MODEL_PATH.parent / "json.yaml").label.json_schema
+
+
+def test_the_json_demo_labels_1000_rows_and_every_text_fits_the_schema(tmp_path):
+    result = CliRunner().invoke(app, ["demo", "--task", "json", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    data = [row for path in sorted((tmp_path / "data").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    labels = {row["id"]: row for row in rows_of(tmp_path / "labels")}
+    sound = [labels[row["id"]] for row in data if row["id"] % 100 != 7]
+    assert len(labels) == 1000
+    assert {row["status"] for row in sound} == {"ok"}
+    validator = Draft202012Validator(SCENE)
+    assert all(validator.is_valid(json.loads(row["text"])) for row in sound)
+    truths = {row["id"]: json.loads(row["scene"]) for row in data}
+    exact = sum({key: row[key] for key in SCENE["properties"]} == truths[row["id"]] for row in sound) / len(sound)
+    assert exact >= 0.97
+
+
+def test_the_json_demo_runs_without_its_schema_too_and_shows_both_side_by_side(tmp_path):
+    command = ["demo", "--task", "json", "--rows", "40", "--no-constrain", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout.splitlines()[-1])
+    assert figures["parse_rejected"] == 0
+    assert figures["unconstrained"]["rows"] == 40
+    assert "unconstrained" in result.stderr
+    assert len(rows_of(tmp_path / "labels-unconstrained")) == 40

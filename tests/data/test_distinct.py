@@ -75,14 +75,3 @@ def test_json_and_back(num_labels):
     run = merge_distinct([part, part, distinct(["0"])])
     for sample in (part, run):
         assert Distinct.from_json(sample.to_json()) == sample
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"total": -1}, {"total": 1.0}, {"below": 2}, {"below": 2**64 + 1}, {"parts": "1"}, {"hashes": 1}, {"more": 1}],
-)
-def test_what_is_no_sample_is_refused(change):
-    with pytest.raises(ValueError):
-        Distinct.from_json({**distinct(["a", "b"]).to_json(), **change})
-    with pytest.raises(ValueError):
-        Distinct.from_json([])

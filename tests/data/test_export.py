@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -26,11 +27,11 @@ class Failing(Store):
 
     num_reads = 0
 
-    def read_part(self, part):
+    def read_whole(self, part):
         self.num_reads += 1
         if self.num_reads > 1:
             raise StoreFailed("the store is gone")
-        return super().read_part(part)
+        return super().read_whole(part)
 
 
 def begin(store, recipe):
@@ -61,7 +62,8 @@ def lines_of(path):
 
 def test_rows_are_in_the_order_of_the_source(store, tmp_path):
     figures = export(store, tmp_path / "answers.jsonl")
-    assert figures.to_json() == {"rows": 13, "ok": 9, "rejected": 4, "missing": 0, "unreadable": 1}
+    counts = {"rows": 13, "ok": 9, "rejected": 4, "missing": 0, "unreadable": 1, "duplicate_ids": 0}
+    assert figures.to_json() == counts
     assert not figures.complete, "a source file is left out"
     expected = [f"{file.file.path}#{row}" for file in PLAN.files for unit in file.units for row in rows_in(unit)]
     assert [line["custom_id"] for line in lines_of(tmp_path / "answers.jsonl")] == expected
@@ -96,6 +98,17 @@ def test_a_part_that_does_not_count_is_left_out_and_told(store, tmp_path, harm):
     assert (figures.rows, figures.missing) == (9, 1)
     assert not figures.complete
     assert len(lines_of(tmp_path / "answers.jsonl")) == 9
+
+
+def test_ids_that_are_there_twice_are_counted(tmp_path):
+    """Also across parts; a row without an id has none twice."""
+    plan = replace(PLAN, files=(A,), unreadable=())
+    store = Store(str(tmp_path / "out"))
+    open_run(store, RECIPE, unit_rows=4, versions={}, replan=lambda known: plan)
+    for unit, ids in zip(A.units, (["a", "b", "a", None], ["c", "a", "d", None], ["e", "c"]), strict=True):
+        publish(store, unit, fingerprint(RECIPE), with_id(unit, id=ids))
+    figures = export(store, tmp_path / "answers.jsonl")
+    assert (figures.rows, figures.duplicate_ids, figures.complete) == (10, 3, True)
 
 
 def test_a_text_with_any_characters_is_one_line(store, tmp_path):

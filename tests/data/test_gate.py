@@ -1,6 +1,6 @@
 import pytest
 
-from relabel.data.gate import problems
+from relabel.data.gate import exceeded
 from relabel.data.quality import Quality, measure, merge
 from relabel.spec import Gate
 
@@ -8,17 +8,19 @@ LOOP = "round and " * 20
 
 
 def measured(*texts, finish="stop", old=None):
-    return measure(texts, [finish] * len(texts), range(len(texts)), old).in_file("data/a.parquet")
+    """A row without a text is one for which the model wrote nothing."""
+    reasons = ["parse: the model wrote nothing" if text is None else None for text in texts]
+    return measure(texts, [finish] * len(texts), range(len(texts)), old, reasons).in_file("data/a.parquet")
 
 
 def only(gate: Gate, quality: Quality, rows: int = 0, rejected: int = 0):
     """The one sentence about a single label, or None."""
-    found = problems({"": gate}, {"": quality}, rows=rows or quality.num_labels, rejected=rejected)
+    found = exceeded({"": gate}, {"": quality}, rows=rows or quality.num_labels, rejected=rejected)
     assert len(found) <= 1
     return found[0] if found else None
 
 
-def test_a_limit_that_is_passed_is_a_sentence_with_the_figure_the_limit_and_examples():
+def test_a_limit_that_is_exceeded_is_a_sentence_with_the_figure_the_limit_and_examples():
     quality = measured(LOOP, *(f"label {number}" for number in range(42)))
     assert only(Gate(max_repeated=0.01), quality) == (
         "2.3 % of the labels repeat themselves, the limit is label.gate.max_repeated 1.0 %: "
@@ -29,7 +31,12 @@ def test_a_limit_that_is_passed_is_a_sentence_with_the_figure_the_limit_and_exam
 @pytest.mark.parametrize(
     ("gate", "quality", "sentence"),
     [
-        (Gate(max_empty=0.1), measured("", "x"), "50.0 % of the labels are empty, the limit is label.gate.max_empty"),
+        (
+            Gate(max_empty=0.1),
+            measured("x", None),
+            "for 50.0 % of the rows the model wrote nothing, the limit is label.gate.max_empty 10.0 %: "
+            "for example data/a.parquet row 1",
+        ),
         (
             Gate(max_truncated=0.1),
             measured("a b", finish="length"),
@@ -74,8 +81,8 @@ def test_every_limit_has_its_sentence(gate, quality, sentence):
     assert (only(gate, quality) or "").startswith(sentence)
 
 
-def test_a_figure_at_its_limit_does_not_pass_it():
-    quality = measured("", "x", "y", "z", *"abcdef", old=["longer"] * 10)
+def test_a_figure_at_its_limit_does_not_exceed_it():
+    quality = measured(None, "x", "y", "z", *"abcdef", old=["longer"] * 10)
     assert only(Gate(max_empty=0.1, max_changed=1), quality) is None
     assert only(Gate(max_length_drift=0.1), measured("x" * 11, old=["x" * 10])) is None
 
@@ -97,25 +104,25 @@ def test_rejects_are_a_share_of_all_rows():
 
 def test_of_several_labels_each_has_its_own_limits_and_its_own_rejects():
     """Of four rows one has no `short` and two have no `long`, so that three are rejected."""
-    quality = {"short": measured("a", "b", None, "d"), "long": measured(None, "", "c", None)}
-    gates = {"short": Gate(max_rejected=0.25), "long": Gate(max_rejected=0.25, max_empty=0.1)}
-    assert problems(gates, quality, rows=4, rejected=3) == [
+    quality = {"short": measured("a", "b", None, "d"), "long": measured(None, LOOP, "c", None)}
+    gates = {"short": Gate(max_rejected=0.25), "long": Gate(max_rejected=0.25, max_repeated=0.1)}
+    assert exceeded(gates, quality, rows=4, rejected=3) == [
         "50.0 % of the rows have no label, the limit is labels.long.gate.max_rejected 25.0 %",
-        "50.0 % of the labels are empty, the limit is labels.long.gate.max_empty 10.0 %: "
+        "50.0 % of the labels repeat themselves, the limit is labels.long.gate.max_repeated 10.0 %: "
         "for example data/a.parquet row 1",
     ]
 
 
 def test_where_there_are_no_labels_only_the_rejects_are_too_many():
     zero = Gate.model_validate(dict.fromkeys(Gate.model_fields, 0))
-    for quality in ({}, {"": measured(None, None)}):
-        (problem,) = problems({"": zero}, quality, rows=2, rejected=2)
+    for quality in ({}, {"": measure([None, None], [None, None], [0, 1])}):
+        (problem,) = exceeded({"": zero}, quality, rows=2, rejected=2)
         assert "max_rejected" in problem
-    assert problems({"": zero}, {}, rows=0, rejected=0) == []
+    assert exceeded({"": zero}, {}, rows=0, rejected=0) == []
 
 
 def test_without_limits_nothing_is_wrong():
-    assert only(Gate(), measured("", LOOP, LOOP, finish="length", old=[None, "x", ""])) is None
+    assert only(Gate(), measured(None, LOOP, LOOP, finish="length", old=[None, "x", ""])) is None
 
 
 def test_examples_of_the_run_are_the_first_few_of_its_parts():

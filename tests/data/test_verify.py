@@ -5,13 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from relabel.data.audit import conclude
-from relabel.data.journal import open_run
+from relabel.data.journal import open_run, write_gates
 from relabel.data.quality import measure
 from relabel.data.recipe import fingerprint
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.verify import status, verify
 from relabel.errors import Refused
+from relabel.spec import Gate
 from tests.outputs import RECIPE, flip_bit, make_plan, planned_file, publish, rows_of
 
 A, B = planned_file("a.parquet", 10), planned_file("b.parquet", 3)
@@ -194,6 +195,32 @@ def test_a_flipped_bit_in_a_page_is_found(store, out):
     assert status(store).report.complete, "the quick look reads footers only"
 
 
+class Replacing(Store):
+    """An output in which a retry replaces a part after each look at it, and turns a reject into a label."""
+
+    def read_stamp(self, part, size=None):
+        stamp = super().read_stamp(part, size)
+        self.heal(part)
+        return stamp
+
+    def read_whole(self, part):
+        found = super().read_whole(part)
+        self.heal(part)
+        return found
+
+    def heal(self, part):
+        unit = next(unit for unit in PLAN.units if unit.part == part)
+        rows, size = rows_of(unit), unit.num_rows
+        for name, value in {"status": "ok", "caption": "x", "text": "x", "reason": None}.items():
+            rows = with_column(rows, name, [value] * size)
+        self.replace(part, rows, make_stamp(unit, MINE, rows).to_json())
+
+
+def test_a_part_that_is_replaced_meanwhile_has_the_counts_of_its_stamp(store):
+    publish(store, UNIT, MINE)
+    assert verify(Replacing(store.url)).problems == ()
+
+
 def test_foreign_parts_are_named_and_strays_are_not(store, out):
     publish(store, UNIT, MINE)
     for name in ("x.parquet", "_x.parquet", ".x.parquet", "a-00000.parquet#1", "notes.txt"):
@@ -223,3 +250,23 @@ def test_status_tells_how_far_a_run_is(store):
     publish(store, UNIT, MINE)
     conclude(PLAN, store, MINE)
     assert status(store).success
+
+
+def test_status_judges_by_the_limits_of_the_newest_run(store):
+    """It said `passed` where the run had failed its gate."""
+    publish(store, UNIT, MINE)
+    write_gates(store, {"": Gate(max_rejected=0.1)})
+    found = status(store)
+    assert (found.report.complete, found.report.passed) == (True, False)
+    assert found.to_json()["exceeded"] == [
+        "30.8 % of the rows have no label, the limit is label.gate.max_rejected 10.0 %"
+    ]
+    write_gates(store, {"": Gate(max_rejected=0.5)})
+    assert status(store).report.passed
+
+
+@pytest.mark.parametrize("limits", [[1], {"": {"max_good": 1}}, {"": 3}])
+def test_limits_of_another_version_are_refused(store, limits):
+    store.put_json("_gates.json", limits)
+    with pytest.raises(Refused, match=r"_gates\.json is not what this version writes"):
+        status(store)

@@ -101,6 +101,22 @@ def test_the_first_of_a_family_computes_the_others_wait_a_step_and_copy():
     ]
 
 
+def test_a_slot_that_is_given_away_is_no_source_any_more_in_the_same_step():
+    """Leaders of more families than there are slots end together: the next ones come into the slots they leave."""
+    prompts = [[number + 3, *range(30, 50)] for number in range(8)]
+    rows = [
+        Request(id=10 * number + sample, prompt_ids=[*prompt, 60 + sample], group=number)
+        for number, prompt in enumerate(prompts)
+        for sample in range(3)
+    ]
+    sampling = Sampling(max_new_tokens=4, stop_token_ids=[2**31 - 1])
+    strangers = [replace(row, group=None) for row in rows]
+    wanted = StaticEngine(models.llama(), None, sampling).generate(strangers)
+    for num_slots in (2, 3, 4, 5):
+        limits = Limits(kv_tokens=4096, num_slots=num_slots, step_tokens=64)
+        assert ContinuousEngine(models.llama(), None, sampling, limits=limits).generate(rows) == wanted
+
+
 def test_what_a_row_that_has_left_computed_is_there_until_its_slot_is_taken():
     scheduler = Scheduler(Limits(kv_tokens=1000, num_slots=1, step_tokens=100))
     for row, family in enumerate([7, 7, 8, 7]):

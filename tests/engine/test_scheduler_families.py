@@ -52,10 +52,12 @@ def test_what_is_copied_was_computed_in_an_earlier_step_and_is_still_there(case:
     for at, tick in enumerate(play.ticks):
         if tick.layout != layout:
             layout, filled = tick.layout, {}
-        now = dict(filled)
+        now, copied = dict(filled), {}
         for chunk in tick.chunks:
             own = case.rows[chunk.row].family
             if chunk.source is not None:
+                assert copied.get(chunk.source, own) == own, "an earlier copy of this step is in its source"
+                copied[chunk.slot] = own
                 family, length = filled[chunk.source]
                 assert family == own
                 assert length >= own.num_tokens == chunk.start

@@ -44,3 +44,10 @@ def test_a_character_that_was_cut_in_two_is_marked_and_any_tokens_are_text():
     (query,) = make_spec(FIELDS).queries
     half = tokenizer("ü", add_special_tokens=False)["input_ids"][:1]
     assert Reader(query, tokenizer).read(half).text == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_text_that_is_held_to_a_label_has_no_thoughts_and_its_marks_are_text():
+    tokenizer = make_tokenizer()
+    (query,) = make_spec({**FIELDS, "label": {"parse": "regex", "pattern": ".*"}}).queries
+    ids = tokenizer("the tag </think> ends it", add_special_tokens=False)["input_ids"]
+    assert Reader(query, tokenizer, has_thoughts=False).read(ids).text == "the tag </think> ends it"

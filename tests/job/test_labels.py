@@ -10,6 +10,7 @@ from relabel import make_spec, preview, run
 from relabel.data.store import Store
 from relabel.data.verify import verify
 from relabel.errors import SpecError
+from relabel.job.retry import retry
 from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
 
@@ -106,3 +107,13 @@ def test_a_gate_that_is_passed_withholds_success_until_the_limit_changes(fields,
 def test_a_column_to_compare_with_that_the_source_lacks_is_refused(fields):
     with pytest.raises(SpecError, match=r"label\.compare_to names column 'altt'"):
         run(make_spec({**fields, "label": {"compare_to": "altt"}}))
+
+
+def test_a_retry_is_judged_by_the_limits_of_the_run(fields, tmp_path):
+    choice = {"parse": "choice", "choices": ["a", "b"], "constrain": False, "gate": {"max_rejected": 0.5}}
+    assert not run(make_spec({**fields, "label": choice})).passed
+    report = retry(str(tmp_path / "out"), overrides=["resources.gpus_per_actor=0"])
+    assert "label.gate.max_rejected" in report.audit.gate[0]
+    assert not (tmp_path / "out/_SUCCESS").exists()
+    allowed = ["resources.gpus_per_actor=0", "label.gate.max_rejected=1.0"]
+    assert retry(str(tmp_path / "out"), overrides=allowed).complete

@@ -244,6 +244,29 @@ def test_of_several_labels_only_the_rejected_one_is_asked_and_it_sees_the_pictur
     assert sum(receipt["rejected"] for receipt in receipts) == len(reasons)
 
 
+def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
+    """The row has the reason of its first reject: one label was too long for the model, the other is no choice."""
+    fields = fields_of(tmp_path, text_model)
+    labels = [{"name": "long", "user": "{{ alt * 90 }}"}, {"name": "second", **LABEL}]
+    here = Here({**{key: fields[key] for key in fields if key != "label"}, "labels": labels}).run()
+    before = here.rows
+    assert {row["reason"].partition(":")[0] for row in before if row["status"] == "rejected"} == {"prompt_too_long"}
+    assert rejected(
+        [
+            {**row, "status": row["second_status"], "reason": row["second_reason"]}
+            for row in before
+            if row["second_reason"]
+        ],
+        "parse",
+    )
+    here.retry(context=here.retrying("prompt_too_long"))
+    assert here.rows == before
+    here.retry(context=here.retrying("parse"))
+    asked = [row for row, old in zip(here.rows, before, strict=True) if row["second_attempts"] > old["second_attempts"]]
+    assert len(asked) == sum(row["second_status"] == "rejected" for row in before) > 0
+    assert {row["long_attempts"] for row in here.rows} == {None}
+
+
 def test_rows_that_are_not_asked_are_not_encoded(done):
     here = Here(done)
     numbers = [row["source_row"] for row in rejected(here.rows, "parse") if row["source_file"] == "b.jsonl"]

@@ -62,6 +62,25 @@ def test_a_label_column_that_is_also_kept_is_refused():
         make_spec({**MINIMAL, "label": {"column": "alt"}, "output": {"path": "out", "keep": ["alt"]}})
 
 
+def test_a_column_that_is_there_twice_is_refused_with_what_helps():
+    def sentence(name, labels=(), keep=()):
+        label = {"parse": "json", "json_schema": {"type": "object", "properties": {name: {"type": "integer"}}}}
+        section = {"labels": [{"name": "x", **label}]} if labels else {"label": label}
+        with pytest.raises(SpecError) as error:
+            make_spec({**MINIMAL, **section, "output": {"path": "out", "keep": [*keep]}})
+        return str(error.value).partition("twice; ")[2]
+
+    named = "write labels: [{name: x, ...}] in place of label, whose columns then begin with x_"
+    renamed = "rename it in the label, its pattern or its JSON schema"
+    assert sentence("source_file") == f"{named}, or {renamed}"
+    assert sentence("id", keep=["id"]) == f"drop it from output.keep, or {named}, or {renamed}"
+    assert sentence("text") == renamed, "a named label has a column x_text beside it"
+    assert sentence("text", labels=True) == renamed
+    schema = {"type": "object", "properties": {"source_file": {}, "id": {}}}
+    label = {"name": "x", "parse": "json", "json_schema": schema}
+    make_spec({**MINIMAL, "labels": [label], "output": {"path": "out", "keep": ["id"]}})
+
+
 @pytest.mark.parametrize("revision", ["main", "v1.0", "abc123"])
 def test_a_revision_that_can_move_is_refused(revision):
     with pytest.raises(SpecError, match="commit"):

@@ -50,8 +50,8 @@ class Report:
     """Source files that could not be planned, and why."""
     quality: Mapping[str, Quality] = field(default_factory=dict)
     """Of each label by name, over all sound parts; the name of a single one is empty."""
-    gate: tuple[str, ...] = ()
-    """A sentence for each limit of the gate that is passed."""
+    exceeded: tuple[str, ...] = ()
+    """A sentence for each limit of the gate that is exceeded."""
 
     @property
     def complete(self) -> bool:
@@ -60,12 +60,12 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every row is there and no limit of the gate is passed."""
-        return self.complete and not self.gate
+        """Whether every row is there and no limit of the gate is exceeded."""
+        return self.complete and not self.exceeded
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each kind of thing that is wrong, each unreadable source file, each limit that is passed."""
+        """A sentence for each kind of thing that is wrong, each unreadable source file, each limit that is exceeded."""
         kinds = {
             "missing": "is not published: run the same command again",
             "damaged": "cannot be read back: run the same command again",
@@ -79,7 +79,7 @@ class Report:
             if names[kind]
         ] + [
             *(f"the source file {path} is unreadable: {why}" for path, why in self.unreadable),
-            *self.gate,
+            *self.exceeded,
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Report:
             **{name: list(getattr(self, name)[:_NUM_NAMED]) for name in names},
             "unreadable": [{"file": path, "why": why} for path, why in self.unreadable],
             "quality": {name: quality.summary() for name, quality in self.quality.items()},
-            "gate": list(self.gate),
+            "exceeded": list(self.exceeded),
         }
 
 
@@ -155,7 +155,7 @@ def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] 
         foreign=tuple(part for part in parts if part not in units and part not in known),
         unreadable=plan.unreadable,
         quality=quality,
-        gate=tuple(gate.problems(gates, quality, rows=rows, rejected=rejected)),
+        exceeded=tuple(gate.exceeded(gates, quality, rows=rows, rejected=rejected)),
     )
 
 

@@ -10,14 +10,17 @@ import json
 import os
 import time
 import uuid
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pyarrow as pa
 
+from relabel.data.distinct import hash_of
 from relabel.data.journal import RUN, Run, read_run
 from relabel.data.labels import labels_of
 from relabel.data.store import Store
@@ -38,9 +41,12 @@ class Export:
     """Units without a part that counts; their rows are not in the file."""
     unreadable: int
     """Source files without units, because they could not be planned."""
+    duplicate_ids: int
+    """Rows whose `custom_id` an earlier row has too: whoever made the requests cannot tell their answers apart."""
 
     @property
     def complete(self) -> bool:
+        """Whether every row of the source has its line. Ids that are there twice were so in the source."""
         return not (self.missing or self.unreadable)
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def export(store: Store, path: Path) -> Export:
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with open(staged, "x", encoding="utf-8", newline="\n") as file:
-            counts = _write(store, run, file)
+            counts, ids = _write(store, run, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(staged, path)
@@ -76,38 +82,38 @@ def export(store: Store, path: Path) -> Export:
         rejected=counts["rejected"],
         missing=counts["missing"],
         unreadable=len(run.plan.unreadable),
+        duplicate_ids=len(ids) - len(np.unique(np.frombuffer(ids, np.uint64))),
     )
 
 
-def _write(store: Store, run: Run, file: TextIO) -> Counter[str]:
-    """Every row of every part that counts; how many there were of each status, and units without one."""
-    counts = Counter[str]()
-    created, model, sizes = int(time.time()), str(run.recipe["model"]["path"]), store.parts()
+def _write(store: Store, run: Run, file: TextIO) -> tuple[Counter[str], array[int]]:
+    """Every row of every part that counts: how many of each status, and units without one; the hash of each id."""
+    counts, ids = Counter[str](), array("Q")
+    created, model = int(time.time()), str(run.recipe["model"]["path"])
     for unit in run.plan.units:
-        rows = _read(store, unit, run.fingerprint, sizes)
+        rows = _read(store, unit, run.fingerprint)
         if rows is None:
             counts["missing"] += 1
             continue
         for row in _records(rows):
             counts[row["status"]] += 1
-            name = f"{run.fingerprint}\0{row['source_file']}\0{row['source_row']}"
-            digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+            place = f"{run.fingerprint}\0{row['source_file']}\0{row['source_row']}"
+            digest = hashlib.sha256(place.encode()).hexdigest()[:32]
             line = _ok(row, digest, created, model) if row["status"] == "ok" else _rejected(row)
             request = {"id": f"batch_req_{digest}", "custom_id": _id(row[ID])}
+            if (own := request["custom_id"]) is not None:
+                ids.append(hash_of(own))  # 8 bytes each: a set of 50 million would be some 4 GB
             file.write(json.dumps(request | line) + "\n")  # ASCII: many readers end a line at U+2028 too
-    return counts
+    return counts, ids
 
 
-def _read(store: Store, unit: Unit, fingerprint: str, sizes: dict[str, int]) -> pa.Table | None:
+def _read(store: Store, unit: Unit, fingerprint: str) -> pa.Table | None:
     """The rows of a unit, or None where its part is not there, damaged, or made from something else."""
-    if unit.part not in sizes:
-        return None
     try:
-        if not store.read_stamp(unit.part, sizes[unit.part]).is_of(unit, fingerprint):
-            return None
-        return store.read_part(unit.part)
+        stamp, rows = store.read_whole(unit.part)
     except PartDamaged:
         return None
+    return rows if stamp.is_of(unit, fingerprint) else None
 
 
 def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:

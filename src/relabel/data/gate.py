@@ -1,4 +1,4 @@
-"""The limits of a run against its figures: a sentence for each limit that is passed.
+"""The limits of a run against its figures: a sentence for each limit that is exceeded.
 
 Knows figures that were counted, not how; must never decide what follows from them.
 """
@@ -11,38 +11,39 @@ from relabel.data.quality import Quality, Reference
 from relabel.spec import Gate
 
 _SHARES = {
-    "empty": "are empty",
-    "truncated": "are cut off by max_new_tokens",
-    "repeated": "repeat themselves",
-    "refused": "refuse to answer",
-    "duplicates": "are duplicates of others",
-    "changed": "differ from the old ones",
-    "unchanged": "are the same as the old ones",
+    "empty": "for {} of the rows the model wrote nothing",
+    "truncated": "{} of the labels are cut off by max_new_tokens",
+    "repeated": "{} of the labels repeat themselves",
+    "refused": "{} of the labels refuse to answer",
+    "duplicates": "{} of the labels are duplicates of others",
+    "changed": "{} of the labels differ from the old ones",
+    "unchanged": "{} of the labels are the same as the old ones",
 }
 
 
-def problems(gates: Mapping[str, Gate], quality: Mapping[str, Quality], *, rows: int, rejected: int) -> list[str]:
-    """What is beyond a limit, for the labels by name; the name of a single one is empty, and its rejects are the rows'.
+def exceeded(gates: Mapping[str, Gate], quality: Mapping[str, Quality], *, rows: int, rejected: int) -> list[str]:
+    """What is over its limit, for the labels by name; the name of a single one is empty, and its rejects are the rows'.
 
     A row with several labels is rejected for any of them, so there each counts the rows without a label of its own.
-    Where there is nothing to divide by, no limit is passed.
+    Where there is nothing to divide by, no limit is exceeded.
     """
     found = []
     for name, gate in gates.items():
         figures = quality.get(name, Quality())
         missing = rows - figures.num_labels if name else rejected
-        found += _passed(f"labels.{name}.gate" if name else "label.gate", gate, figures, missing / rows if rows else 0)
+        place = f"labels.{name}.gate" if name else "label.gate"
+        found += _exceeded(place, gate, figures, missing / rows if rows else 0)
     return found
 
 
-def _passed(place: str, gate: Gate, quality: Quality, rejected: float) -> Iterator[str]:
+def _exceeded(place: str, gate: Gate, quality: Quality, rejected: float) -> Iterator[str]:
     rates = quality.rates()
     if (limit := gate.max_rejected) is not None and rejected > limit:
         yield _sentence("{} of the rows have no label", rejected, f"{place}.max_rejected", limit)
     for kind, what in _SHARES.items():
         limit, rate = getattr(gate, f"max_{kind}"), rates[kind]
         if limit is not None and rate is not None and rate > limit:
-            sentence = _sentence(f"{{}} of the labels {what}", rate, f"{place}.max_{kind}", limit)
+            sentence = _sentence(what, rate, f"{place}.max_{kind}", limit)
             yield sentence + _examples(quality.examples.get(kind, ()))
     limit, rate = gate.max_length_drift, rates["length_drift"]
     if limit is not None and rate is not None and abs(rate) > limit:

@@ -1,7 +1,7 @@
 """What a run wrote down of itself in the output: `_run.json`, then `_plan-00001.json`, ... for each change of plan.
 
-Every document is created once and never changed; of two processes that write the same one, the second reads it and
-thinks again. A later document overrides an earlier one file by file. Knows nothing of sources or of parts' contents.
+Every document but the gates is created once and never changed; of two processes that write the same one, the second
+reads it and thinks again. A later document overrides an earlier one file by file. Knows nothing of sources or of parts' contents.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from relabel.data.plan import Plan, PlannedFile
 from relabel.data.recipe import changed_fields, fingerprint
 from relabel.data.store import Store
 from relabel.errors import RecipeChanged, Refused, StoreFailed
+from relabel.spec import Gate
 
 RUN = "_run.json"
+GATES = "_gates.json"
+"""The limits that the newest run was judged by: the one document that may change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,18 @@ def read_run(store: Store) -> Run | None:
             f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {error!r}"
         ) from error
     return run
+
+
+def write_gates(store: Store, gates: Mapping[str, Gate]) -> None:
+    """Note the limits of each label by name, for whoever judges the output without its spec."""
+    limits = {name: gate.model_dump(exclude_none=True) for name, gate in gates.items()}
+    if limits != (store.read_json(GATES) or {name: {} for name in gates}):
+        store.put_json(GATES, limits)
+
+
+def read_gates(store: Store) -> dict[str, Any]:
+    """The limits of each label by name, as plain data; none where there are none."""
+    return store.read_json(GATES) or {}
 
 
 def check_recipe(store: Store, recipe: Mapping[str, Any]) -> Run | None:

@@ -14,15 +14,15 @@ from typing import Any
 import regex
 from jsonschema.exceptions import best_match
 
-from relabel.data.types import arrow_value, label_types
+from relabel.data.types import arrow_value, value_types
+from relabel.data.validator import PATTERN_SECONDS, make_validator
 from relabel.errors import RowRejected
 from relabel.spec import Label
-from relabel.spec.json_schema import make_validator, properties_of
+from relabel.spec.json_schema import properties_of
 
 Parser = Callable[[str], dict[str, Any]]
 
-PATTERN_SECONDS = 1
-"""A pattern such as (a+)+$ takes time exponential in the text. A thousand times what a sound one takes for a page."""
+NOTHING_WRITTEN = "parse: the model wrote nothing"
 MAX_DEPTH = 64
 """Of JSON: jsonschema needs up to 10 of Python's 1,000 frames for each level."""
 
@@ -34,11 +34,11 @@ _CUT = re.compile(r"|-|tr?u?|fa?l?s?|nu?l?|\.|[eE][+-]?|u[0-9a-fA-F]{0,4}")
 
 def make_parser(label: Label) -> Parser:
     """A function that takes a label from an answer, or raises RowRejected("parse: ...")."""
-    take, types = _TAKERS[label.parse](label), label_types(label)
+    take, types = _TAKERS[label.parse](label), value_types(label)
 
     def parse(text: str) -> dict[str, Any]:
         if not (stripped := text.strip()):
-            raise RowRejected("parse: the model wrote nothing")
+            raise RowRejected(NOTHING_WRITTEN)
         return {column: arrow_value(value, types[column]) for column, value in take(stripped).items()}
 
     return parse
@@ -92,8 +92,9 @@ def _take_json(label: Label) -> Parser:
         try:
             value = _decode(text)
             _check_depth(value)
-            # Sorted: jsonschema finds the keys that are not declared in the order of a set.
-            error = best_match(sorted(validator.iter_errors(value), key=lambda error: [*map(str, error.path)]))
+            error = best_match(validator.iter_errors(value))
+        except TimeoutError as error:
+            raise RowRejected(f"parse: a pattern of the JSON schema took longer than {PATTERN_SECONDS} s") from error
         except RecursionError as error:
             raise RowRejected("parse: the JSON is nested too deeply") from error
         if error is not None:

@@ -17,7 +17,7 @@ from relabel.data.stamp import Stamp, read_stamp
 from relabel.errors import PartDamaged
 
 TAIL = 64 * 2**10
-"""Bytes at the end of a part that hold its footer, as a first guess: footers of our parts are some 5 KiB."""
+"""Bytes at the end of a part that hold its footer, as a first guess: footers of our parts are some 8 KiB."""
 _DAMAGE = (OSError, ValueError, KeyError, pa.ArrowException)
 _SEAL = b"relabel.crc32="
 _OPEN = b"00000000"
@@ -39,12 +39,12 @@ def encode_part(rows: pa.Table, stamp: Mapping[str, Any]) -> bytes:
     return bytes(data)
 
 
-def footer_size(tail: bytes | bytearray) -> int:
+def footer_size(tail: bytes | bytearray | memoryview) -> int:
     """Bytes of the footer, its length and the magic number at the end of the file included."""
     return int.from_bytes(tail[-8:-4], "little") + 8
 
 
-def decode_stamp(tail: bytes, where: str) -> Stamp:
+def decode_stamp(tail: bytes | memoryview, where: str) -> Stamp:
     """The stamp in the last bytes of a part. Raises PartDamaged naming `where`."""
     footer = bytearray(tail[-footer_size(tail) :])
     at = footer.rfind(_SEAL) + len(_SEAL)

@@ -83,23 +83,19 @@ class Store:
     def read_stamp(self, part: str, size: int | None = None) -> Stamp:
         """The part's stamp, from its footer alone. Raises PartDamaged. `size` (from parts()) saves a request."""
         try:
-            with self._doing("read", part, passing=_GONE):
-                size = obstore.head(self._objects, part)["size"] if size is None else size
-                tail = self._tail(part, size, TAIL)
-                if len(tail) < footer_size(tail) <= size:
-                    tail = self._tail(part, size, footer_size(tail))
-        except _GONE as error:
-            raise PartDamaged(f"{self.url}/{part} is not there") from error
-        return decode_stamp(tail, f"{self.url}/{part}")
+            return self._read_stamp(part, size)
+        except (PartDamaged, StoreFailed):
+            # Where the part was replaced since its size was looked at, these were bytes from its middle, or beyond it.
+            return self._read_stamp(part, None)
 
     def read_part(self, part: str) -> pa.Table:
         """All rows of the part, every page checked against its checksum. Raises PartDamaged."""
-        try:
-            with self._doing("read", part, passing=_GONE):
-                data = obstore.get(self._objects, part).bytes()
-        except _GONE as error:
-            raise PartDamaged(f"{self.url}/{part} is not there") from error
-        return decode_rows(pa.py_buffer(data), f"{self.url}/{part}")
+        return decode_rows(pa.py_buffer(self._read(part)), f"{self.url}/{part}")
+
+    def read_whole(self, part: str) -> tuple[Stamp, pa.Table]:
+        """Stamp and rows of one and the same version of the part. Raises PartDamaged."""
+        data = pa.py_buffer(self._read(part))
+        return decode_stamp(memoryview(data), f"{self.url}/{part}"), decode_rows(data, f"{self.url}/{part}")
 
     def read_json(self, name: str) -> Any | None:
         """The document, or None where there is none."""
@@ -139,6 +135,24 @@ class Store:
             except AlreadyExistsError:
                 return False
             return True
+
+    def _read(self, part: str) -> obstore.Bytes:
+        try:
+            with self._doing("read", part, passing=_GONE):
+                return obstore.get(self._objects, part).bytes()
+        except _GONE as error:
+            raise PartDamaged(f"{self.url}/{part} is not there") from error
+
+    def _read_stamp(self, part: str, size: int | None) -> Stamp:
+        try:
+            with self._doing("read", part, passing=_GONE):
+                size = obstore.head(self._objects, part)["size"] if size is None else size
+                tail = self._tail(part, size, TAIL)
+                if len(tail) < footer_size(tail) <= size:
+                    tail = self._tail(part, size, footer_size(tail))
+        except _GONE as error:
+            raise PartDamaged(f"{self.url}/{part} is not there") from error
+        return decode_stamp(tail, f"{self.url}/{part}")
 
     def _tail(self, part: str, size: int, length: int) -> bytes:
         return bytes(obstore.get_range(self._objects, part, start=max(size - length, 0), end=size)) if size else b""

@@ -1,7 +1,8 @@
 """The Arrow types of a label's columns, fixed before the first row, and the values that fit them.
 
 A column of `parse: json` has the one type that its part of the schema allows, and where there is no such type it holds
-JSON text. Keys that an object may have beyond its declared properties are not written. Knows nothing of text or models.
+JSON text: strings are in quotes there, so that "5" and 5 differ, and null is null as in every column. Keys that an
+object may have beyond its declared properties are not written. Knows nothing of text or models.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from relabel.errors import RowRejected
 from relabel.spec import Label
 from relabel.spec.json_schema import is_recursive, properties_of, resolved
 
+JSON = pa.large_string()
+"""Stands for JSON text among the types of values, where nothing else has it; it is written as a string."""
 _SCALARS = {
     "string": pa.string(),
     "boolean": pa.bool_(),
@@ -29,7 +32,12 @@ _WRONG_KIND = "parse: a value is of another kind than its column"
 
 
 def label_types(label: Label) -> dict[str, pa.DataType]:
-    """The columns of a label, in the order of `label.columns`."""
+    """The columns of a label as they are written, in the order of `label.columns`."""
+    return {name: _stored(type) for name, type in value_types(label).items()}
+
+
+def value_types(label: Label) -> dict[str, pa.DataType]:
+    """The same for `arrow_value`, which tells JSON text from other strings."""
     if label.json_schema is None:
         return dict.fromkeys(label.columns, pa.string())
     if properties := properties_of(label.json_schema):
@@ -38,10 +46,12 @@ def label_types(label: Label) -> dict[str, pa.DataType]:
 
 
 def arrow_value(value: Any, type: pa.DataType) -> Any:
-    """A value from JSON as a column of the type takes it. Raises RowRejected("parse: ...") where it cannot."""
+    """A value from JSON as a column of one of `value_types` takes it. Raises RowRejected("parse: ...") if it cannot."""
     if value is None:
         return None
-    if pa.types.is_string(type):
+    if type == JSON:
+        return _text(_json_of(value))
+    if pa.types.is_string(type) and isinstance(value, str):
         return _text(value)
     if pa.types.is_list(type) and isinstance(value, list):
         return [arrow_value(item, type.value_type) for item in value]
@@ -57,18 +67,20 @@ def arrow_value(value: Any, type: pa.DataType) -> Any:
     raise RowRejected(_WRONG_KIND)
 
 
-def _text(value: Any) -> str:
+def _json_of(value: Any) -> str:
     try:
-        text = (
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
-        )
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise RowRejected("parse: a text holds half a surrogate pair") from error
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise RowRejected(_WRONG_KIND) from error
     except RecursionError as error:
         raise RowRejected("parse: the JSON is nested too deeply") from error
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RowRejected("parse: a text holds half a surrogate pair") from error
     return text
 
 
@@ -90,22 +102,30 @@ def _number(value: int | float) -> float:
     return number
 
 
+def _stored(type: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(type):
+        return pa.list_(_stored(type.value_type))
+    if pa.types.is_struct(type):
+        return pa.struct([(field.name, _stored(field.type)) for field in type])
+    return pa.string() if type == JSON else type
+
+
 def _type_of(schema: dict[str, Any], node: Any) -> pa.DataType:
     """The type of a column, a field or an item."""
     type = _type_or_null(schema, node)
-    return pa.string() if pa.types.is_null(type) else type
+    return JSON if pa.types.is_null(type) else type
 
 
 def _type_or_null(schema: dict[str, Any], node: Any) -> pa.DataType:
     if is_recursive(schema, node) or not isinstance(node := resolved(schema, node), dict):
-        return pa.string()
+        return JSON
     values = node.get("enum", [node["const"]] if "const" in node else [])
     members = node.get("anyOf", node.get("oneOf", []))
     return (
         _one_of(_type_of_kind(schema, node, kind) for kind in _kinds(node))
-        or _one_of(_SCALARS.get(_KINDS.get(type(value), ""), pa.string()) for value in values)
+        or _one_of(_SCALARS.get(_KINDS.get(type(value), ""), JSON) for value in values)
         or _one_of(_type_or_null(schema, member) for member in members)
-        or pa.string()
+        or JSON
     )
 
 
@@ -121,7 +141,7 @@ def _type_of_kind(schema: dict[str, Any], node: dict[str, Any], kind: str) -> pa
         return pa.list_(_type_of(schema, node["items"]))
     if kind == "object" and node.get("properties"):
         return pa.struct([(name, _type_of(schema, part)) for name, part in node["properties"].items()])
-    return _SCALARS.get(kind, pa.string())
+    return _SCALARS.get(kind, JSON)
 
 
 def _one_of(types: Iterable[pa.DataType]) -> pa.DataType | None:

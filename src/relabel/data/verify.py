@@ -14,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.data.audit import SUCCESS, Report, audit
-from relabel.data.journal import RUN, Run, read_run
+from relabel.data.journal import GATES, RUN, Run, read_gates, read_run
 from relabel.data.labels import labels_of
 from relabel.data.plan import Plan
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged, Refused
-from relabel.spec import Label
+from relabel.spec import Gate, Label
 from relabel.spec.section import column_of
 
 
@@ -56,9 +56,13 @@ class Status:
 
 
 def status(store: Store) -> Status:
-    """How far the run is, by the stamps of its parts. Raises Refused where no run was begun."""
+    """How far the run is, by the stamps of its parts and the limits that were last judged by.
+
+    Raises Refused where no run was begun.
+    """
     run = _run(store)
-    return Status(report=audit(run.plan, store, run.fingerprint), success=store.read_json(SUCCESS) is not None)
+    report = audit(run.plan, store, run.fingerprint, _gates(store))
+    return Status(report=report, success=store.read_json(SUCCESS) is not None)
 
 
 def verify(store: Store) -> Verification:
@@ -89,6 +93,14 @@ def _run(store: Store) -> Run:
     return run
 
 
+def _gates(store: Store) -> dict[str, Gate]:
+    """The limits that the newest run was judged by."""
+    try:
+        return {name: Gate.model_validate(limits) for name, limits in read_gates(store).items()}
+    except (AttributeError, ValueError) as error:
+        raise Refused(f"{store.url}/{GATES} is not what this version writes") from error
+
+
 def _check_plan(plan: Plan) -> Iterator[str]:
     """The units of a file must tile it, and no two units may share a part."""
     shared = [part for part, count in Counter(unit.part for unit in plan.units).items() if count > 1]
@@ -105,7 +117,7 @@ def _check_plan(plan: Plan) -> Iterator[str]:
 def _check_part(store: Store, run: Run, unit: Unit, labels: Mapping[str, Label]) -> tuple[Counter[str], list[str]]:
     """The rows of each status, and what is wrong with the part."""
     try:
-        stamp, rows = store.read_stamp(unit.part), store.read_part(unit.part)
+        stamp, rows = store.read_whole(unit.part)
     except PartDamaged as error:
         return Counter(), [str(error)]
     if not rows.schema.equals(run.schema):

@@ -22,5 +22,7 @@ def show_demo(figures: dict[str, Any], console: Console) -> None:
     if figures["task"] != "json":
         table.add_row("exact before (the alt text)", *(f"{one['exact_match_before']:.1%}" for one in runs))
     table.add_row("exact after (the label)", *(f"{one['exact_match']:.1%}" for one in runs))
+    if figures["task"] == "json":
+        table.add_row("fits the schema", *(f"{1 - one['parse_rejected'] / one['judged']:.1%}" for one in runs))
     table.add_row("rows a second", *(f"{one['rows_per_second']:.1f}" for one in runs))
     console.print(table)

@@ -6,14 +6,24 @@ Knows the language of grammars; nothing of tokenizers, tokens or models. Needs n
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from relabel.errors import SpecError
 
 JSON = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?", "lenient": False}
 """On one line, with a space after commas and colons or without: free white space is a loop that never ends. What of a
 schema is not supported is an error, also where the schema itself asks for leniency."""
+
+
+_SLASH = re.compile(r"(\\.)|/", re.DOTALL)
+"""One that is not escaped is the end of an expression in a grammar."""
+OPEN = {"additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref", "unevaluatedProperties"}
+"""A schema with one of these says itself what else it allows, or leaves it to the others."""
+MAX_MULTIPLE = 1000
+"""Of `multipleOf`: its automaton has as many states, and one of a million takes 19 s and 585 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +53,11 @@ class Constraint:
     @property
     def _answer(self) -> str:
         if self.kind == "json":
-            return f"answer: %json {json.dumps({**json.loads(self.value), 'x-guidance': JSON})}\n"
+            return f"answer: %json {json.dumps({**_closed(json.loads(self.value)), 'x-guidance': JSON})}\n"
         if self.kind == "choice":
             # one terminal: the first mask of 1,000 alternatives of a rule takes 9 ms instead of 0.2
             return f"answer: CHOICE\nCHOICE: {' | '.join(map(json.dumps, json.loads(self.value)))}\n"
-        expression = self.value.replace("/", "\\/").replace("\n", "\\n")
+        expression = _SLASH.sub(lambda found: found[1] or r"\/", self.value).replace("\n", "\\n")
         return f"answer: /{expression}/\n"
 
 
@@ -55,6 +65,10 @@ def check_constraint(constraint: Constraint) -> None:
     """Raises SpecError with what llguidance says where it cannot compile the constraint, or not wholly."""
     from llguidance import LLMatcher
 
+    if constraint.kind == "json" and any(number > MAX_MULTIPLE for number in _multiples(json.loads(constraint.value))):
+        raise SpecError(
+            f"a multipleOf above {MAX_MULTIPLE} cannot be held to in reasonable time; set label.constrain: false"
+        )
     _, notes = LLMatcher.validate_grammar_with_warnings(LLMatcher.grammar_from_lark(constraint.grammar()))
     if notes:
         what = {"json": "the JSON schema", "regex": "the pattern", "choice": "the choices"}[constraint.kind]
@@ -62,3 +76,33 @@ def check_constraint(constraint: Constraint) -> None:
             f"{what} of a label cannot hold the model to it ({' '.join(notes[0].split())[:300]}); change it, or set "
             "label.constrain: false to check the texts afterwards alone"
         )
+
+
+def _closed(node: Any) -> Any:
+    """A schema that allows only what a column can hold: no keys beside those declared, and integers of 64 bits."""
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {
+        key: item if key in ("enum", "const", "default", "examples") else _closed(item) for key, item in node.items()
+    }
+    if isinstance(closed.get("properties"), dict) and not closed.keys() & OPEN:
+        closed["additionalProperties"] = False
+    if closed.get("type") == "integer" and not closed.keys() & {"enum", "const"}:
+        if not closed.keys() & {"minimum", "exclusiveMinimum"}:
+            closed["minimum"] = -(2**63)
+        if not closed.keys() & {"maximum", "exclusiveMaximum"}:
+            closed["maximum"] = 2**63 - 1
+    return closed
+
+
+def _multiples(node: Any) -> Iterator[float]:
+    if isinstance(node, dict):
+        if isinstance(node.get("multipleOf"), int | float):
+            yield node["multipleOf"]
+        for item in node.values():
+            yield from _multiples(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _multiples(item)

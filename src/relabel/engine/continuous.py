@@ -46,8 +46,7 @@ class ContinuousEngine:
     ) -> None:
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
-        self._intake = Intake(model, tokenizer, sampling)
-        self.end_token = self._intake.end_token
+        self.intake = Intake(model, tokenizer, sampling)
         self._forward = Forward(model)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
@@ -89,12 +88,12 @@ class ContinuousEngine:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
             requests = [call.requests[at] for at in taken]
             for at, request, (prefix, family) in zip(taken, requests, self._prefixes.find(requests), strict=True):
-                own = self._intake.sampling_of(request)
+                own = self.intake.sampling_of(request)
                 self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix, family=family))
 
     def _refuse(self, request: Request) -> str | None:
-        new_tokens = self._intake.sampling_of(request).max_new_tokens
-        if (why := self._intake.refuse(request)) is not None:
+        new_tokens = self.intake.sampling_of(request).max_new_tokens
+        if (why := self.intake.refuse(request)) is not None:
             return why
         return None if self._scheduler.fits(len(request.prompt_ids), new_tokens) else too_large(request)
 
@@ -134,7 +133,7 @@ class ContinuousEngine:
     def _launch(self, step: Step) -> Flight:
         if self._forward.slots.layout != self._scheduler.layout:
             self._forward.lay_out(self._scheduler.layout)
-            num_slots, intake = self._scheduler.layout.num_slots, self._intake
+            num_slots, intake = self._scheduler.layout.num_slots, self.intake
             self._sampler = Sampler(num_slots, intake.stop_tokens, intake.grammars)
             self._tails = Tails(num_slots, intake.stop_strings, self.device)
         self._settle_in(step)
@@ -148,11 +147,11 @@ class ContinuousEngine:
         self._forward.set_newest(slots, tokens_R)
         for row in states:
             row.num_chosen += 1
-        stops = self._intake.stop_tokens
+        stops = self.intake.stop_tokens
         ends_R = stops.end(tokens_R, [stops.group(own.stop_token_ids) for own in owns])
         # 1 a stop token, 2 a stop string, whose tokens are kept
         how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
-        outcome = torch.stack([tokens_R, finite_R, how_R, logprobs_R]).double()
+        outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])
         if self.device.type != "cuda":
             return Flight(rows, outcome, None)
         arrived, on_host = torch.cuda.Event(), outcome.to("cpu", non_blocking=True)

@@ -75,11 +75,14 @@ class Grammars:
     def matcher(self, constraint: Constraint, stop_tokens: Sequence[int]) -> Matcher:
         """For a row that begins and may end with any of the stop tokens."""
         stops = self._known(stop_tokens)
+        mine: Any = None
 
         def renew(is_worn: bool) -> Any:
-            if is_worn:
-                self._compiled.pop((constraint, stops), None)
-            return self._compile(constraint, stops).deep_copy()
+            nonlocal mine
+            if is_worn and self._compiled.get((constraint, stops)) is mine:  # else another row has done so
+                del self._compiled[constraint, stops]
+            mine = self._compile(constraint, stops)
+            return mine.deep_copy()
 
         return Matcher(renew, stops)
 

@@ -98,9 +98,12 @@ def unfit(request: Request, sampling: Sampling, *, max_tokens: int, num_embeddin
     length = len(request.prompt_ids)
     if length == 0:
         return "prompt: it has no tokens"
-    if not 0 <= min(request.prompt_ids) <= max(request.prompt_ids) < num_embeddings:
+    known = (*request.prompt_ids, *request.forced_ids)
+    if not 0 <= min(known) <= max(known) < num_embeddings:
         return f"prompt: a token beyond the {num_embeddings} that the model knows; its tokenizer belongs to another"
-    room = max(0, max_tokens - sampling.max_new_tokens)
+    if sampling.max_new_tokens >= max_tokens:
+        return f"sampling: {sampling.max_new_tokens} new tokens, and the model takes {max_tokens} with the prompt"
+    room = max_tokens - sampling.max_new_tokens
     if length > room:
         return f"prompt_too_long: {length} tokens, and the model takes {room} beside {sampling.max_new_tokens} new ones"
     return None

@@ -101,9 +101,9 @@ class Sampler:
             tokens_R[index] = draw(
                 logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p
             )
-        for at, (row, step) in enumerate(zip(rows, steps, strict=True)):
-            if row.forced_ids:
-                tokens_R[at] = row.forced_ids[min(step, len(row.forced_ids) - 1)]
+        if given := [at for at, row in enumerate(rows) if row.forced_ids]:
+            tokens = [rows[at].forced_ids[min(steps[at], len(rows[at].forced_ids) - 1)] for at in given]
+            tokens_R[torch.tensor(given, device=device)] = torch.tensor(tokens, device=device)
         if self._seen_PV is not None:
             self._seen_PV[torch.tensor(places, device=device), tokens_R] = True
         if any(row.matcher for row in rows):

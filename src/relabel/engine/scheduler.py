@@ -215,6 +215,8 @@ class Scheduler:
         row.slot = heapq.heappop(self._free)
         self._held[row.row] = row
         self._left = {family: slot for family, slot in self._left.items() if slot != row.slot}
+        own = row.family.number if row.family else None
+        self._sources = {family: slot for family, slot in self._sources.items() if slot != row.slot or family == own}
         if row.family and source is None:
             self._begun.add(row.family.number)
         return self._fill(row, room)._replace(is_first=True, source=source)

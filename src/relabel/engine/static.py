@@ -38,12 +38,11 @@ class StaticEngine:
     ) -> None:
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
-        self._intake = Intake(model, tokenizer, sampling)
-        self.end_token = self._intake.end_token
+        self.intake = Intake(model, tokenizer, sampling)
         can_be_padded = is_paddable(model)
         self._decoder = Decoder(
             model=model,
-            intake=self._intake,
+            intake=self.intake,
             goodput=self.goodput,
             # Qwen-VL keeps the positions of its rows on the model, out of reach
             can_shrink=can_be_padded and not any(hasattr(module, "rope_deltas") for module in model.modules()),
@@ -69,10 +68,10 @@ class StaticEngine:
         results: dict[int, Result] = {}
         lengths = [len(request.prompt_ids) for request in requests]
         for row, request in enumerate(requests):
-            if (why := self._intake.refuse(request)) is not None:
+            if (why := self.intake.refuse(request)) is not None:
                 results[row] = Result(id=request.id, error=why)
         queue = [row for row in longest_first(lengths) if row not in results]
-        new_tokens = max((self._intake.sampling_of(requests[row]).max_new_tokens for row in queue), default=0)
+        new_tokens = max((self.intake.sampling_of(requests[row]).max_new_tokens for row in queue), default=0)
         alone: list[int] = []
         while queue:
             num_rows = take_batch(
@@ -105,7 +104,7 @@ class StaticEngine:
     def _run(self, requests: list[Request]) -> list[Result] | None:
         """The results of one batch, or None when it did not fit."""
         width = max(len(request.prompt_ids) for request in requests)
-        new_tokens = max(self._intake.sampling_of(request).max_new_tokens for request in requests)
+        new_tokens = max(self.intake.sampling_of(request).max_new_tokens for request in requests)
         num_tokens = len(requests) * (width + new_tokens)
         try:
             results = self._decoder.run(requests)

@@ -45,11 +45,11 @@ def find_stop_tokens(generation_config: Any, tokenizer: Any | None) -> tuple[int
     return tuple(sorted(stops))
 
 
-def find_end_token(tokenizer: Any | None, stop_tokens: Sequence[int]) -> int | None:
+def find_end_token(tokenizer: Any | None, stop_tokens: Sequence[int], vocab_size: int) -> int | None:
     """The stop token that the model itself would end a text with: that of its turn, else its EOS; None without any."""
     special = tokenizer.get_added_vocab() if tokenizer is not None else {}
     wanted = [*(special.get(name) for name in END_OF_TURN), getattr(tokenizer, "eos_token_id", None), *stop_tokens]
-    return next((token for token in wanted if token in stop_tokens), None)
+    return next((token for token in wanted if token in stop_tokens and token < vocab_size), None)
 
 
 def find_pad_token(generation_config: Any, tokenizer: Any | None, stop_tokens: tuple[int, ...], vocab_size: int) -> int:
@@ -102,6 +102,8 @@ class StopStrings:
     def require(self, strings: Sequence[str]) -> None:
         """Make ready for these strings: reading a large vocabulary takes seconds."""
         if strings:
+            while len(self._criteria) >= NUM_KEPT:  # the longest unused; a row that still needs it makes it anew
+                del self._criteria[next(iter(self._criteria))]
             self._criteria_of(tuple(strings))
 
     def width(self, strings: Sequence[str]) -> int:
@@ -113,13 +115,10 @@ class StopStrings:
         return self._criteria_of(tuple(strings))(cast(torch.LongTensor, new_ids_RT), None)
 
     def _criteria_of(self, strings: tuple[str, ...]) -> StopStringCriteria:
-        """Of a set that has not been used for long it is made anew: rows may all bring sets of their own."""
         if self._tokenizer is None:
             raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
         found = self._criteria.pop(strings, None) or StopStringCriteria(self._tokenizer, list(strings))
         self._criteria[strings] = found
-        if len(self._criteria) > NUM_KEPT:
-            del self._criteria[next(iter(self._criteria))]
         return found
 
 

@@ -74,7 +74,7 @@ class Scores(LogitsProcessor):
 
     def logprobs(self, row: int, num_chosen: int) -> list[float]:
         """Of the tokens of one row, on the host."""
-        return [float(logprobs_R[rows.index(row)]) for rows, logprobs_R in self._logprobs[:num_chosen]]
+        return torch.stack([logprobs_R[rows.index(row)] for rows, logprobs_R in self._logprobs[:num_chosen]]).tolist()
 
 
 class Ends(StoppingCriteria):

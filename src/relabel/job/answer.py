@@ -13,6 +13,7 @@ from relabel.data.labels import cut_at_stop
 from relabel.data.parsers import make_parser
 from relabel.data.reasoning import split_reasoning
 from relabel.engine import Sampling
+from relabel.engine.processor import load_tokenizer
 from relabel.errors import RowRejected
 from relabel.job.context import RunContext
 from relabel.spec.job import Query
@@ -34,13 +35,16 @@ class Answer:
 class Reader:
     """Reads the answers to one query."""
 
-    def __init__(self, query: Query, tokenizer: Any) -> None:
-        self._stop, self._tokenizer = query.sampling.stop, tokenizer
+    def __init__(self, query: Query, tokenizer: Any, *, has_thoughts: bool = True) -> None:
+        """`has_thoughts`: whether the model may think first; one that is held to a label cannot, and `</think>` in its
+        text is text."""
+        self._stop, self._tokenizer, self._has_thoughts = query.sampling.stop, tokenizer, has_thoughts
         self._parse = make_parser(query.label)
 
     def read(self, token_ids: list[int]) -> Answer:
         """The answer in a text, given as token ids without the stop token."""
-        reasoning, text = split_reasoning(cut_at_stop(self._decoded(token_ids), self._stop))
+        text = cut_at_stop(self._decoded(token_ids), self._stop)
+        reasoning, text = split_reasoning(text) if self._has_thoughts else (None, text)
         try:
             return Answer(text=text, reasoning=reasoning, values=self._parse(text), reason=None)
         except RowRejected as error:
@@ -56,17 +60,16 @@ class Reader:
 
 
 def reader_of(context: RunContext, query: Query, sampling: Sampling) -> Reader:
-    """The reader of a label's texts, also of a row with stop texts of its own: they are no part of its text."""
-    stop = list(sampling.stop_strings)
-    if stop == query.sampling.stop:
-        return _readers(context)[query.name]
-    own = replace(query, sampling=query.sampling.model_copy(update={"stop": stop}))
-    return Reader(own, tokenizer_of(context))
+    """The reader of a label's texts, also of a row with stop texts or a constraint of its own."""
+    bound = sampling.constraint
+    return _reader(context, query.name, tuple(sampling.stop_strings), bound is None or bound.after is not None)
 
 
-@lru_cache(maxsize=1)
-def _readers(context: RunContext) -> dict[str, Reader]:
-    return {query.name: Reader(query, tokenizer_of(context)) for query in context.spec.queries}
+@lru_cache(maxsize=64)
+def _reader(context: RunContext, name: str, stop: tuple[str, ...], has_thoughts: bool) -> Reader:
+    (query,) = (query for query in context.spec.queries if query.name == name)
+    own = replace(query, sampling=query.sampling.model_copy(update={"stop": list(stop)}))
+    return Reader(own, tokenizer_of(context), has_thoughts=has_thoughts)
 
 
 @lru_cache(maxsize=1)

@@ -40,11 +40,10 @@ def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) 
         raise SpecError("--no-constrain goes with --task json: the labels of the other tasks are not constrained")
     _draw(folder / "data", num_rows)
     figures = _label(demo_spec(task, folder), task, folder)
-    return (
-        {**figures, "unconstrained": _label(demo_spec(task, folder, constrain=False), task, folder)}
-        if compare
-        else figures
-    )
+    figures["complete"] &= figures["parse_rejected"] == 0
+    if compare:
+        figures["unconstrained"] = _label(demo_spec(task, folder, constrain=False), task, folder)
+    return figures
 
 
 def _label(spec: Spec, task: Task, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from relabel.engine import Constraint, Sampling
+from relabel.errors import ModelRefused
 from relabel.spec import Label, Spec
 from relabel.spec.job import Query
 
@@ -18,7 +19,7 @@ def engine_of(spec: Spec) -> Any:
     """Load the model of a spec. Raises ModelRefused where it cannot be loaded safely."""
     from relabel.engine import load_engine  # 3 s of imports that only the actors need
 
-    return load_engine(
+    engine = load_engine(
         spec.model.path,
         batching=spec.resources.batching,
         dtype=spec.model.dtype,
@@ -28,6 +29,11 @@ def engine_of(spec: Spec) -> Any:
         kv_memory=spec.resources.kv_memory,
         sampling=sampling_of(spec.queries[0]),
     )
+    for query in spec.queries:
+        engine.intake.prepare(sampling_of(query))
+        if query.label.logprobs and query.label.choices is not None and engine.intake.end_token is None:
+            raise ModelRefused(f"{spec.model.path} has no token that ends a text, so choices have no probabilities")
+    return engine
 
 
 def sampling_of(query: Query) -> Sampling:
@@ -64,7 +70,8 @@ def constraint_of(label: Label) -> Constraint | None:
 def choice_ids(label: Label, tokenizer: Any, engine: Any) -> list[Sequence[int]]:
     """The tokens of each choice of a label, with the one that ends a text."""
     return [
-        [*tokenizer(choice, add_special_tokens=False)["input_ids"], engine.end_token] for choice in label.choices or ()
+        [*tokenizer(choice, add_special_tokens=False)["input_ids"], engine.intake.end_token]
+        for choice in label.choices or ()
     ]
 
 

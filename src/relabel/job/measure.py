@@ -36,15 +36,33 @@ def _texts(query: Query, table: pa.Table) -> tuple[list[str | None], list[str | 
     reasons = table[column_of(query.name, "finish_reason")].to_pylist()
     texts: list[str | None] = []
     ends: list[str | None] = []
-    for value, status, reason in zip(values, statuses, reasons, strict=True):
-        at = _first(value) if isinstance(value, list) else 0
+    for value, status, reason, at in zip(values, statuses, reasons, _samples(query, table), strict=True):
         texts.append(_at(value, at) if status == "ok" else None)
         ends.append(_at(reason, at))
     return texts, ends
 
 
-def _first(values: Sequence[Any]) -> int:
-    return next((at for at, value in enumerate(values) if value is not None), 0)
+def _samples(query: Query, table: pa.Table) -> list[int]:
+    """For each row the first sample with a label; of a vote, which does not say, the first that ended by itself."""
+    if query.sampling.num_samples == 1:
+        return [0] * table.num_rows
+    if query.label.vote:
+        ended = table[column_of(query.name, "finish_reason")].to_pylist()
+        return [next((at for at, reason in enumerate(row or ()) if reason == "stop"), 0) for row in ended]
+    columns = [table[column_of(query.name, key)].to_pylist() for key in query.label.columns]
+    return [
+        _first([any(part is not None for part in sample) for sample in _by_sample(row)])
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _by_sample(row: Sequence[Sequence[Any] | None]) -> list[tuple[Any, ...]]:
+    """The columns of a label turned round: one tuple for each sample."""
+    return list(zip(*(column or () for column in row), strict=True))
+
+
+def _first(values: Sequence[bool]) -> int:
+    return next((at for at, value in enumerate(values) if value), 0)
 
 
 def _at(value: Any, at: int) -> Any:

@@ -73,8 +73,8 @@ def _record(query: Query, row: Asked) -> dict[str, Any]:
     record["output_tokens"] = sum(sample["num_tokens"] for sample in row.generated)
     samples = [
         {
-            "text": answer and (answer.text if answer.values is not None else answer.text[:MAX_REJECTED_TEXT]),
-            "reasoning": answer and answer.reasoning,
+            "text": answer and _kept(answer, answer.text),
+            "reasoning": answer and _kept(answer, answer.reasoning),
             "finish_reason": sample["finish_reason"],
             "logprob": sample["logprob"],
         }
@@ -94,6 +94,10 @@ def _record(query: Query, row: Asked) -> dict[str, Any]:
         winner, record["agreement"] = outcome
         record |= values[winner] or {}
     return record
+
+
+def _kept(answer: Answer, text: str | None) -> str | None:
+    return text if text is None or answer.values is not None else text[:MAX_REJECTED_TEXT]
 
 
 def _reason(row: Asked, values: Sequence[Any], is_ok: bool) -> str | None:

@@ -27,14 +27,11 @@ NOT_ASKED = "not asked again"
 def read_draws(unit: Unit, context: RunContext, retry: Retry) -> Draws:
     """What is asked again of a unit. Raises PartDamaged where its part is not there or cannot be read."""
     part = _read(Store(context.output, create=False), unit, context)
-    wanted = [
-        status == "rejected" and retry.wants(reason or "")
-        for status, reason in zip(part["status"].to_pylist(), part["reason"].to_pylist(), strict=True)
-    ]
     draws: dict[str, Sequence[int | None]] = {}
     for query in context.spec.queries:
-        numbers = zip(wanted, _next_draws(part, query), strict=True)
-        draws[query.name] = [number if is_wanted else None for is_wanted, number in numbers]
+        reasons = part[column_of(query.name, "reason")].to_pylist()
+        numbers = zip(reasons, _next_draws(part, query), strict=True)
+        draws[query.name] = [number if retry.wants(reason or "") else None for reason, number in numbers]
     return draws
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from relabel.data.audit import Report, conclude
-from relabel.data.journal import RUN, read_run
+from relabel.data.journal import RUN, read_gates, read_run
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged, Refused, SpecError
@@ -62,15 +62,17 @@ def retry(
     store = Store(url, create=False)
     if (known := read_run(store)) is None:
         raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
-    fields = _fields_of(known.recipe, store.url)
+    fields = _fields_of(known.recipe, read_gates(store), store.url)
     asked = make_spec(_changed(fields, overrides), where="--set")
     prepared = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted := Retry(reasons=frozenset(reasons)))
     plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
     found = _reasons(list(plan.units), store, fingerprint)
     rejected = {code for counts in found.values() for code in counts if wanted.wants(code)}
+    if asked.labels:  # stamps count the reason of a row, which is that of its first reject: any part may hold others
+        rejected = {code for counts in found.values() for code in counts} | wanted.reasons
     for reason in sorted(wanted.reasons - rejected):
         log.warning("no row was rejected for %r", reason)
-    if "parse" in rejected:
+    if "parse" in rejected and wanted.wants("parse"):
         _refuse_same_texts(asked, overrides)
     todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
     num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
@@ -82,11 +84,14 @@ def retry(
     return RetryReport(audit=report, figures=figures)
 
 
-def _fields_of(recipe: Mapping[str, Any], url: str) -> dict[str, Any]:
-    """The fields of the spec that a recipe was made from, less its resources and its gate."""
+def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """The fields of the spec that a recipe was made from, less its resources."""
     fields = {key: value for key, value in recipe.items() if key != "model_identity"}
     if fields.get("labels"):
         del fields["label"]
+        fields["labels"] = [{**label, "gate": gates.get(label["name"], {})} for label in fields["labels"]]
+    else:
+        fields["label"] = {**fields["label"], "gate": gates.get("", {})}
     return {**fields, "output": {**fields["output"], "path": url}}
 
 

@@ -10,6 +10,7 @@ import ray.exceptions
 from ray.data.exceptions import ExecutionTimeoutError
 
 from relabel.data.audit import Report, conclude, sweep
+from relabel.data.journal import write_gates
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import RelabelError, RunFailed
@@ -66,7 +67,9 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     log.info("%d units planned, %d done, %d to do", len(done) + len(todo), len(done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
     figures = label_units(todo, prepared.context, address, num_rows=num_rows) if todo else {}
-    report = conclude(plan, store, fingerprint, gates={query.name: query.label.gate for query in spec.queries})
+    gates = {query.name: query.label.gate for query in spec.queries}
+    write_gates(store, gates)
+    report = conclude(plan, store, fingerprint, gates=gates)
     for problem in report.problems:
         log.warning("%s", problem)
     return RunReport(audit=report, done_now=figures)

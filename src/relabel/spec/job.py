@@ -77,9 +77,7 @@ class Spec(Section):
             *(column_of(query.name, key) for query in self.queries for key in query.columns),
         ]
         if clash := [name for name in columns if columns.count(name) > 1]:
-            raise ValueError(
-                f"the output would have column {clash[0]!r} twice; rename it in the label, or drop it from output.keep"
-            )
+            raise ValueError(f"the output would have column {clash[0]!r} twice; {self._way_out(clash[0])}")
         return self
 
     @property
@@ -88,6 +86,13 @@ class Spec(Section):
         if not self.labels:
             return (Query(name="", prompt=self.prompt, sampling=self.sampling, label=self.label),)
         return tuple(self._query(label) for label in self.labels)
+
+    def _way_out(self, column: str) -> str:
+        """How not to have a column twice."""
+        ways = ["drop it from output.keep"] if column in self.output.keep else []
+        if not self.labels and column not in BOOKKEEPING:
+            ways.append("write labels: [{name: x, ...}] in place of label, whose columns then begin with x_")
+        return ", or ".join([*ways, "rename it in the label, its pattern or its JSON schema"])
 
     def _query(self, label: NamedLabel) -> Query:
         prompt = {"user": label.user or self.prompt.user, "system": label.system or self.prompt.system}

@@ -1,6 +1,6 @@
-"""The JSON schema of a label: where it comes from, what its references stand for, and what checks a value by it.
+"""The JSON schema of a label: where it comes from, and what its references stand for.
 
-Imports the class that a spec names, and nothing else; follows no reference out of the schema. Knows nothing of Arrow.
+Imports the class that a spec names, and nothing else; follows no reference out of the schema. Knows nothing of values.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import regex
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel
 
-_FORMATS = FormatChecker(["date", "email", "ipv4", "ipv6", "uuid"])
-"""Not all that jsonschema knows: it checks the others only where further packages happen to be installed."""
-_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([zZ]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+_SYNTAX = FormatChecker(["regex"])
+"""Of schemas themselves."""
+_AT_THE_TOP = {
+    "$id": "so that references in it mean another document",
+    "$schema": "so that part of it would be read by other rules",
+}
 
 
 def load_schema(value: Any) -> dict[str, Any]:
@@ -33,13 +36,14 @@ def load_schema(value: Any) -> dict[str, Any]:
     try:
         # What YAML reads as a date, for example, is no JSON; half a surrogate pair is, but can be no column's name.
         schema = json.loads(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())
-        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(schema, format_checker=_SYNTAX)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the JSON schema holds a value that JSON does not have: {error}") from error
     except SchemaError as error:
         raise ValueError(f"the JSON schema is not valid at {error.json_path}: {error.message[:200]}") from error
-    if any(_strings([part for key, part in schema.items() if key != "$id"], "$id")):
-        raise ValueError("the JSON schema has an $id inside, so that references in it mean another document; remove it")
+    for key, why in _AT_THE_TOP.items():
+        if any(_strings([part for name, part in schema.items() if name != key], key)):
+            raise ValueError(f"the JSON schema has {key} inside, {why}; remove it")
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise ValueError(f"the JSON schema refers to {reference!r}; copy that into its own $defs")
@@ -47,11 +51,6 @@ def load_schema(value: Any) -> dict[str, Any]:
         if isinstance(target, dict) and "$ref" in target:
             raise ValueError(f"the JSON schema refers to {reference!r}, which stands for nothing but itself")
     return schema
-
-
-def make_validator(schema: dict[str, Any]) -> Draft202012Validator:
-    """Checks values by a loaded schema, its common formats included: they hold for a constrained model too."""
-    return Draft202012Validator(schema, format_checker=_FORMATS)
 
 
 def resolved(schema: dict[str, Any], node: Any) -> Any:
@@ -70,16 +69,25 @@ def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
     return dict(top.get("properties", {})) if isinstance(top, dict) and top.get("type", "object") == "object" else {}
 
 
-@_FORMATS.checks("time")
-def _is_time(value: object) -> bool:
-    return not isinstance(value, str) or bool(_TIME.fullmatch(value))
+def target_of(schema: dict[str, Any], reference: str) -> Any:
+    """The node that a reference stands for. Raises ValueError where there is none."""
+    node: Any = schema
+    first, *steps = unquote(reference).removeprefix("#").split("/")
+    if first:
+        raise ValueError(f"the JSON schema refers to the anchor {reference!r}; name its place, such as #/$defs/name")
+    for step in steps:
+        step = step.replace("~1", "/").replace("~0", "~")
+        try:
+            node = node[int(step)] if isinstance(node, list) else node[step]
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise ValueError(f"the JSON schema refers to {reference!r}, which it does not have") from error
+    return node
 
 
-@_FORMATS.checks("date-time")
-def _is_date_time(value: object) -> bool:
-    return not isinstance(value, str) or bool(
-        value[10:11] in ("T", "t") and _FORMATS.conforms(value[:10], "date") and _TIME.fullmatch(value[11:])
-    )
+@_SYNTAX.checks("regex", raises=regex.error)
+def _compiles(value: object) -> bool:
+    """By the module that checks values, which can be stopped, and not by `re`."""
+    return not isinstance(value, str) or bool(regex.compile(value))
 
 
 def _find(value: str) -> Any:
@@ -130,7 +138,7 @@ def _reachable(schema: dict[str, Any], start: str) -> set[str]:
     """The references in what a reference stands for, those in what they stand for, and so on."""
     found, ahead = set(), [start]
     while ahead:
-        new = set(_references(_resolve(schema, ahead.pop()))) - found
+        new = set(_references(target_of(schema, ahead.pop()))) - found
         found |= new
         ahead += new
     return found
@@ -143,7 +151,7 @@ def _follow(schema: dict[str, Any], node: Any) -> tuple[Any, set[str]]:
         beside = dict(node)
         if "$ref" in node and node["$ref"] not in passed:
             passed.add(reference := beside.pop("$ref"))
-            target = _resolve(schema, reference)
+            target = target_of(schema, reference)
         elif len(node.get("allOf", ())) == 1:
             [target] = beside.pop("allOf")
         else:
@@ -157,17 +165,3 @@ def _merged(target: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
     if "properties" in target and "properties" in beside:
         merged["properties"] = {**target["properties"], **beside["properties"]}
     return merged
-
-
-def _resolve(schema: dict[str, Any], reference: str) -> Any:
-    node: Any = schema
-    first, *steps = unquote(reference).removeprefix("#").split("/")
-    if first:
-        raise ValueError(f"the JSON schema refers to the anchor {reference!r}; name its place, such as #/$defs/name")
-    for step in steps:
-        step = step.replace("~1", "/").replace("~0", "~")
-        try:
-            node = node[int(step)] if isinstance(node, list) else node[step]
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ValueError(f"the JSON schema refers to {reference!r}, which it does not have") from error
-    return node

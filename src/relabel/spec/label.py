@@ -20,13 +20,15 @@ NEEDS = {"regex": "pattern", "choice": "choices", "json": "json_schema"}
 
 
 class Gate(Section):
-    """Limits of the whole run. Where one is passed the run ends with exit code 1 and `_SUCCESS` is withheld.
+    """Limits of the whole run. Where one is exceeded the run ends with exit code 1 and `_SUCCESS` is withheld.
 
-    Shares of all rows for `max_rejected`, else of the rows that have a label. May change between runs of one recipe.
+    Shares of all rows for `max_rejected` and `max_empty`, else of the rows that have a label. May change between runs
+    of one recipe.
     """
 
     max_rejected: Fraction | None = None
     max_empty: Fraction | None = None
+    """Rows for which the model wrote nothing: they are rejected, too."""
     max_truncated: Fraction | None = None
     """Labels whose text was cut off by `max_new_tokens`."""
     max_repeated: Fraction | None = None
