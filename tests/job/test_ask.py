@@ -82,6 +82,22 @@ def test_a_text_that_is_cut_off_under_the_larger_cap_too_is_left_at_that():
     assert (outcome.attempts, outcome.finish_reason) == (2, "length")
 
 
+def test_a_text_that_finds_no_room_under_the_larger_cap_stays_as_it_was():
+    def answer(request):
+        if request.sampling.max_new_tokens == 50:
+            return Result(id=request.id, error="prompt_too_long: x")
+        return text(request, GOOD, "length")
+
+    (outcome,) = ask(Scripted(answer), [make_ask(max_new_tokens_on_retry=50)])
+    assert (outcome.token_ids, outcome.error, outcome.attempts) == (GOOD, None, 2)
+
+
+def test_a_row_that_is_greedy_by_itself_is_not_asked_for_the_same_text_again():
+    engine = Scripted(lambda request: text(request, [9]))
+    ask(engine, [make_ask(sampling=GREEDY, attempts=4)])
+    assert engine.num_generated == 1
+
+
 def test_an_error_of_the_engine_is_not_tried_again():
     engine = Scripted(lambda request: Result(id=request.id, error="nonfinite: x"))
     (outcome,) = ask(engine, [make_ask(attempts=3)])
@@ -135,3 +151,9 @@ def test_the_probability_of_a_choice_is_that_of_its_tokens_among_all_choices():
     weights = [math.exp(-1.5), math.exp(-4.5)]
     np.testing.assert_allclose(found, [weight / sum(weights) for weight in weights])
     assert failed is None
+
+
+def test_equal_prompts_are_scored_once():
+    engine = Scripted(lambda request: Result(id=0, token_ids=[7], finish_reason="length", logprobs=[-1.0]))
+    assert probabilities(engine, [make_ask(row) for row in range(5)], [[7], [8]]) == [[0.5, 0.5]] * 5
+    assert engine.num_generated == 2

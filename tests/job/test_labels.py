@@ -93,7 +93,7 @@ def test_a_gate_that_is_passed_withholds_success_until_the_limit_changes(fields,
     report = run(gated(max_changed=0.5, max_rejected=0.1))
     assert report.complete
     assert not report.passed
-    (problem,) = report.audit.gate
+    (problem,) = report.audit.exceeded
     assert "label.gate.max_changed" in problem
     assert "a.jsonl row 0" in problem
     assert not (tmp_path / "out/_SUCCESS").exists()
@@ -113,7 +113,7 @@ def test_a_retry_is_judged_by_the_limits_of_the_run(fields, tmp_path):
     choice = {"parse": "choice", "choices": ["a", "b"], "constrain": False, "gate": {"max_rejected": 0.5}}
     assert not run(make_spec({**fields, "label": choice})).passed
     report = retry(str(tmp_path / "out"), overrides=["resources.gpus_per_actor=0"])
-    assert "label.gate.max_rejected" in report.audit.gate[0]
+    assert "label.gate.max_rejected" in report.audit.exceeded[0]
     assert not (tmp_path / "out/_SUCCESS").exists()
     allowed = ["resources.gpus_per_actor=0", "label.gate.max_rejected=1.0"]
     assert retry(str(tmp_path / "out"), overrides=allowed).complete

@@ -1,7 +1,8 @@
 """What a run wrote down of itself in the output: `_run.json`, then `_plan-00001.json`, ... for each change of plan.
 
 Every document but the gates is created once and never changed; of two processes that write the same one, the second
-reads it and thinks again. A later document overrides an earlier one file by file. Knows nothing of sources or of parts' contents.
+reads it and thinks again. A later document overrides an earlier one file by file. Knows nothing of sources or of what
+is in parts.
 """
 
 from __future__ import annotations

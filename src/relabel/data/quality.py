@@ -61,7 +61,7 @@ class Quality:
     def rates(self) -> dict[str, float | None]:
         """Shares of the labels, and how far they are from the old ones; None where there is nothing to divide by.
 
-        `empty` is a share of all rows, because no label is empty. `length_drift` is signed: -0.25 where the labels are a
+        `empty` is a share of all rows, as no label is empty. `length_drift` is signed: -0.25 where the labels are a
         quarter shorter than the old ones.
         """
         figures = {

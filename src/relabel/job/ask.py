@@ -14,6 +14,9 @@ from typing import Any
 from relabel.engine import Request, Sampling
 from relabel.spec import Label
 
+MAX_REQUESTS = 4096
+"""Texts that are scored in one call: a thousand choices of a thousand rows are a million."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
@@ -57,7 +60,8 @@ class _Turn:
     draw: int = 0
     attempts: int = 0
     num_tokens: int = 0
-    is_extended: bool = False
+    cut_off: Any = None
+    """What there was before the larger cap, once that is tried."""
 
 
 def ask(engine: Any, asks: Sequence[Ask]) -> list[Generated]:
@@ -74,7 +78,8 @@ def ask(engine: Any, asks: Sequence[Ask]) -> list[Generated]:
             turn.attempts += 1
             turn.num_tokens += len(result.token_ids)
             if result.error is not None or not _goes_on(turn, result):
-                done[at] = _generated(turn, result)
+                # the model may have no room for the larger cap
+                done[at] = _generated(turn, result if result.error is None else turn.cut_off or result)
                 del turns[at]
     return [done[at] for at in range(len(asks))]
 
@@ -84,13 +89,19 @@ def probabilities(engine: Any, asks: Sequence[Ask], choices: Sequence[Sequence[i
 
     The model reads each choice behind the prompt, and the product of its tokens' probabilities counts.
     """
-    requests = [
-        replace(one.request, sampling=replace(one.request.sampling or engine.sampling, logprobs=True), forced_ids=ids)
-        for one in asks
-        for ids in choices
-    ]
-    results = iter(engine.generate(requests))
-    return [_shares([next(results) for _ in choices]) for _ in asks]
+    shares = []
+    num_asks = max(1, MAX_REQUESTS // len(choices))
+    for first in range(0, len(asks), num_asks):
+        requests = [
+            replace(
+                one.request, sampling=replace(one.request.sampling or engine.sampling, logprobs=True), forced_ids=ids
+            )
+            for one in asks[first : first + num_asks]
+            for ids in choices
+        ]
+        results = _generate(engine, requests)
+        shares += [_shares(results[at : at + len(choices)]) for at in range(0, len(results), len(choices))]
+    return shares
 
 
 def row_id(key: str, sample: int = 0, draw: int = 0) -> int:
@@ -117,15 +128,15 @@ def _goes_on(turn: _Turn, result: Any) -> bool:
     label = turn.ask.label
     longer = label.max_new_tokens_on_retry
     is_longer = longer is not None and longer > turn.sampling.max_new_tokens
-    if is_longer and result.finish_reason == "length" and not turn.is_extended:
-        turn.is_extended, turn.sampling = True, replace(turn.sampling, max_new_tokens=longer)
+    if is_longer and result.finish_reason == "length" and turn.cut_off is None:
+        turn.cut_off, turn.sampling = result, replace(turn.sampling, max_new_tokens=longer)
         return True  # the same draw: its text goes on where it was cut off
     num_draws = turn.draw - turn.ask.first_draw + 1
     if num_draws >= label.attempts or turn.ask.holds_label(result.token_ids):
         return False
     turn.draw += 1
-    turn.sampling = _warmed(turn.ask, turn.sampling, num_draws)
-    return True
+    before, turn.sampling = turn.sampling, _warmed(turn.ask, turn.sampling, num_draws)
+    return turn.sampling.temperature > 0 or turn.sampling != before  # a row of a batch file may be greedy by itself
 
 
 def _first_turn(ask: Ask, sampling: Sampling) -> _Turn:
@@ -161,10 +172,10 @@ def _generate(engine: Any, requests: Sequence[Request]) -> list[Any]:
 
 def _same(request: Request) -> Any:
     """Requests with the same of these have the same text."""
-    sampling = request.sampling
-    if sampling is None or sampling.temperature > 0:
+    sampling, given = request.sampling, tuple(request.forced_ids)
+    if not given and (sampling is None or sampling.temperature > 0):
         return request.id
-    return tuple(request.prompt_ids), tuple(_contents(request.tensors.items())), sampling
+    return tuple(request.prompt_ids), tuple(_contents(request.tensors.items())), given or sampling
 
 
 def _contents(tensors: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str, tuple[int, ...], bytes]]:

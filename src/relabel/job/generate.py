@@ -6,7 +6,6 @@ A plain function of Arrow tables, so that a unit can also be generated without R
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from relabel.data.unit import Unit
 from relabel.engine import Request
 from relabel.job import block as blocks
 from relabel.job.answer import reader_of, tokenizer_of
-from relabel.job.ask import Ask, ask, probabilities
+from relabel.job.ask import Ask, Generated, ask, probabilities
 from relabel.job.block import of_query
 from relabel.job.context import RunContext
 from relabel.job.engine import choice_ids
@@ -31,11 +30,13 @@ def generate_unit(block: pa.Table, engine: Any, context: RunContext) -> pa.Table
     unit = blocks.unit_of(block)
     queries, columns = context.spec.queries, {}
     asks = _asks(block, unit, context)
-    texts = iter(ask(engine, [one for own in asks for one in own]))
+    # by row, so that what its prompts have in common is still there when the next of them comes
+    in_order = sorted((one for own in asks for one in own), key=lambda one: one.row)
+    texts = dict(zip(map(id, in_order), ask(engine, in_order), strict=True))
     for query, own in zip(queries, asks, strict=True):
         by_row: list[list[dict[str, Any]] | None] = [None] * block.num_rows
         for one in own:
-            by_row[one.row] = [*(by_row[one.row] or []), asdict(next(texts))]
+            by_row[one.row] = [*(by_row[one.row] or []), _plain(texts[id(one)])]
         prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
         lengths = [None if prompt is None else len(prompt) for prompt in prompts]
         columns[of_query(blocks.REASON, query.name)] = block[of_query(blocks.REASON, query.name)]
@@ -51,6 +52,10 @@ def generate_unit(block: pa.Table, engine: Any, context: RunContext) -> pa.Table
             columns[name] = block[name]
     kept = block.select([name for name in block.column_names if not name.startswith("relabel:")])
     return blocks.unit_block(unit, kept, columns)
+
+
+def _plain(text: Generated) -> dict[str, Any]:
+    return {name: getattr(text, name) for name in Generated.__dataclass_fields__}  # asdict would copy every token
 
 
 def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:

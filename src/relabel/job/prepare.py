@@ -112,12 +112,13 @@ def check_source_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) ->
 
 
 def default_unit_rows(spec: Spec, encoder: RowEncoder) -> int:
-    """Rows in a unit where the spec names none: so many that a block of images at the model's size stays in bounds."""
+    """Rows in a unit where the spec names none: so many that a block stays in bounds, of texts or of images."""
     if spec.source.unit_rows is not None:
         return spec.source.unit_rows
+    num_texts = sum(query.sampling.num_samples for query in spec.queries)
     if not encoder.row_bytes:
-        return TEXT_ROWS
-    return max(1, min(IMAGE_ROWS, MAX_BLOCK_BYTES // max(encoder.row_bytes, 1)))
+        return max(1, TEXT_ROWS // num_texts)
+    return max(1, min(IMAGE_ROWS, TEXT_ROWS // num_texts, MAX_BLOCK_BYTES // max(encoder.row_bytes, 1)))
 
 
 def _image_root(spec: Spec) -> str | None:

@@ -95,7 +95,10 @@ class Spec(Section):
         return ", or ".join([*ways, "rename it in the label, its pattern or its JSON schema"])
 
     def _query(self, label: NamedLabel) -> Query:
-        prompt = {"user": label.user or self.prompt.user, "system": label.system or self.prompt.system}
+        prompt = {
+            "user": self.prompt.user if label.user is None else label.user,
+            "system": self.prompt.system if label.system is None else label.system,
+        }
         new = {"max_new_tokens": label.max_new_tokens or self.sampling.max_new_tokens}
         return Query(
             name=label.name,
@@ -119,6 +122,8 @@ def _check_query(query: Query, where: str) -> None:
         raise ValueError(f"{where}prompt.user is missing")
     if prompt.messages is not None and not (prompt.user is prompt.system is None):
         raise ValueError(f"{where}prompt.messages holds the whole chat: leave out user and system")
+    if sampling.min_new_tokens > sampling.max_new_tokens:
+        raise ValueError(f"{where}sampling.min_new_tokens is larger than max_new_tokens")
     if label.is_constrained and (sampling.stop or sampling.min_new_tokens):
         key = "stop" if sampling.stop else "min_new_tokens"
         raise ValueError(

@@ -14,7 +14,7 @@ from relabel.spec.json_schema import load_schema, properties_of
 from relabel.spec.section import RESERVED_COLUMNS, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Temperature = Annotated[float, Field(ge=0, le=10)]
+Temperature = Annotated[float, Field(gt=0, le=10)]
 NEEDS = {"regex": "pattern", "choice": "choices", "json": "json_schema"}
 """The key that says what a parser expects; it goes with that parser alone."""
 
