@@ -126,7 +126,7 @@ def status(out: Folder) -> None:
     from relabel.data.verify import status as status_of
 
     found = status_of(Store(out, create=False))
-    _finish(found.to_json(), complete=found.success and found.report.complete)
+    _finish(found.to_json(), complete=found.success and found.report.passed)
 
 
 @app.command()

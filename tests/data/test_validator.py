@@ -115,3 +115,9 @@ def test_common_formats_are_checked(format, good, bad):
 @pytest.mark.parametrize("format", ["uri", "hostname", "duration", "idn-email", "iri", "binary", "whatever"])
 def test_other_formats_are_not_checked_whatever_packages_are_installed(format):
     assert make_validator({"format": format}).is_valid("\n")
+
+
+def test_a_multiple_of_a_tenth_is_one_in_decimals():
+    validator = make_validator({"multipleOf": 0.1})
+    assert all(validator.is_valid(number) for number in (0.3, 0.7, 19.9, 1, -0.2, 0))
+    assert not any(validator.is_valid(number) for number in (0.35, 1e-3))

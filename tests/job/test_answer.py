@@ -1,5 +1,6 @@
 """Token ids into an answer: decoded, cut at a stop text, reasoning split off, parsed or refused."""
 
+from relabel.engine import Constraint
 from relabel.job.answer import Reader
 from relabel.spec import make_spec
 from tests.tiny import make_tokenizer
@@ -48,6 +49,8 @@ def test_a_character_that_was_cut_in_two_is_marked_and_any_tokens_are_text():
 
 def test_a_text_that_is_held_to_a_label_has_no_thoughts_and_its_marks_are_text():
     tokenizer = make_tokenizer()
-    (query,) = make_spec({**FIELDS, "label": {"parse": "regex", "pattern": ".*"}}).queries
+    (query,) = make_spec({**FIELDS, "label": {"parse": "regex", "pattern": ".+"}}).queries
     ids = tokenizer("the tag </think> ends it", add_special_tokens=False)["input_ids"]
-    assert Reader(query, tokenizer, has_thoughts=False).read(ids).text == "the tag </think> ends it"
+    held, thinking = Constraint(kind="regex", value=".+"), Constraint(kind="regex", value=".+", after="</think>")
+    assert Reader(query, tokenizer, held).read(ids).text == "the tag </think> ends it"
+    assert Reader(query, tokenizer, thinking).read(ids + ids).text == " ends itthe tag </think> ends it"

@@ -17,6 +17,11 @@ def test_a_label_is_measured_and_a_reject_is_not():
     assert (quality.num_labels, quality.refused, quality.compared, quality.changed) == (1, 1, 1, 1)
 
 
+def test_a_row_for_which_nothing_was_written_is_counted():
+    quality = figures_of(query_of(), asked(good("a")), asked(bad("", "parse: the model wrote nothing")))
+    assert quality.rates()["empty"] == 0.5
+
+
 def test_of_samples_the_first_with_a_label_is_measured():
     for query in (query_of(3, **JSON), query_of(3)):
         values = {"n": 1} if query.label.json_schema else None

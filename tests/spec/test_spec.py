@@ -155,6 +155,8 @@ CHOICE = {"parse": "choice", "choices": ["a", "b"]}
         ({"parse": "choice", "choices": ["a", "a"]}, {}, "named twice"),
         ({"parse": "choice", "choices": [" a"]}, {}, "spaces around"),
         ({"parse": "regex", "pattern": "("}, {}, "not a regular expression"),
+        ({"parse": "regex", "pattern": "[a-z]*"}, {}, "also takes an empty text"),
+        ({"attempts": 3, "retry_temperatures": [0.0]}, {}, "greater than 0"),
         ({"parse": "regex", "pattern": "(?P<text>a)"}, {}, "column 'text' twice"),
         (JSON, {"stop": ["x"]}, r"leave out sampling\.stop"),
         (CHOICE, {"min_new_tokens": 2}, r"leave out sampling\.min_new_tokens"),

@@ -12,7 +12,7 @@ from typing import Any
 from relabel.data.labels import cut_at_stop
 from relabel.data.parsers import make_parser
 from relabel.data.reasoning import split_reasoning
-from relabel.engine import Sampling
+from relabel.engine import Constraint, Sampling
 from relabel.engine.processor import load_tokenizer
 from relabel.errors import RowRejected
 from relabel.job.context import RunContext
@@ -35,16 +35,17 @@ class Answer:
 class Reader:
     """Reads the answers to one query."""
 
-    def __init__(self, query: Query, tokenizer: Any, *, has_thoughts: bool = True) -> None:
-        """`has_thoughts`: whether the model may think first; one that is held to a label cannot, and `</think>` in its
-        text is text."""
-        self._stop, self._tokenizer, self._has_thoughts = query.sampling.stop, tokenizer, has_thoughts
+    def __init__(self, query: Query, tokenizer: Any, constraint: Constraint | None = None) -> None:
+        """`constraint`: what the texts are held to; without thoughts in it, `</think>` is text like any other."""
+        self._stop, self._tokenizer, self._constraint = query.sampling.stop, tokenizer, constraint
         self._parse = make_parser(query.label)
 
     def read(self, token_ids: list[int]) -> Answer:
         """The answer in a text, given as token ids without the stop token."""
         text = cut_at_stop(self._decoded(token_ids), self._stop)
-        reasoning, text = split_reasoning(text) if self._has_thoughts else (None, text)
+        bound, reasoning = self._constraint, None
+        if bound is None or bound.after is not None:
+            reasoning, text = split_reasoning(text, is_held=bound is not None)
         try:
             return Answer(text=text, reasoning=reasoning, values=self._parse(text), reason=None)
         except RowRejected as error:
@@ -61,15 +62,14 @@ class Reader:
 
 def reader_of(context: RunContext, query: Query, sampling: Sampling) -> Reader:
     """The reader of a label's texts, also of a row with stop texts or a constraint of its own."""
-    bound = sampling.constraint
-    return _reader(context, query.name, tuple(sampling.stop_strings), bound is None or bound.after is not None)
+    return _reader(context, query.name, tuple(sampling.stop_strings), sampling.constraint)
 
 
 @lru_cache(maxsize=64)
-def _reader(context: RunContext, name: str, stop: tuple[str, ...], has_thoughts: bool) -> Reader:
+def _reader(context: RunContext, name: str, stop: tuple[str, ...], constraint: Constraint | None) -> Reader:
     (query,) = (query for query in context.spec.queries if query.name == name)
     own = replace(query, sampling=query.sampling.model_copy(update={"stop": list(stop)}))
-    return Reader(own, tokenizer_of(context), has_thoughts=has_thoughts)
+    return Reader(own, tokenizer_of(context), constraint)
 
 
 @lru_cache(maxsize=1)

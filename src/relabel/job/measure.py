@@ -22,8 +22,9 @@ def measure_labels(
     rows = range(first_row, first_row + table.num_rows)
     found = {}
     for query in queries:
-        texts, reasons = _texts(query, table)
-        found[query.name] = measure(texts, reasons, rows, old.get(query.name))
+        texts, ends = _texts(query, table)
+        reasons = table[column_of(query.name, "reason")].to_pylist()
+        found[query.name] = measure(texts, ends, rows, old.get(query.name), reasons)
     return found
 
 

@@ -79,9 +79,9 @@ def merged(old: pa.Table, new: pa.Table, queries: Sequence[Query], draws: Draws)
 
 
 def _read(store: Store, unit: Unit, context: RunContext) -> pa.Table:
-    if not store.read_stamp(unit.part).is_of(unit, context.fingerprint):
+    stamp, rows = store.read_whole(unit.part)
+    if not stamp.is_of(unit, context.fingerprint):
         raise PartDamaged(f"{store.url}/{unit.part} was made from something else meanwhile")
-    rows = store.read_part(unit.part)
     if not rows.schema.equals(context.schema):
         raise PartDamaged(f"{store.url}/{unit.part} has other columns than this version of relabel writes")
     return rows

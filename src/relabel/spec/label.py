@@ -123,6 +123,8 @@ class Label(Section):
                 raise ValueError(f"parse: {parse} needs {key}")
             if self.parse != parse and is_given:
                 raise ValueError(f"{key} goes with parse: {parse}")
+        if self.pattern is not None and self.constrain and regex.fullmatch(self.pattern, ""):
+            raise ValueError("the pattern also takes an empty text, which is no label; let it need a character")
         if self.vote and self.parse not in ("choice", "json"):
             raise ValueError("vote: true counts equal answers: it goes with parse: choice or json")
         if (limits := self.gate.compares) and self.compare_to is None:
