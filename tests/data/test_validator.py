@@ -120,4 +120,5 @@ def test_other_formats_are_not_checked_whatever_packages_are_installed(format):
 def test_a_multiple_of_a_tenth_is_one_in_decimals():
     validator = make_validator({"multipleOf": 0.1})
     assert all(validator.is_valid(number) for number in (0.3, 0.7, 19.9, 1, -0.2, 0))
-    assert not any(validator.is_valid(number) for number in (0.35, 1e-3))
+    assert not any(validator.is_valid(number) for number in (0.35, 1e-3, float("inf")))
+    assert validator.is_valid(10**400)

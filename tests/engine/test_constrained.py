@@ -220,6 +220,28 @@ def test_a_grammar_that_many_rows_have_worn_out_is_made_anew_in_the_middle_of_a_
     assert renewed == [False, True]
 
 
+def test_what_a_column_cannot_hold_is_not_written():
+    """Numbers without bounds stay within 64 bits, and an object has no keys that are not declared."""
+    open_schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}, "up": {"type": "integer", "minimum": 5}, "x": {"multipleOf": 0.1}},
+        "required": ["n", "up"],
+    }
+    bound = Constraint(kind="json", value=json.dumps(open_schema))
+    check_constraint(bound)
+    results = engine("continuous", constraint=bound, num_slots=16).generate(models.text_requests(60))
+    found = [json.loads(text_of(result)) for result in results if result.finish_reason == "stop"]
+    assert len(found) > 40
+    assert all(value.keys() <= {"n", "up", "x"} for value in found)
+    assert max(abs(value["n"]) for value in found) > 10**9
+    assert all(abs(value["n"]) < 2**63 and 5 <= value["up"] < 2**63 for value in found)
+
+
+def test_a_range_that_takes_for_ever_to_compile_is_refused():
+    with pytest.raises(SpecError, match="multipleOf above 1000"):
+        check_constraint(Constraint(kind="json", value='{"type": "integer", "multipleOf": 1000003}'))
+
+
 def test_more_constraints_than_are_kept_compiled_all_hold():
     own = [Constraint(kind="choice", value=json.dumps([f"a{row}", f"b{row}"])) for row in range(NUM_KEPT + 20)]
     rows = [

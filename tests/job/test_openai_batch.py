@@ -110,7 +110,7 @@ def test_every_row_has_its_own_settings_whatever_its_neighbours_have(tmp_path, t
     assert json.loads(rows["json"]["text"]).keys() == {"n"}
     assert rows["n"]["reason"] == "settings: n is not supported: set sampling.num_samples in the spec"
     assert rows["empty"]["reason"] == "prompt: the list of messages is empty"
-    assert rows["huge"]["reason"].startswith("prompt_too_long: 16 tokens, and the model takes 0")
+    assert rows["huge"]["reason"].startswith("sampling: 2147483647 new tokens, and the model takes 512")
 
 
 def test_a_row_alone_has_the_text_that_it_has_in_company(tmp_path, text_model, engine):
@@ -172,7 +172,7 @@ def test_answers_go_back_in_the_format_they_were_asked_in(tmp_path, text_model, 
     batch = Batch(tmp_path, text_model, lines)
     batch.publish(engine)
     figures, answers = batch.exported()
-    assert figures.to_json() == {"rows": 18, "ok": 16, "rejected": 2, "missing": 0, "unreadable": 0}
+    assert figures.to_json() == {"rows": 18, "ok": 16, "rejected": 2, "missing": 0, "unreadable": 0, "duplicate_ids": 0}
     assert figures.complete
     expected = [f"request-{n}" for n in range(18)]
     expected[3], expected[9] = "bad", None
@@ -239,7 +239,7 @@ def test_an_unfinished_run_gives_what_it_has(tmp_path, text_model, engine):
 def test_the_command_counts_and_its_exit_code_tells_whether_all_is_there(tmp_path, text_model, engine):
     batch = Batch(tmp_path, text_model, [line(str(n), **GREEDY) for n in range(10)])
     arguments = ["export", str(tmp_path / "out"), str(tmp_path / "answers.jsonl")]
-    counts = {"rejected": 0, "unreadable": 0}
+    counts = {"rejected": 0, "unreadable": 0, "duplicate_ids": 0}
     batch.publish(engine, batch.units[:1])
     part = CliRunner().invoke(app, arguments)
     assert (part.exit_code, json.loads(part.stdout)) == (1, {"rows": 8, "ok": 8, "missing": 1, **counts})

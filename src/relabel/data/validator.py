@@ -52,7 +52,8 @@ def _multiple_of(_: Any, factor: float, value: Any, node: dict[str, Any]) -> Ite
     # as decimals: of 0.3 and 0.1 jsonschema's own finds a rest
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
-    if not math.isfinite(value) or Fraction(repr(value)) % Fraction(repr(factor)):
+    is_number = isinstance(value, int) or math.isfinite(value)
+    if not is_number or Fraction(value if isinstance(value, int) else repr(value)) % Fraction(repr(factor)):
         yield ValidationError("multipleOf")
 
 

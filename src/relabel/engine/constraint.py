@@ -18,6 +18,8 @@ JSON = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": 
 schema is not supported is an error, also where the schema itself asks for leniency."""
 
 
+LARGEST = 10**18
+"""Of an integer without bounds: a column holds 64 bits, and llguidance cannot make a range of all of them."""
 _SLASH = re.compile(r"(\\.)|/", re.DOTALL)
 """One that is not escaped is the end of an expression in a grammar."""
 OPEN = {"additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref", "unevaluatedProperties"}
@@ -89,11 +91,13 @@ def _closed(node: Any) -> Any:
     }
     if isinstance(closed.get("properties"), dict) and not closed.keys() & OPEN:
         closed["additionalProperties"] = False
-    if closed.get("type") == "integer" and not closed.keys() & {"enum", "const"}:
+    bounds = [closed[key] for key in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum") if key in closed]
+    is_small = all(abs(bound) < LARGEST for bound in bounds)
+    if closed.get("type") == "integer" and is_small and not closed.keys() & {"enum", "const"}:
         if not closed.keys() & {"minimum", "exclusiveMinimum"}:
-            closed["minimum"] = -(2**63)
+            closed["minimum"] = -LARGEST
         if not closed.keys() & {"maximum", "exclusiveMaximum"}:
-            closed["maximum"] = 2**63 - 1
+            closed["maximum"] = LARGEST
     return closed
 
 
