@@ -35,6 +35,7 @@ def test_the_commands_are_these():
         "bench",
         "demo",
         "export",
+        "retry",
         "schema",
     }
 

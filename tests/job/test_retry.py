@@ -227,7 +227,7 @@ def test_of_several_labels_only_the_rejected_one_is_asked_and_it_sees_the_pictur
     def fields(out, attempts):
         fields = small_spec(tmp_path, MODEL_PATH) | {"prompt": {"user": "What is it?", "image": "image"}}
         del fields["label"]
-        second = {**LABEL, "name": "second", "pattern": "top left", "column": "label", "attempts": attempts}
+        second = {**LABEL, "name": "second", "pattern": "ze", "column": "label", "attempts": attempts}
         return {**fields, "labels": [{"name": "first"}, second], "output": {"path": str(tmp_path / out)}}
 
     at_once = Here(fields("at_once", 3)).run()
