@@ -1,14 +1,19 @@
 """The bars of the demo, counted by a script of its own: pyarrow over the data and the labels, nothing of relabel."""
 
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
+from rich.console import Console
 from typer.testing import CliRunner
 
 from relabel.cli import app
 from relabel.demo import MODEL_PATH
+from relabel.demo.show import show_demo
+from relabel.demo.task import Task
+from relabel.job.demo import demo_spec
 from relabel.spec import load_spec
 from tests.reading import rows_of
 
@@ -58,12 +63,15 @@ def test_the_json_demo_labels_1000_rows_and_every_text_fits_the_schema(tmp_path)
     assert exact >= 0.97
 
 
-def test_the_json_demo_runs_without_its_schema_too_and_shows_both_side_by_side(tmp_path):
-    command = ["demo", "--task", "json", "--rows", "40", "--no-constrain", "--out", str(tmp_path)]
-    result = CliRunner().invoke(app, command)
-    assert result.exit_code == 0, result.stderr
-    figures = json.loads(result.stdout.splitlines()[-1])
-    assert figures["parse_rejected"] == 0
-    assert figures["unconstrained"]["rows"] == 40
-    assert "unconstrained" in result.stderr
-    assert len(rows_of(tmp_path / "labels-unconstrained")) == 40
+def test_two_runs_of_the_json_demo_are_shown_side_by_side():
+    one = {
+        "task": "json", "rows": 40, "ok": 39, "rejected": 1, "reasons": {"image: empty": 1}, "judged": 39,
+        "parse_rejected": 0, "exact_match": 1.0, "rows_per_second": 7.0,
+    }  # fmt: skip
+    other = {**one, "ok": 30, "rejected": 10, "reasons": {"image: empty": 1, "parse: not JSON": 9}, "parse_rejected": 9}
+    console = Console(record=True, width=100)
+    show_demo({**one, "unconstrained": other}, console)
+    lines = {line.split("│")[1].strip(): line for line in console.export_text().splitlines() if line.count("│") > 2}
+    assert lines["fits the schema"].split("│")[2:4] == [" 100.0%      ", " 76.9%         "]
+    assert lines["parse: not JSON"].split("│")[2:4] == [" 0           ", " 9             "]
+    assert demo_spec(Task.json, Path("x"), constrain=False).label.constrain is False
