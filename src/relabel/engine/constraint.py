@@ -16,8 +16,6 @@ from relabel.errors import SpecError
 JSON = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?", "lenient": False}
 """On one line, with a space after commas and colons or without: free white space is a loop that never ends. What of a
 schema is not supported is an error, also where the schema itself asks for leniency."""
-
-
 LARGEST = 10**18
 """Of an integer without bounds: a column holds 64 bits, and llguidance cannot make a range of all of them."""
 _SLASH = re.compile(r"(\\.)|/", re.DOTALL)

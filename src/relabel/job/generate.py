@@ -68,13 +68,14 @@ def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:
         tensors = block[of_query(blocks.TENSORS, query.name)]
         prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
         first_draws = blocks.first_draws_of(block, query.name)
+        common = sampling_for(query, None)
         for at, (prompt, first_draw) in enumerate(zip(prompts, first_draws, strict=True)):
             if prompt is None:
                 continue
             seen[at] = {**seen[at], **blocks.unpack_tensors(tensors[at].as_py())}
             if first_draw is None:
                 continue
-            sampling = sampling_for(query, settings[at])
+            sampling = common if settings[at] is None else sampling_for(query, settings[at])
             holds_label = reader_of(context, query, sampling).holds_label
             request = Request(id=0, prompt_ids=prompt, tensors=seen[at], sampling=sampling, group=at)
             key = "\0".join(filter(None, (unit.file.path, str(unit.first_row + at), query.name)))

@@ -77,10 +77,19 @@ def _asked(block: pa.Table, context: RunContext, query: Query) -> list[Asked]:
     reasons, texts = block[of_query(blocks.REASON, query.name)], block[of_query(blocks.TEXTS, query.name)]
     lengths, column = block[of_query(blocks.PROMPT_TOKENS, query.name)], of_query(blocks.PROBABILITIES, query.name)
     shares = block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
+    common = reader_of(context, query, sampling_for(query, None))
+
+    def answers(generated: Sequence[dict[str, Any]], settings: str | None) -> list[Answer | None]:
+        """What the samples of one row say; None for one that the engine gave an error for."""
+        if not generated:
+            return []
+        reader = common if settings is None else reader_of(context, query, sampling_for(query, settings))
+        return [reader.read(one["token_ids"]) if one["error"] is None else None for one in generated]
+
     return [
         Asked(
             reason=reason,
-            answers=_answers(context, query, generated or (), settings),
+            answers=answers(generated or (), settings),
             generated=generated or (),
             prompt_tokens=length,
             probabilities=own,
@@ -94,13 +103,3 @@ def _asked(block: pa.Table, context: RunContext, query: Query) -> list[Asked]:
             strict=True,
         )
     ]
-
-
-def _answers(
-    context: RunContext, query: Query, generated: Sequence[dict[str, Any]], settings: str | None
-) -> list[Answer | None]:
-    """What the samples of one row say; None for one that the engine gave an error for."""
-    if not generated:
-        return []
-    reader = reader_of(context, query, sampling_for(query, settings))
-    return [reader.read(one["token_ids"]) if one["error"] is None else None for one in generated]
