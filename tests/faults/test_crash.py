@@ -16,12 +16,12 @@ from relabel.data.verify import verify
 from tests.reading import assert_every_row_once
 from tests.tiny import save_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NUM_UNITS, UNIT_ROWS = 24, 16
 EXPECTED = {"a.jsonl": NUM_UNITS * UNIT_ROWS}
 PATIENCE = 120
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.fault
 
 
 @pytest.fixture(scope="module")
