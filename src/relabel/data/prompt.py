@@ -6,7 +6,7 @@ Knows nothing of tokens, chat templates or models. Row data is only ever a value
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,10 @@ class PromptText:
     system: str | None
 
 
+def _joined(pieces: Sequence[str], source: str) -> str:
+    return "".join(pieces)
+
+
 class PromptTemplate:
     """The templates of a spec, compiled once. Raises SpecError where they are not valid Jinja2."""
 
@@ -36,6 +40,7 @@ class PromptTemplate:
         environment.globals.clear()  # range() and its kind could build a text of any size
         self._columns: set[str] = set()
         self._templates = {}
+        self._sources = {"system": prompt.system or "", "user": prompt.user or ""}
         for name, text in (("system", prompt.system), ("user", prompt.user)):
             if text is None:
                 continue
@@ -54,12 +59,15 @@ class PromptTemplate:
         """What the templates read of a row. Raises RowRejected for a null and for bytes that are not UTF-8."""
         return {column: _checked(column, row[column]) for column in self._columns}
 
-    def render(self, values: Mapping[str, Any]) -> PromptText:
-        """Render the prompt of one row. Raises RowRejected for whatever the templates refuse."""
+    def render(self, values: Mapping[str, Any], join: Callable[[Sequence[str], str], str] = _joined) -> PromptText:
+        """Render the prompt of one row. Raises RowRejected for whatever the templates refuse.
+
+        `join` makes one text of the pieces that a template wrote, its own and those of the row, and of its source.
+        """
         texts = {}
         for name, template in self._templates.items():
             try:
-                text = template.render(values)
+                text = join(list(template.generate(values)), self._sources[name])
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
                 raise RowRejected("prompt: the text is not valid UTF-8") from error

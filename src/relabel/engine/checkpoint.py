@@ -69,7 +69,7 @@ def check_config(folder: Path) -> dict[str, Any]:
     """The config of a model that transformers has a class for; one that needs code of its repository is refused."""
     config = _read_json(folder / "config.json")
     kind = config.get("model_type")
-    if kind not in CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         if "auto_map" in config:
             raise ModelRefused(
                 f"{folder} needs code from its own repository (auto_map), which is never run; use a model that "
@@ -102,9 +102,16 @@ def _weight_names(folder: Path) -> list[str]:
         weight_map = _read_json(folder / INDEX).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
             raise ModelRefused(f"{folder / INDEX} has no weight_map; download the model again")
+        if not all(isinstance(name, str) for name in weight_map.values()):
+            raise ModelRefused(f"{folder / INDEX} names a weight file that is no text; download the model again")
         names = sorted(set(weight_map.values()))
         if outside := [name for name in names if Path(name).name != name]:
             raise ModelRefused(f"{folder / INDEX} names the weight file {outside[0]!r} outside of the model's folder")
+        if other := [name for name in names if not name.endswith(".safetensors")]:
+            raise ModelRefused(
+                f"{folder / INDEX} names the weight file {other[0]!r}, which is no safetensors file; convert the model "
+                "to safetensors"
+            )
         return names
     return [SINGLE]
 
@@ -128,8 +135,8 @@ def _check_length(file: Path) -> None:
             header = json.loads(stream.read(header_size)) if header_size <= min(size - 8, 100 * 2**20) else None
         if header is None:
             raise ValueError
-        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    except (struct.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ModelRefused(
             f"{file} is not a whole safetensors file (its header is damaged); download it again"
         ) from error
@@ -166,7 +173,7 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise ModelRefused(
             f"{file} is missing; model.path must be a folder or hub name of a transformers model"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelRefused(f"{file} cannot be read as JSON; download the model again") from error
     if not isinstance(value, dict):
         raise ModelRefused(f"{file} is not a JSON object; download the model again")

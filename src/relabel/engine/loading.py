@@ -22,8 +22,9 @@ from transformers.models.auto.modeling_auto import (
 
 from relabel.engine.checkpoint import check_config, check_weights, locate
 from relabel.engine.continuous import ContinuousEngine
+from relabel.engine.faults import is_device_fault, is_out_of_memory
 from relabel.engine.memory import free_bytes, measured_limits
-from relabel.engine.parity import TOLERANCE, Probes, Verdict, image_probe, why_not_packed
+from relabel.engine.parity import LENGTHS, TOLERANCE, Probes, Verdict, image_probe, why_not_packed
 from relabel.engine.processor import load_processor, load_tokenizer
 from relabel.engine.request import Request, Sampling
 from relabel.engine.static import StaticEngine
@@ -110,7 +111,15 @@ def settle_batching(model: Any, path: str, batching: str, with_image: Request | 
 
     `with_image` is a row as the processor of a model that sees makes it.
     """
-    probes = Probes(model, with_image)
+    try:
+        probes = Probes(model, with_image)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error) or is_device_fault(error):
+            raise
+        raise ModelRefused(
+            f"{path} cannot compute a prompt of {LENGTHS[0]} tokens: {_line(error)}; compare its config.json with that "
+            "of the original"
+        ) from error
     if not probes.are_finite:
         raise ModelRefused(
             f"{path} gives logits that are not finite numbers: its weights are damaged; download it again"
@@ -163,18 +172,31 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+    except Exception as error:  # a damaged config makes transformers raise anything
+        if is_out_of_memory(error) or is_device_fault(error):
             raise
-        raise ModelRefused(
-            f"{path} cannot be loaded by transformers {transformers.__version__}: {_line(error)}"
-        ) from error
+        why = _line(error)
+        if "ignore_mismatched_sizes" in why:
+            why = "its weights have other shapes than its config.json says; take both from one download"
+        raise ModelRefused(f"{path} cannot be loaded by transformers {transformers.__version__}: {why}") from error
     model, info = loaded
     # transformers fills absent weights with random numbers and only warns
     if absent := sorted(info["missing_keys"]):
         raise ModelRefused(f"{path} lacks {len(absent)} weights ({absent[0]}, ...); download the model again")
+    if unused := sorted(info["unexpected_keys"]):
+        log.warning("%s has %d weights that its config.json leaves unused (%s, ...)", path, len(unused), unused[0])
+    _check_ids(path, model.generation_config)
     model = model.eval().to(torch.device(device))
     return model if device != "cpu" or computes_bfloat16() else widened(model)
+
+
+def _check_ids(path: str, config: Any) -> None:
+    """Of a generation config nothing else is used."""
+    for name in ("eos_token_id", "pad_token_id"):
+        value = getattr(config, name, None)
+        ids = value if isinstance(value, list | tuple) else [value]
+        if not all(id is None or isinstance(id, int) for id in ids):
+            raise ModelRefused(f"{path} has a generation_config.json whose {name} is no token id; correct it")
 
 
 def computes_bfloat16() -> bool:
@@ -199,4 +221,4 @@ def widened(model: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())[:300] or type(error).__name__

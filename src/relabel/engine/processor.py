@@ -5,6 +5,9 @@ Knows nothing of weights, requests or rows.
 
 from __future__ import annotations
 
+import ctypes
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +38,33 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any | None:
     return _load(AutoTokenizer, folder)
 
 
+def within(seconds: float, call: Callable[[], str]) -> str:
+    """The prompt that `call` makes of a chat template; a TimeoutError ends a template that goes on for longer."""
+    thread, lock, is_over = threading.get_ident(), threading.Lock(), False
+
+    def end() -> None:
+        with lock:
+            if not is_over:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TimeoutError))
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        return call()
+    except TimeoutError as error:
+        raise TimeoutError(f"its chat template does not come to an end within {seconds:g} seconds") from error
+    finally:
+        with lock:
+            is_over = True
+        timer.cancel()
+
+
 def _load(auto: Any, folder: Path) -> Any:
     try:
         return auto.from_pretrained(folder, trust_remote_code=False, local_files_only=True, padding_side="left")
-    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-        why = " ".join(str(error).split())[:300]
+    except Exception as error:  # files of a model may hold anything, and transformers then raises anything
+        why = " ".join(str(error).split())[:300] or type(error).__name__
         if isinstance(error, ImportError):
             why += "; pip install 'ray-relabel[vision]' has what the processors of vision-language models ask for"
         raise ModelRefused(f"the processor or tokenizer in {folder} cannot be loaded: {why}") from error

@@ -1,14 +1,16 @@
 """Special tokens that a row's own text spells out: they reach the model as text, never as control tokens.
 
 A row may hold `<|eot_id|>` or `<image>`; a tokenizer would turn it into the token itself and let data write the
-prompt's structure. Each occurrence in a column is replaced by a mark before the templates run, and the marked places
-are tokenized apart afterwards. Rows without one are tokenized in one piece, exactly as transformers does it.
+prompt's structure. Each occurrence in a column is replaced by a mark before the templates run, one that only arises
+where columns meet (`<|eot` beside `_id|>`) after they ran, and the marked places are tokenized apart afterwards. Rows
+without one are tokenized in one piece, exactly as transformers does it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from relabel.errors import RowRejected
@@ -38,10 +40,21 @@ class ControlTokens:
                 raise RowRejected("prompt: the text holds a code point that is not a character (U+FDD0 or U+FDD1)")
             return self._pattern.sub(lambda found: self._mark_of(found.group()), value)
         if isinstance(value, dict):
-            return {key: self.mark(item) for key, item in value.items()}
+            return {self.mark(key): self.mark(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.mark(item) for item in value]
         return value
+
+    def join(self, pieces: Sequence[str], template: str) -> str:
+        """The pieces that a template wrote as one text; tokens that it does not spell out itself are marked."""
+        text = "".join(pieces)
+        edges = set(accumulate(map(len, pieces)))
+
+        def one(found: re.Match[str]) -> str:
+            is_across = any(edge in edges for edge in range(found.start() + 1, found.end()))
+            return self._mark_of(found.group()) if is_across or found.group() not in template else found.group()
+
+        return self._pattern.sub(one, text)
 
     def split(self, text: str) -> Iterator[tuple[str, bool]]:
         """Cut a rendered prompt at its marks: (piece, whether it is a control token that the row spelled out)."""

@@ -17,14 +17,24 @@ from relabel.data.chat import Chat, Message, image_of, read_chat
 from relabel.data.images import decode_image
 from relabel.data.prompt import MAX_PROMPT_CHARACTERS, PromptTemplate
 from relabel.engine.pixels import quantise
-from relabel.engine.processor import load_processor
+from relabel.engine.processor import load_processor, within
 from relabel.errors import ModelRefused, RowRejected, SpecError
 from relabel.job.control_tokens import ControlTokens
 from relabel.spec import Prompt, Spec
 
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
+PROBE_SECONDS = 20.0
+"""A chat template that takes longer for one word has a loop without end."""
 MAX_CUTS = 8
 """Cutting a text changes how it is tokenized: a cut may be a few tokens short, and the next takes off what is left."""
+
+# fmt: off
+_TEMPLATE_FAILS = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TemplateError, TimeoutError, TypeError,
+    ValueError,
+)
+# fmt: on
+"""What the chat template of a model can raise, in its sandbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +119,7 @@ class Encoder:
     def prompt_text(self, row: Mapping[str, Any]) -> str:
         """The rendered prompt before tokenization, as `preview` shows it."""
         if self._prompt.messages is not None:
-            return self._apply(self._read_chat(row))
+            return self._apply(self._read_chat(row).messages)
         return self._render(self._template.values(row), len(self._prompt.images))
 
     def _probe(self) -> int:
@@ -118,16 +128,22 @@ class Encoder:
         images = [_noise(self._spec.model.image_pixels)] * num_images
         system = None if self._prompt.system is None else "text"
         try:
-            prompt = self._messages("text", system, num_images) if self._is_chat else self._plain("text", num_images)
+            if self._is_chat:
+                turns = self._turns("text", system, num_images)
+                prompt = within(PROBE_SECONDS, lambda: self._templated(turns))
+            else:
+                prompt = self._plain("text", num_images)
+            if len(prompt) > MAX_PROMPT_CHARACTERS:
+                raise ValueError(f"its chat template makes {len(prompt)} characters of one word")
             self._place = self._place_of_image(prompt) if images else ""
             ids, tensors = self._ids(prompt, images, is_first=True)
-        except (TemplateError, ValueError, TypeError, KeyError) as error:
-            raise ModelRefused(
-                f"{self._spec.model.path} cannot take such a prompt: {' '.join(str(error).split())}"
-            ) from error
+        except _TEMPLATE_FAILS as error:
+            why = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ModelRefused(f"{self._spec.model.path} cannot take such a prompt: {why}") from error
         if len(ids) > (limit := self._spec.model.max_prompt_tokens) and self._prompt.messages is None:
+            what = "the images" if images else "the model's chat template"
             raise SpecError(
-                f"model.max_prompt_tokens is {limit}, but the images alone can take {len(ids)} tokens; raise it"
+                f"model.max_prompt_tokens is {limit}, but {what} alone can take {len(ids)} tokens; raise it"
             )
         return sum(tensor.nbytes for tensor in tensors.values())
 
@@ -145,10 +161,7 @@ class Encoder:
         return read_chat(row[self._prompt.messages or ""])
 
     def _encode_chat(self, row: Mapping[str, Any], images: list[Image.Image]) -> Encoded:
-        text = self._apply(self._read_chat(row).with_texts(self._control.mark))
-        if len(text) > MAX_PROMPT_CHARACTERS:
-            raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
-        return self._tokenize(text, images)
+        return self._tokenize(self._apply(self._read_chat(row).with_texts(self._control.mark).messages), images)
 
     def _encode(self, values: dict[str, Any], images: list[Image.Image]) -> Encoded:
         marked = {column: self._control.mark(value) for column, value in values.items()}
@@ -178,26 +191,31 @@ class Encoder:
         return Encoded(prompt_ids=ids, tensors=tensors)
 
     def _render(self, values: dict[str, Any], num_images: int) -> str:
-        text = self._template.render(values)
+        text = self._template.render(values, self._control.join)
         if self._is_chat:
-            return self._messages(text.user, text.system, num_images)
+            return self._apply(self._turns(text.user, text.system, num_images))
         return self._plain(text.user if text.system is None else f"{text.system}\n\n{text.user}", num_images)
 
     def _plain(self, text: str, num_images: int) -> str:
         return str(getattr(self._processor, "image_token", "")) * num_images + text
 
-    def _messages(self, user: str, system: str | None, num_images: int) -> str:
-        """The prompt of a chat: the system message and one turn of the user, and what opens the model's turn."""
+    def _turns(self, user: str, system: str | None, num_images: int) -> list[Message]:
+        """The system message and one turn of the user."""
         turns = [] if system is None else [Message(role="system", parts=(system,))]
-        return self._templated([*turns, Message(role="user", parts=(*[None] * num_images, user))])
+        return [*turns, Message(role="user", parts=(*[None] * num_images, user))]
 
-    def _apply(self, chat: Chat) -> str:
+    def _apply(self, turns: Sequence[Message]) -> str:
+        """The prompt of a row's chat. Raises RowRejected, which never quotes what a template says of the row."""
         try:
-            return self._templated(chat.messages)
-        except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            text = self._templated(turns)
+        except _TEMPLATE_FAILS as error:
             raise RowRejected("prompt: the model's chat template does not take such messages") from error
+        if len(text) > MAX_PROMPT_CHARACTERS:
+            raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
+        return text
 
     def _templated(self, turns: Sequence[Message]) -> str:
+        """The turns in the words of the chat template, and what opens the model's turn."""
         content = self._text_content if self._chat is self._tokenizer else _content
         messages = [{"role": turn.role, "content": content(turn.parts)} for turn in turns]
         return self._chat.apply_chat_template(

@@ -52,7 +52,7 @@ Stop = Annotated[str, Field(min_length=1, max_length=256)]
 class _Own(BaseModel):
     """What a row may set."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
     max_tokens: NewTokens | None = None
     max_completion_tokens: NewTokens | None = None

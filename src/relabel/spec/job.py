@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -153,7 +154,7 @@ def load_spec(path: str | Path, overrides: list[str] | None = None) -> Spec:
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise SpecError(f"{path} is not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(fields, dict):
         raise SpecError(f"{path} must hold the sections {', '.join(Spec.model_fields)}")
     for override in overrides or []:
@@ -173,7 +174,8 @@ def _set(fields: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     *sections, name = key.split(".")
     if not (equals and sections and name and all(sections)):
-        raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {override!r}")
+        got = f"{key}=..." if equals else f"no = in {len(override)} characters"
+        raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {got}")
     target: Any = fields
     for section in sections:
         target = target.setdefault(section, {})
@@ -182,7 +184,16 @@ def _set(fields: dict[str, Any], override: str) -> None:
     try:
         target[name] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise SpecError(f"--set {key}: {value!r} is not a YAML value") from error
+        raise SpecError(f"--set {key}: not a YAML value: {_yaml_problem(error)}; put it in quotes") from None
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Where and what, without the line itself, which may hold a key or a token."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "a character that YAML does not allow"
+    mark = error.problem_mark or error.context_mark
+    what = re.sub(r"'[^'<]{3,}'", "'...'", " ".join(filter(None, (error.context, error.problem))))
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark else what
 
 
 def _sentence(problem: Any) -> str:

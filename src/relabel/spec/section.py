@@ -29,6 +29,6 @@ def column_of(name: str, key: str) -> str:
 
 
 class Section(BaseModel):
-    """Frozen, and no key that is not known."""
+    """Frozen, and no key that is not known. A wrong value is named by its place, never quoted: it may be a secret."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
