@@ -169,9 +169,10 @@ class Replacing(Store):
 
     def parts(self):
         found = super().parts()
-        stamp, rows = self.read_whole(self.part)
-        texts = pa.array([random.Random(row).randbytes(self.num_bytes).hex() for row in range(rows.num_rows)])
-        self.replace(self.part, rows.set_column(rows.column_names.index("text"), "text", texts), stamp.to_json())
+        part = self.read(self.part)
+        texts = pa.array([random.Random(row).randbytes(self.num_bytes).hex() for row in range(part.rows.num_rows)])
+        rows = part.rows.set_column(part.rows.column_names.index("text"), "text", texts)
+        assert self.replace(self.part, rows, part.stamp.to_json(), part.version)
         return found
 
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +40,7 @@ def test_what_is_published_is_read_back(url):
     store, rows = Store(url), rows_of(UNIT)
     assert publish(store, UNIT, "recipe")
     assert list(store.parts()) == ["a-00000.parquet"]
-    assert store.read_part(UNIT.part).equals(rows)
+    assert store.read(UNIT.part).rows.equals(rows)
     assert store.read_stamp(UNIT.part) == make_stamp(UNIT, "recipe", rows)
     assert store.read_stamp(UNIT.part, store.parts()[UNIT.part]).reasons == {"image": 1}
 
@@ -72,24 +73,38 @@ def test_a_part_is_replaced_whole_and_with_the_stamp_that_is_given(url):
     """What is read of a part carries its old stamp in its schema, which must not be written beside the new one."""
     store, rows = Store(url), rows_of(UNIT)
     publish(store, UNIT, "recipe", rows)
-    fewer = store.read_part(UNIT.part).set_column(
+    fewer = store.read(UNIT.part).rows.set_column(
         rows.column_names.index("reason"), "reason", pa.array([None, None, None, "parse: nothing"])
     )
     stamp = make_stamp(UNIT, "recipe", fewer).to_json()
     for _ in range(2):
-        store.replace(UNIT.part, fewer, stamp)
+        assert store.replace(UNIT.part, fewer, stamp, store.read(UNIT.part).version)
         assert store.parts() == {UNIT.part: len(encode_part(fewer.replace_schema_metadata(), stamp))}
         assert store.read_stamp(UNIT.part).reasons == {"parse": 1}
-        assert store.read_part(UNIT.part).equals(fewer)
+        assert store.read(UNIT.part).rows.equals(fewer)
     assert not publish(store, UNIT, "late"), "whoever creates loses against what replaced a part, too"
     assert store.read_stamp(UNIT.part).fingerprint == "recipe"
+
+
+def test_of_two_that_replace_the_same_version_of_a_part_the_second_is_told_and_writes_nothing(url):
+    store = Store(url)
+    publish(store, UNIT, "recipe")
+    seen = store.read(UNIT.part)
+    first, second = (replace(seen.stamp, ok=ok).to_json() for ok in (1, 2))
+    assert store.replace(UNIT.part, seen.rows, first, seen.version)
+    assert not Store(url).replace(UNIT.part, seen.rows, second, seen.version)
+    assert store.read(UNIT.part).stamp.ok == 1
+    store.delete(UNIT.part)
+    assert not store.replace(UNIT.part, seen.rows, second, seen.version), "what was deleted stays deleted"
+    assert store.parts() == {}
 
 
 def test_a_reader_that_has_the_old_part_open_reads_it_to_its_end(tmp_path):
     store, rows = Store(str(tmp_path)), rows_of(UNIT)
     publish(store, UNIT, "recipe", rows)
     with pq.ParquetFile(tmp_path / UNIT.part) as opened:
-        store.replace(UNIT.part, rows.slice(0, 1), make_stamp(UNIT, "recipe", rows.slice(0, 1)).to_json())
+        one = rows.slice(0, 1)
+        store.replace(UNIT.part, one, make_stamp(UNIT, "recipe", one).to_json(), store.read(UNIT.part).version)
         assert opened.read().num_rows == 4
     assert pq.read_table(tmp_path / UNIT.part).num_rows == 1
 
@@ -124,7 +139,7 @@ def test_odd_file_names_round_trip(url, name):
     assert publish(store, unit, "recipe")
     assert list(store.parts()) == [unit.part]
     assert store.read_stamp(unit.part).source_file == name
-    assert store.read_part(unit.part).equals(rows_of(unit))
+    assert store.read(unit.part).rows.equals(rows_of(unit))
 
 
 @pytest.mark.parametrize("folder", ["a b#c", "100%", "%20", "ü?x"])
@@ -144,7 +159,7 @@ def test_the_url_of_a_store_is_the_same_folder_from_any_working_directory(url, t
 
 
 def test_a_part_that_is_gone_is_damaged_and_not_a_crash(url):
-    for read in (Store(url).read_stamp, Store(url).read_part):
+    for read in (Store(url).read_stamp, Store(url).read):
         with pytest.raises(PartDamaged, match="is not there"):
             read("a-00000.parquet")
 
@@ -231,7 +246,8 @@ unit = planned_file("a.parquet", 4).units[0]
 if verb == "publish":
     publish(store, unit, "killed")
 else:
-    store.replace(unit.part, rows_of(unit), make_stamp(unit, "killed", rows_of(unit)).to_json())
+    old = store.read(unit.part)
+    store.replace(unit.part, rows_of(unit), make_stamp(unit, "killed", rows_of(unit)).to_json(), old.version)
 """
 
 
@@ -245,7 +261,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_part_or_nothing_that_readers_see
     store = Store(str(tmp_path))
     assert list(store.parts()) == ([UNIT.part] if is_published else [])
     assert publish(store, UNIT, "rerun") == (not is_published)
-    assert store.read_part(UNIT.part).equals(rows_of(UNIT))
+    assert store.read(UNIT.part).rows.equals(rows_of(UNIT))
 
 
 @pytest.mark.parametrize("point", ["half of the bytes", "os.rename", "os.remove"])
@@ -256,7 +272,7 @@ def test_one_that_is_killed_while_it_replaces_a_part_leaves_the_old_one_or_the_n
     assert ds.dataset(str(tmp_path)).count_rows() == 4
     assert list(store.parts()) == [UNIT.part]
     assert store.read_stamp(UNIT.part).fingerprint == ("killed" if point == "os.remove" else "old")
-    assert store.read_part(UNIT.part).equals(rows_of(UNIT))
+    assert store.read(UNIT.part).rows.equals(rows_of(UNIT))
 
 
 def write_until_killed(folder, point, verb):

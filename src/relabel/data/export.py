@@ -110,10 +110,10 @@ def _write(store: Store, run: Run, file: TextIO) -> tuple[Counter[str], array[in
 def _read(store: Store, unit: Unit, fingerprint: str) -> pa.Table | None:
     """The rows of a unit, or None where its part is not there, damaged, or made from something else."""
     try:
-        stamp, rows = store.read_whole(unit.part)
+        part = store.read(unit.part)
     except PartDamaged:
         return None
-    return rows if stamp.is_of(unit, fingerprint) else None
+    return part.rows if part.stamp.is_of(unit, fingerprint) else None
 
 
 def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,9 @@
 
 Knows names and bytes. Must never know which parts there should be, or what their rows mean.
 
-Whoever creates a name first wins. On S3, GCS and Azure that is one conditional PUT; on a disk it is a hard link to a
-file that was written and synced in `_staging/`, and where one part replaces another the rename of such a file.
-(obstore's own LocalStore syncs nothing, and after a kill -9 leaves `<part>.parquet#1` beside the parts, where it breaks
-every reader of the folder.)
+Whoever creates a name first wins, and a part is replaced only by who has read it as it is. On S3, GCS and Azure those
+are one conditional PUT; on a disk see `disk`. (obstore's own LocalStore syncs nothing, and after a kill -9 leaves
+`<part>.parquet#1` beside the parts, where it breaks every reader of the folder.)
 """
 
 from __future__ import annotations
@@ -13,40 +12,54 @@ from __future__ import annotations
 import json
 import os
 import re
-import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import obstore
 import pyarrow as pa
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 from pyarrow.fs import resolve_s3_region
 
+from relabel.data.disk import Disk
 from relabel.data.part import TAIL, decode_rows, decode_stamp, encode_part, footer_size
+from relabel.data.points import Point, Reached, pass_by
 from relabel.data.stamp import Stamp
 from relabel.errors import PartDamaged, Refused, StoreFailed
 
-_STAGING = "_staging"
 _GONE = (FileNotFoundError, NotFoundError)
+
+Version = Mapping[str, str]
+"""What the store has to tell the bytes of a name from those that were or will be there: `e_tag`, `version`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part as it was read."""
+
+    stamp: Stamp
+    rows: pa.Table
+    version: Version
 
 
 class Store:
     """An output folder, by local path or by s3://, gs:// or az:// URL."""
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(self, url: str, *, create: bool = True, reached: Reached = pass_by) -> None:
         """Raises Refused if the folder cannot be reached; without `create`, also if a local folder is not there yet."""
+        self._reached = reached
         scheme, separator, rest = url.partition("://")
         if not separator or scheme == "file":
-            self._root = Path(rest if separator else url).expanduser().absolute()
-            self.url = str(self._root)
+            root = Path(rest if separator else url).expanduser().absolute()
+            self.url, self._disk = str(root), Disk(root, reached)
         else:
-            self._root, self.url = None, url.rstrip("/")
+            root, self.url, self._disk = None, url.rstrip("/"), None
         try:
-            self._objects = _local(self._root, create) if self._root else _remote(self.url)
+            self._objects = _local(root, create) if root else _remote(self.url)
         except (BaseError, OSError, ValueError) as error:
             raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
 
@@ -67,18 +80,24 @@ class Store:
         """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first."""
         return self._create(part, encode_part(rows, stamp))
 
-    def replace(self, part: str, rows: pa.Table, stamp: Mapping[str, Any]) -> None:
-        """Write the part over what is there: whoever opens it sees the old one or the new one, whole.
+    def replace(self, part: str, rows: pa.Table, stamp: Mapping[str, Any], old: Version) -> bool:
+        """Write the part over that version of it: whoever opens it sees the old one or the new one, whole.
 
-        In an object store a reader that is in the middle of the old one may have to open it again.
+        False if it is another one meanwhile, or none: then nothing is written. In an object store a reader that is in
+        the middle of the old one may have to open it again.
         """
         # Rows that were read from a part carry its old stamp in their schema.
         data = encode_part(rows.replace_schema_metadata(), stamp)
         with self._doing("write", part):
-            if self._root:
-                _replace(self._root, part, data)
-            else:
-                obstore.put(self._objects, part, data)
+            if self._disk:
+                return self._disk.replace(part, data, lambda: self._version(part) == old)
+            self._reached(Point.SENDING, part)
+            try:
+                obstore.put(self._objects, part, data, mode=cast("obstore.UpdateVersion", dict(old)))
+            except (PreconditionError, *_GONE):
+                return False
+            self._reached(Point.DONE, part)
+            return True
 
     def read_stamp(self, part: str, size: int | None = None) -> Stamp:
         """The part's stamp, from its footer alone. Raises PartDamaged. `size` (from parts()) saves a request."""
@@ -88,14 +107,16 @@ class Store:
             # Where the part was replaced since its size was looked at, these were bytes from its middle, or beyond it.
             return self._read_stamp(part, None)
 
-    def read_part(self, part: str) -> pa.Table:
-        """All rows of the part, every page checked against its checksum. Raises PartDamaged."""
-        return decode_rows(pa.py_buffer(self._read(part)), f"{self.url}/{part}")
-
-    def read_whole(self, part: str) -> tuple[Stamp, pa.Table]:
-        """Stamp and rows of one and the same version of the part. Raises PartDamaged."""
-        data = pa.py_buffer(self._read(part))
-        return decode_stamp(memoryview(data), f"{self.url}/{part}"), decode_rows(data, f"{self.url}/{part}")
+    def read(self, part: str) -> Part:
+        """A part with all its rows, every page checked against its checksum. Raises PartDamaged."""
+        where = f"{self.url}/{part}"
+        try:
+            with self._doing("read", part, passing=_GONE):
+                got = obstore.get(self._objects, part)
+                data, version = pa.py_buffer(got.bytes()), _version(got.meta)
+        except _GONE as error:
+            raise PartDamaged(f"{where} is not there") from error
+        return Part(stamp=decode_stamp(memoryview(data), where), rows=decode_rows(data, where), version=version)
 
     def read_json(self, name: str) -> Any | None:
         """The document, or None where there is none."""
@@ -115,33 +136,40 @@ class Store:
 
     def put_json(self, name: str, value: Any) -> None:
         """Write the document over what is there."""
+        data = json.dumps(value, sort_keys=True).encode()
         with self._doing("write", name):
-            obstore.put(self._objects, name, json.dumps(value, sort_keys=True).encode())
+            if self._disk:
+                self._disk.replace(name, data)
+                return
+            self._reached(Point.SENDING, name)
+            obstore.put(self._objects, name, data)
+            self._reached(Point.DONE, name)
 
     def delete(self, name: str) -> None:
         """Remove the name, if it is there."""
-        try:
-            with self._doing("delete", name, passing=_GONE):
+        alone: AbstractContextManager[None] = self._disk.locked() if self._disk else nullcontext()
+        with self._doing("delete", name), alone:
+            self._reached(Point.DELETING, name)
+            with suppress(*_GONE):
                 obstore.delete(self._objects, name)
-        except _GONE:
-            pass
+            self._reached(Point.DELETED, name)
 
     def _create(self, name: str, data: bytes) -> bool:
         with self._doing("write", name):
-            if self._root:
-                return _link(self._root, name, data)
+            if self._disk:
+                return self._disk.create(name, data)
+            self._reached(Point.SENDING, name)
             try:
                 obstore.put(self._objects, name, data, mode="create")
             except AlreadyExistsError:
                 return False
+            self._reached(Point.DONE, name)
             return True
 
-    def _read(self, part: str) -> obstore.Bytes:
-        try:
-            with self._doing("read", part, passing=_GONE):
-                return obstore.get(self._objects, part).bytes()
-        except _GONE as error:
-            raise PartDamaged(f"{self.url}/{part} is not there") from error
+    def _version(self, name: str) -> Version | None:
+        with suppress(*_GONE):
+            return _version(obstore.head(self._objects, name))
+        return None
 
     def _read_stamp(self, part: str, size: int | None) -> Stamp:
         try:
@@ -197,48 +225,8 @@ def _remote(url: str) -> S3Store | GCSStore | AzureStore:
     return S3Store(bucket, prefix=prefix or None, client_options={"timeout": "120s", "allow_http": plain}, **options)
 
 
-def _link(root: Path, name: str, data: bytes) -> bool:
-    """False if the name is taken. A kill at any point leaves the name whole or absent."""
-    target = root / name
-    with _staged(root, target, data) as staged:
-        try:
-            os.link(staged, target)
-        except FileExistsError:
-            return False
-    _sync(target.parent)
-    return True
-
-
-def _replace(root: Path, name: str, data: bytes) -> None:
-    """A kill at any point leaves what was there, or the new bytes."""
-    target = root / name
-    with _staged(root, target, data) as staged:
-        os.replace(staged, target)
-    _sync(target.parent)
-
-
-@contextmanager
-def _staged(root: Path, target: Path, data: bytes) -> Iterator[Path]:
-    """The bytes, written and synced under a name that no reader sees and that goes with the block."""
-    staged = root / _STAGING / uuid.uuid4().hex
-    for folder in (staged.parent, target.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(staged, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield staged
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _version(meta: obstore.ObjectMeta) -> Version:
+    return {name: known for name, known in (("e_tag", meta["e_tag"]), ("version", meta["version"])) if known}
 
 
 def _cause(error: BaseException) -> str:

@@ -117,9 +117,10 @@ def _check_plan(plan: Plan) -> Iterator[str]:
 def _check_part(store: Store, run: Run, unit: Unit, labels: Mapping[str, Label]) -> tuple[Counter[str], list[str]]:
     """The rows of each status, and what is wrong with the part."""
     try:
-        stamp, rows = store.read_whole(unit.part)
+        part = store.read(unit.part)
     except PartDamaged as error:
         return Counter(), [str(error)]
+    stamp, rows = part.stamp, part.rows
     if not rows.schema.equals(run.schema):
         return Counter(), [f"{unit.part} has another schema than the run: {_first_difference(rows.schema, run.schema)}"]
     problems = (

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.data.stamp import Stamp
-from relabel.data.store import Store
+from relabel.data.store import Part, Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged
 from relabel.job.context import Retry, RunContext
@@ -26,7 +26,7 @@ NOT_ASKED = "not asked again"
 
 def read_draws(unit: Unit, context: RunContext, retry: Retry) -> Draws:
     """What is asked again of a unit. Raises PartDamaged where its part is not there or cannot be read."""
-    part = _read(Store(context.output, create=False), unit, context)
+    part = _read(Store(context.output, create=False), unit, context).rows
     draws: dict[str, Sequence[int | None]] = {}
     for query in context.spec.queries:
         reasons = part[column_of(query.name, "reason")].to_pylist()
@@ -46,13 +46,15 @@ def replace_rejects(
 ) -> dict[str, Any]:
     """Publish the part once more with what came of its rejects, stamped anew, and return what to say of them.
 
-    Merged with the part as it is now: a row that another retry was faster with is left as that one made it.
+    Merged with the part as it is now, again where it was replaced meanwhile: a row that another retry was faster with
+    is left as that one made it.
     Raises PartDamaged where the part is gone or is no longer that of the unit.
     """
-    old = _read(store, unit, context)
-    table = merged(old, new, context.spec.queries, draws)
-    if not table.equals(old):
-        store.replace(unit.part, table, stamp(table).to_json())
+    while True:
+        old = _read(store, unit, context)
+        table = merged(old.rows, new, context.spec.queries, draws)
+        if table.equals(old.rows) or store.replace(unit.part, table, stamp(table).to_json(), old.version):
+            break
     asked = [any(number is not None for number in row) for row in zip(*draws.values(), strict=True)]
     statuses = [status for status, is_asked in zip(table["status"].to_pylist(), asked, strict=True) if is_asked]
     counts = {"ok": statuses.count("ok"), "rejected": statuses.count("rejected")}
@@ -78,13 +80,13 @@ def merged(old: pa.Table, new: pa.Table, queries: Sequence[Query], draws: Draws)
     return pa.table([columns[name] for name in new.column_names], schema=new.schema)
 
 
-def _read(store: Store, unit: Unit, context: RunContext) -> pa.Table:
-    stamp, rows = store.read_whole(unit.part)
-    if not stamp.is_of(unit, context.fingerprint):
+def _read(store: Store, unit: Unit, context: RunContext) -> Part:
+    part = store.read(unit.part)
+    if not part.stamp.is_of(unit, context.fingerprint):
         raise PartDamaged(f"{store.url}/{unit.part} was made from something else meanwhile")
-    if not rows.schema.equals(context.schema):
+    if not part.rows.schema.equals(context.schema):
         raise PartDamaged(f"{store.url}/{unit.part} has other columns than this version of relabel writes")
-    return rows
+    return part
 
 
 def _next_draws(part: pa.Table, query: Query) -> list[int | None]:

@@ -1,0 +1,34 @@
+"""The moments at which the store is about to change what is kept, or has just done so, by name.
+
+A process may die at any of them, or the next call may fail: whoever makes a store may listen, and do either there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class Point(StrEnum):
+    """On a disk all of them are passed, in an object store `SENDING` to `DONE` and `DELETING` to `DELETED`."""
+
+    SENDING = "sending"
+    """Nothing is there yet."""
+    STAGED = "staged"
+    """The bytes are in a hidden file, not yet synced."""
+    SYNCED = "synced"
+    """They are on the disk; the name is not there yet, or still that of the old bytes."""
+    NAMED = "named"
+    """The name is there; its folder is not yet synced, and the hidden file may be there too."""
+    DONE = "done"
+    """All is over, and nobody was told."""
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+Reached = Callable[[Point, str], None]
+"""Told of each point, with the name in the output that it is about."""
+
+
+def pass_by(point: Point, name: str) -> None:
+    """Nobody listens."""
