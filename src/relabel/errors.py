@@ -10,6 +10,7 @@ RelabelError
 ├── SourceUnreadable         one source file is broken: the others go on, the run ends incomplete
 ├── PartDamaged              one published part cannot be read back
 ├── StoreFailed              the output cannot be listed, read or written: no bucket, no permission, disk full
+├── UnitGivenUp              one unit killed its processes again and again: the others go on, the run ends incomplete
 ├── RunFailed                Ray or a worker failed as a whole: what is published stays, the same command goes on
 └── RowRejected              one row cannot be labelled: it is written as a reject with its reason
 
@@ -55,6 +56,10 @@ class PartDamaged(RelabelError):
 
 class StoreFailed(RelabelError):
     """The output folder or bucket failed; what is published stays, and a rerun goes on from there."""
+
+
+class UnitGivenUp(RelabelError):
+    """Rows of a unit, its file or the machine end every process that takes it."""
 
 
 class RunFailed(RelabelError):

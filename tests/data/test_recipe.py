@@ -59,7 +59,14 @@ CHANGES = {
     "label.compare_to": "alt",
     "output.keep": ["id"],
 }
-SPEED = {"actors": 8, "gpus_per_actor": 0.5, "batching": "static", "batch_tokens": 64, "kv_memory": "20GiB"}
+SPEED = {
+    "actors": 8,
+    "gpus_per_actor": 0.5,
+    "batching": "static",
+    "batch_tokens": 64,
+    "kv_memory": "20GiB",
+    "deadline": 60,
+}
 
 
 NEEDED = {

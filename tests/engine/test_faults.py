@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from relabel.engine import Request, Sampling, StaticEngine
+from relabel.engine import Goodput, Request, Sampling, StaticEngine
 from relabel.engine.faults import is_device_fault, is_out_of_memory
 from relabel.engine.matching import Grammars
 from relabel.engine.sampling import Sampler
@@ -100,7 +100,7 @@ def test_what_counts_as_not_finite(logits: list[float], flagged: bool) -> None:
     sampler = Sampler(2, StopTokens((), 3, torch.device("cpu")), Grammars(None, 3))
     for row in (0, 1):
         sampler.put(row, Request(id=row, prompt_ids=[0]), GREEDY)
-    Scores(watch, sampler)(torch.zeros(2, 1), torch.tensor([logits, [1.0, 2.0, 3.0]]))
+    Scores(watch, sampler, Goodput())(torch.zeros(2, 1), torch.tensor([logits, [1.0, 2.0, 3.0]]))
     assert watch.nonfinite.tolist() == [flagged, False]
 
 

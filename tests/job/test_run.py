@@ -12,7 +12,6 @@ from relabel.data.store import Store
 from relabel.data.verify import verify
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
 from relabel.job import read
-from relabel.job.ask import row_id
 from relabel.job.engine import engine_of
 from relabel.job.graph import receipts
 from relabel.job.prepare import prepare
@@ -151,25 +150,3 @@ def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
 def receipts_of(spec, load):
     prepared = prepare(spec, Store(spec.output.path))
     return list(receipts(list(prepared.run.plan.units), prepared.context, load))
-
-
-class Deadly(Disguised):
-    """An engine that dies with its process on one row of the third unit of b.jsonl."""
-
-    def __init__(self, spec):
-        self._engine = engine_of(spec)
-        self._doomed = row_id("b.jsonl\x0023")
-
-    def generate(self, requests):
-        if any(request.id == self._doomed for request in requests):
-            os._exit(1)
-        return self._engine.generate(requests)
-
-
-def test_a_row_that_kills_its_process_fails_its_unit_by_name_and_no_other(fields, tmp_path):
-    """With Ray's defaults such a row was retried for as long as anyone watched."""
-    results = receipts_of(make_spec(fields), Deadly)
-    failed = [receipt for receipt in results if receipt["failure"] is not None]
-    assert [receipt["part"] for receipt in failed] == ["b-00002.parquet"]
-    assert "died 3 times on rows 20 to 29 of b.jsonl" in failed[0]["failure"]
-    assert len(rows_of(tmp_path / "out")) == 110

@@ -241,6 +241,7 @@ class ContinuousEngine:
             self._rows[chunk.row].num_computed += chunk.end - chunk.start
         goodput = self.goodput
         goodput.num_batches += 1
+        goodput.num_forwards += 1
         goodput.held_slots += self._scheduler.num_held
         goodput.all_slots += self._scheduler.layout.num_slots
         decoding = seconds * len(step.live) / step.num_tokens

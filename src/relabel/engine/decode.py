@@ -48,7 +48,7 @@ class Decoder:
         for row, (request, own) in enumerate(zip(requests, samplings, strict=True)):
             sampler.put(row, request, own)
         watch = Watch(samplings, device)
-        scores = Scores(watch, sampler)
+        scores = Scores(watch, sampler, self.goodput)
         ends = Ends(watch, prompt_width, intake.stop_tokens, intake.stop_strings)
         results: dict[int, Result] = {}
         num_useful = 0

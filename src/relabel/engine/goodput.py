@@ -23,6 +23,8 @@ class Goodput:
     """Rows in all forwards together."""
     all_slots: int = 0
     """Rows that all forwards together had room for."""
+    num_forwards: int = 0
+    """Steps that the model has made: that it goes on, before a batch is done."""
     num_batches: int = 0
     """Padded batches of the static engine, forwards of the continuous one."""
     num_out_of_memory: int = 0

@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
+from relabel.engine.goodput import Goodput
 from relabel.engine.request import Sampling
 from relabel.engine.sampling import Sampler
 from relabel.engine.stops import StopStrings, StopTokens
@@ -50,8 +51,8 @@ class Watch:
 class Scores(LogitsProcessor):
     """Flags rows whose logits are not finite, and leaves only the chosen token of each."""
 
-    def __init__(self, watch: Watch, sampler: Sampler) -> None:
-        self._watch, self._sampler, self._step = watch, sampler, 0
+    def __init__(self, watch: Watch, sampler: Sampler, goodput: Goodput) -> None:
+        self._watch, self._sampler, self._goodput, self._step = watch, sampler, goodput, 0
         self._logprobs: list[tuple[list[int], torch.Tensor]] = []
         """For each step the rows of the batch and the log-probabilities of their tokens."""
         self.num_decoded = 0
@@ -69,6 +70,7 @@ class Scores(LogitsProcessor):
         if any(own.logprobs for own in self._watch.samplings):
             self._logprobs.append((rows, logprobs_R))
         self._watch.nonfinite |= ~finite_R & ~self._watch.done
+        self._goodput.num_forwards += 1
         self._step += 1
         return cast(torch.FloatTensor, torch.full_like(scores, -torch.inf).scatter_(1, tokens_R[:, None], 0.0))
 

@@ -1,44 +1,74 @@
-"""How often a unit was begun and not ended: the bound on rows that kill their process.
+"""How often a unit was begun and not ended: the bound on rows, files and machines that kill processes.
 
 Ray restarts a dead actor and repeats its task without limit, so such a row would be tried for ever. One small actor
-beside the driver counts; a stage asks before it begins. A unit whose process died MAX_DEATHS times fails by name, and
-the others go on. The counts live as long as the run: the next run tries such a unit again.
+beside the driver counts; a stage asks before it begins, and `suspects` finds the row. A unit that cannot be saved fails
+by name, and the others go on. The counts live as long as the run: the next run tries such a unit again.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-import pyarrow as pa
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from relabel.data.unit import Unit
-from relabel.job.block import failed_block
+from relabel.errors import UnitGivenUp
+from relabel.job.suspects import Suspects
+from relabel.job.trial import Trial
+from relabel.job.watchdog import Watchdog
 
-MAX_DEATHS = 3
+T = TypeVar("T")
+
+MAX_GIVEN_UP = 3
+"""Units in a row that are given up while none ends: then the machine is at fault, and the others are not tried."""
 
 
 class Attempts:
     """Counts begun and ended attempts by (stage, part)."""
 
     def __init__(self) -> None:
+        self._suspects: dict[tuple[str, str], Suspects] = {}
+        """Of units that are under way, or have poison."""
         self._open: dict[tuple[str, str], int] = {}
+        """How many units of the stage had ended when the attempt that is under way was the first."""
+        self._num_ended: Counter[str] = Counter()
+        self._num_given_up: Counter[str] = Counter()
+        """Since a unit of the stage ended."""
 
-    def begin(self, stage: str, part: str) -> int:
-        """Open an attempt; return how many earlier ones never ended."""
-        deaths = self._open.get((stage, part), 0)
-        self._open[stage, part] = deaths + 1
-        return deaths
+    def begin(self, stage: str, part: str, num_rows: int) -> Suspects | str:
+        """Open an attempt: how it goes, or why there is none."""
+        key = stage, part
+        suspects = self._suspects.setdefault(key, Suspects(num_rows))
+        if key in self._open:
+            suspects.died(others_lived=self._num_ended[stage] > self._open[key])
+        if suspects.is_given_up:
+            self._num_given_up[stage] += 1
+            return f"the {stage} process died {suspects.num_deaths} times on it; it was given up"
+        if self._num_given_up[stage] >= MAX_GIVEN_UP:
+            return f"{MAX_GIVEN_UP} units in a row killed their {stage} processes and none lived: it was not tried"
+        self._open.setdefault(key, self._num_ended[stage])
+        return suspects
+
+    def tries(self, stage: str, part: str, at: int) -> None:
+        """A group of the unit is begun."""
+        self._suspects[stage, part].tries(at)
 
     def deaths(self, stage: str, part: str) -> int:
         """How many attempts at a unit never ended so far."""
-        return self._open.get((stage, part), 0)
+        suspects = self._suspects.get((stage, part))
+        return 0 if suspects is None else suspects.num_deaths + ((stage, part) in self._open)
 
     def end(self, stage: str, part: str) -> None:
         """Close the attempts of a unit: its process lived."""
         self._open.pop((stage, part), None)
+        self._num_ended[stage] += 1
+        self._num_given_up[stage] = 0
+        self._suspects[stage, part].ended()
+        if not self._suspects[stage, part].poison:
+            del self._suspects[stage, part]
 
 
 def start_attempts() -> Any:
@@ -54,15 +84,23 @@ def died_before(attempts: Any, stage: str, unit: Unit) -> bool:
     return deaths > 0
 
 
-def attempt(attempts: Any, stage: str, unit: Unit, work: Callable[[], pa.Table]) -> pa.Table:
-    """Do the work, unless it has killed its process MAX_DEATHS times: then the unit fails and says so."""
-    deaths: Any = ray.get(attempts.begin.remote(stage, unit.part))
-    if deaths >= MAX_DEATHS:
+def attempt(attempts: Any, stage: str, unit: Unit, watchdog: Watchdog, work: Callable[[Trial], T]) -> T:
+    """Do the work. Raises UnitGivenUp, and does nothing, where it killed its process too often."""
+    found: Any = ray.get(attempts.begin.remote(stage, unit.part, unit.num_rows))
+    if isinstance(found, str):
         first, last = unit.first_row, unit.first_row + unit.num_rows - 1
-        return failed_block(
-            unit,
-            f"the {stage} process died {deaths} times on rows {first} to {last} of {unit.file.path}; it was given up",
-        )
-    block = work()
+        raise UnitGivenUp(f"rows {first} to {last} of {unit.file.path}: {found}")
+
+    def tries(at: int) -> None:
+        ray.get(attempts.tries.remote(stage, unit.part, at))
+
+    trial = Trial(
+        poison=frozenset(found.poison),
+        groups=found.groups,
+        reason=f"poison: the {stage} process died of this row alone, again and again",
+        tries=tries if found.are_apart else None,
+    )
+    with watchdog.watching():
+        done = work(trial)
     ray.get(attempts.end.remote(stage, unit.part))
-    return block
+    return done

@@ -20,31 +20,42 @@ from relabel.job.block import of_query
 from relabel.job.context import RunContext
 from relabel.job.engine import choice_ids
 from relabel.job.settings import sampling_for
+from relabel.job.trial import Trial, whole
 from relabel.spec.job import Query
 
 
-def generate_unit(block: pa.Table, engine: Any, context: RunContext) -> pa.Table:
-    """Generate for every row of a block that has a prompt."""
+def generate_unit(block: pa.Table, engine: Any, context: RunContext, trial: Trial | None = None) -> pa.Table:
+    """Generate for every row of a block that has a prompt, and that the trial does not pass over."""
     if blocks.failure_of(block) is not None:
         return block
     unit = blocks.unit_of(block)
+    trial = trial or whole(unit.num_rows)
     queries, columns = context.spec.queries, {}
     asks = _asks(block, unit, context)
-    # by row, so that what its prompts have in common is still there when the next of them comes
-    in_order = sorted((one for own in asks for one in own), key=lambda one: one.row)
-    texts = dict(zip(map(id, in_order), ask(engine, in_order), strict=True))
+    texts: dict[int, Generated] = {}
+    shares: dict[str, dict[int, list[float] | None]] = {query.name: {} for query in queries}
+    for group in trial.each():
+        rows = set(group)
+        # by row, so that what its prompts have in common is still there when the next of them comes
+        some = sorted((one for own in asks for one in own if one.row in rows), key=lambda one: one.row)
+        texts |= zip(map(id, some), ask(engine, some), strict=True)
+        for query, own in zip(queries, asks, strict=True):
+            if _has_probabilities(query):
+                shares[query.name] |= _probabilities(engine, query, [one for one in own if one.row in rows], context)
     for query, own in zip(queries, asks, strict=True):
         by_row: list[list[dict[str, Any]] | None] = [None] * block.num_rows
         for one in own:
-            by_row[one.row] = [*(by_row[one.row] or []), _plain(texts[id(one)])]
+            if one.row not in trial.poison:
+                by_row[one.row] = [*(by_row[one.row] or []), _plain(texts[id(one)])]
         prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
         lengths = [None if prompt is None else len(prompt) for prompt in prompts]
-        columns[of_query(blocks.REASON, query.name)] = block[of_query(blocks.REASON, query.name)]
+        reasons = trial.reasons(block[of_query(blocks.REASON, query.name)].to_pylist())
+        columns[of_query(blocks.REASON, query.name)] = pa.array(reasons, pa.string())
         columns[of_query(blocks.PROMPT_TOKENS, query.name)] = pa.array(lengths, pa.int32())
         columns[of_query(blocks.TEXTS, query.name)] = pa.array(by_row, blocks.GENERATED)
-        if query.label.logprobs and query.label.choices is not None:
-            column = _probabilities(block.num_rows, engine, query, own, tokenizer_of(context))
-            columns[of_query(blocks.PROBABILITIES, query.name)] = column
+        if _has_probabilities(query):
+            column = [shares[query.name].get(row) for row in range(block.num_rows)]
+            columns[of_query(blocks.PROBABILITIES, query.name)] = pa.array(column, pa.list_(pa.float32()))
         if context.retry:
             columns[of_query(blocks.FIRST_DRAW, query.name)] = block[of_query(blocks.FIRST_DRAW, query.name)]
     for name in block.column_names:
@@ -95,9 +106,14 @@ def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:
     return asks
 
 
-def _probabilities(num_rows: int, engine: Any, query: Query, asks: Sequence[Ask], tokenizer: Any) -> pa.Array:
-    """[rows] of the probability of each choice, null for rows that were not asked."""
+def _has_probabilities(query: Query) -> bool:
+    return query.label.logprobs and query.label.choices is not None
+
+
+def _probabilities(
+    engine: Any, query: Query, asks: Sequence[Ask], context: RunContext
+) -> dict[int, list[float] | None]:
+    """The probability of each choice, by row."""
     firsts = [one for one in asks if one.sample == 0]
-    choices = choice_ids(query.label, tokenizer, engine)
-    by_row = dict(zip([one.row for one in firsts], probabilities(engine, firsts, choices), strict=True))
-    return pa.array([by_row.get(row) for row in range(num_rows)], pa.list_(pa.float32()))
+    choices = choice_ids(query.label, tokenizer_of(context), engine)
+    return dict(zip([one.row for one in firsts], probabilities(engine, firsts, choices), strict=True))

@@ -23,6 +23,7 @@ from ray.data.datasource import Datasource, ReadTask
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.engine.faults import is_device_fault
+from relabel.errors import UnitGivenUp
 from relabel.job.attempts import attempt, died_before, start_attempts
 from relabel.job.block import failed_block, failure_of, unit_of, with_report
 from relabel.job.context import RunContext
@@ -30,7 +31,9 @@ from relabel.job.engine import engine_of, report_of
 from relabel.job.generate import generate_unit
 from relabel.job.publish import publish_unit
 from relabel.job.read import read_unit
+from relabel.job.trial import Trial
 from relabel.job.turns import Turns
+from relabel.job.watchdog import Watchdog
 from relabel.spec import Spec
 
 NO_PROGRESS_SECONDS = 4 * 3600
@@ -75,6 +78,7 @@ class Generate:
         self._attempts = attempts
         self._turns = Turns()
         self._context, self._engine = context, load(context.spec)
+        self._watchdog = Watchdog(context.spec.resources.deadline, lambda: self._engine.goodput.num_forwards)
         self._process = uuid.uuid4().hex
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -83,14 +87,19 @@ class Generate:
         unit = unit_of(block)
         try:
             with self._turns.taken(alone=died_before(self._attempts, "generating", unit)):
-                return attempt(self._attempts, "generating", unit, lambda: self._generate(block))
+                return attempt(
+                    self._attempts, "generating", unit, self._watchdog, lambda trial: self._generate(block, trial)
+                )
+        except UnitGivenUp as error:
+            return failed_block(unit, str(error))
         except Exception as error:  # noqa: BLE001  the boundary of a process: Ray would end the whole run here
             if is_device_fault(error):
                 os._exit(1)  # the CUDA context is lost; Ray starts another process, and the attempts are counted
             return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
 
-    def _generate(self, block: pa.Table) -> pa.Table:
-        return with_report(generate_unit(block, self._engine, self._context), report_of(self._engine, self._process))
+    def _generate(self, block: pa.Table, trial: Trial) -> pa.Table:
+        generated = generate_unit(block, self._engine, self._context, trial)
+        return with_report(generated, report_of(self._engine, self._process))
 
 
 class Publish:
@@ -100,13 +109,25 @@ class Publish:
     workers after a second, whose successor imports transformers for 5 CPU seconds.
     """
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, attempts: Any) -> None:
         _give_way()
-        self._context = context
+        self._context, self._attempts = context, attempts
+        self._watchdog = Watchdog(context.spec.resources.deadline)
         self._store = Store(context.output)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        return pa.table({"receipt": [json.dumps(publish_unit(block, self._context, self._store))]})
+        unit = unit_of(block)
+        try:
+            receipt = attempt(
+                self._attempts,
+                "publishing",
+                unit,
+                self._watchdog,
+                lambda trial: publish_unit(block, self._context, self._store, trial),
+            )
+        except UnitGivenUp as error:
+            receipt = {"part": unit.part, "failure": str(error)}
+        return pa.table({"receipt": [json.dumps(receipt)]})
 
 
 def receipts(
@@ -150,7 +171,7 @@ def receipts(
             zero_copy_batch=True,
             compute=ActorPoolStrategy(size=-(-actors // GENERATORS_PER_PUBLISHER)),
             num_cpus=0,
-            fn_constructor_args=(context,),
+            fn_constructor_args=(context, attempts),
         )
     )
     for row in labelled.iter_rows():
@@ -167,7 +188,11 @@ def units_at_once(num_planned: int, num_asked: int | None) -> int:
 def _read(unit: Unit, context_ref: Any, attempts: Any) -> list[pa.Table]:
     _give_way()
     context: RunContext = ray.get(context_ref)
-    return [attempt(attempts, "reading", unit, lambda: read_unit(unit, context))]
+    watchdog = Watchdog(context.spec.resources.deadline)
+    try:
+        return [attempt(attempts, "reading", unit, watchdog, lambda trial: read_unit(unit, context, trial))]
+    except UnitGivenUp as error:
+        return [failed_block(unit, str(error))]
 
 
 def _give_way() -> None:

@@ -5,7 +5,7 @@ Plain functions of Arrow tables, so that a unit can also be labelled without Ray
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,16 +23,17 @@ from relabel.job.measure import measure_labels
 from relabel.job.output import Asked, label_table, row_status
 from relabel.job.rejects import replace_rejects
 from relabel.job.settings import sampling_for
+from relabel.job.trial import Trial, whole
 from relabel.spec.job import Query
 from relabel.spec.section import column_of
 
 
-def publish_unit(block: pa.Table, context: RunContext, store: Store) -> dict[str, Any]:
+def publish_unit(block: pa.Table, context: RunContext, store: Store, trial: Trial | None = None) -> dict[str, Any]:
     """Parse one unit, publish its part, and return the receipt: plain figures, never row text."""
     unit = blocks.unit_of(block)
     if (why := blocks.failure_of(block)) is not None:
         return {"part": unit.part, "failure": why}
-    table, old = label_unit(block, context), blocks.old_labels_of(block, context.spec.queries)
+    table, old = label_unit(block, context, trial), blocks.old_labels_of(block, context.spec.queries)
     counts = [table[column_of(query.name, "output_tokens")].to_pylist() for query in context.spec.queries]
     if context.retry:
         draws = {query.name: blocks.first_draws_of(block, query.name) for query in context.spec.queries}
@@ -52,10 +53,17 @@ def publish_unit(block: pa.Table, context: RunContext, store: Store) -> dict[str
     }
 
 
-def label_unit(block: pa.Table, context: RunContext) -> pa.Table:
+def label_unit(block: pa.Table, context: RunContext, trial: Trial | None = None) -> pa.Table:
     """The output rows of one generated unit, in the run's fixed schema."""
     unit, queries = blocks.unit_of(block), context.spec.queries
-    tables = [label_table(query, _asked(block, context, query)) for query in queries]
+    trial = trial or whole(unit.num_rows)
+    askers = [_asker(block, context, query) for query in queries]
+    asked = [[Asked(reason=trial.reason)] * unit.num_rows for _ in queries]
+    for group in trial.each():
+        for own, ask in zip(asked, askers, strict=True):
+            for at in group:
+                own[at] = ask(at)
+    tables = [label_table(query, own) for query, own in zip(queries, asked, strict=True)]
     columns: dict[str, Any] = {name: block[name] for name in context.kept.names} | {
         "source_file": pa.array([unit.file.path] * unit.num_rows, pa.string()),
         "source_row": pa.array(range(unit.first_row, unit.first_row + unit.num_rows), pa.int64()),
@@ -72,34 +80,28 @@ def _stamp(unit: Unit, context: RunContext, old: Mapping[str, list[str | None]],
     return make_stamp(unit, context.fingerprint, table, quality)
 
 
-def _asked(block: pa.Table, context: RunContext, query: Query) -> list[Asked]:
-    """Each row of a generated block for one label."""
-    reasons, texts = block[of_query(blocks.REASON, query.name)], block[of_query(blocks.TEXTS, query.name)]
-    lengths, column = block[of_query(blocks.PROMPT_TOKENS, query.name)], of_query(blocks.PROBABILITIES, query.name)
+def _asker(block: pa.Table, context: RunContext, query: Query) -> Callable[[int], Asked]:
+    """What makes of one row of a generated block, given its place, what became of it for one label."""
+    names = (blocks.REASON, blocks.TEXTS, blocks.PROMPT_TOKENS)
+    reasons, texts, lengths = (block[of_query(name, query.name)].to_pylist() for name in names)
+    column, settings = of_query(blocks.PROBABILITIES, query.name), blocks.settings_of(block)
     shares = block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
     common = reader_of(context, query, sampling_for(query, None))
 
-    def answers(generated: Sequence[dict[str, Any]], settings: str | None) -> list[Answer | None]:
+    def answers(generated: Sequence[dict[str, Any]], own: str | None) -> list[Answer | None]:
         """What the samples of one row say; None for one that the engine gave an error for."""
         if not generated:
             return []
-        reader = common if settings is None else reader_of(context, query, sampling_for(query, settings))
+        reader = common if own is None else reader_of(context, query, sampling_for(query, own))
         return [reader.read(one["token_ids"]) if one["error"] is None else None for one in generated]
 
-    return [
-        Asked(
-            reason=reason,
-            answers=answers(generated or (), settings),
-            generated=generated or (),
-            prompt_tokens=length,
-            probabilities=own,
+    def asked(at: int) -> Asked:
+        return Asked(
+            reason=reasons[at],
+            answers=answers(texts[at] or (), settings[at]),
+            generated=texts[at] or (),
+            prompt_tokens=lengths[at],
+            probabilities=shares[at],
         )
-        for reason, generated, length, own, settings in zip(
-            reasons.to_pylist(),
-            texts.to_pylist(),
-            lengths.to_pylist(),
-            shares,
-            blocks.settings_of(block),
-            strict=True,
-        )
-    ]
+
+    return asked

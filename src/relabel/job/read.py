@@ -19,26 +19,27 @@ from relabel.job.context import RunContext
 from relabel.job.encode import Encoded
 from relabel.job.rejects import limited, read_draws
 from relabel.job.row import RowEncoder
+from relabel.job.trial import Trial, whole
 
 
-def read_unit(unit: Unit, context: RunContext) -> pa.Table:
+def read_unit(unit: Unit, context: RunContext, trial: Trial | None = None) -> pa.Table:
     """Read and encode one unit. A row that cannot be used carries its reason; an unreadable file fails the unit."""
-    return encode_unit(unit, _encoder(context), context)
+    return encode_unit(unit, _encoder(context), context, trial)
 
 
-def encode_unit(unit: Unit, encoder: RowEncoder, context: RunContext) -> pa.Table:
+def encode_unit(unit: Unit, encoder: RowEncoder, context: RunContext, trial: Trial | None = None) -> pa.Table:
     """The same with an encoder at hand."""
-    queries = context.spec.queries
+    queries, trial = context.spec.queries, trial or whole(unit.num_rows)
     try:
         draws = read_draws(unit, context, context.retry) if context.retry else {}
         compared = {query.name: query.label.compare_to for query in queries if query.label.compare_to is not None}
         rows = read(unit, context.spec.source, sorted({*encoder.columns, *compared.values()}), context.kept)
-        encoded = [
-            encoder.encode({column: values[at] for column, values in rows.columns.items()})
-            if reason is None
-            else [reason] * len(queries)
-            for at, reason in enumerate(limited(rows.reasons, draws) if draws else rows.reasons)
-        ]
+        reasons = trial.reasons(limited(rows.reasons, draws) if draws else rows.reasons)
+        encoded: list[list[Encoded | str]] = [[reason or ""] * len(queries) for reason in reasons]
+        for group in trial.each():
+            for at in group:
+                if reasons[at] is None:
+                    encoded[at] = encoder.encode({column: values[at] for column, values in rows.columns.items()})
     except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
     columns: dict[str, pa.Array] = {}

@@ -1,0 +1,112 @@
+"""Rows that take their process along, in whole runs on a small Ray: each is found, and the others get their labels."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from relabel import make_spec
+from relabel.data.audit import conclude
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from relabel.job.ask import row_id
+from relabel.job.engine import engine_of
+from relabel.job.graph import receipts
+from relabel.job.prepare import prepare
+from tests.reading import assert_every_row_once
+
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("cluster"), pytest.mark.timeout(600)]
+ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
+
+
+def leave():
+    os._exit(1)
+
+
+def read_address_zero():
+    ctypes.string_at(0)
+
+
+def be_killed():
+    """As the kernel does it when memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lose_the_device():
+    """Once a kernel has failed an assertion, every later call of the process fails: it must end."""
+    raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def hang():
+    time.sleep(1000)
+
+
+WAYS = {
+    ("a.jsonl", 23): leave,
+    ("a.jsonl", 39): read_address_zero,
+    ("b.jsonl", 0): be_killed,
+    ("b.jsonl", 15): lose_the_device,
+    ("c.jsonl", 31): hang,
+}
+
+
+class Deadly:
+    """An engine to which some rows happen. It keeps a book of its processes beside the output."""
+
+    def __init__(self, spec):
+        self._engine = engine_of(spec)
+        self._ways = {row_id(f"{file}\x00{row}"): way for (file, row), way in WAYS.items()}
+        book = Path(f"{spec.output.path}-processes")
+        book.mkdir(exist_ok=True)
+        (book / str(os.getpid())).touch()
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def generate(self, requests):
+        for request in requests:
+            if request.id in self._ways:
+                self._ways[request.id]()
+        return self._engine.generate(requests)
+
+
+def run_with(load, fields):
+    """The receipts of a run whose engine is another, and what its end counts."""
+    spec = make_spec(fields)
+    store = Store(spec.output.path)
+    prepared = prepare(spec, store)
+    ended = list(receipts(list(prepared.run.plan.units), prepared.context, load))
+    return ended, conclude(prepared.run.plan, store, prepared.context.fingerprint)
+
+
+def test_rows_that_kill_their_process_are_rejected_and_no_other_pays(fields, tmp_path):
+    """With Ray's defaults the first of them was tried for as long as anyone watched."""
+    fields["resources"]["deadline"] = 5
+    ended, report = run_with(Deadly, fields)
+    assert [receipt["failure"] for receipt in ended] == [None] * 12
+    assert report.complete
+    rows = assert_every_row_once(tmp_path / "out", ALL)
+    rejected = {(row["source_file"], row["source_row"]): row["reason"] for row in rows if row["status"] == "rejected"}
+    assert rejected.keys() == WAYS.keys()
+    assert {reason.partition(":")[0] for reason in rejected.values()} == {"poison"}
+    assert verify(Store(str(tmp_path / "out"))).problems == ()
+    # of each unit with poison: two deaths of the whole, and two or three of a row alone
+    assert len(list((tmp_path / "out-processes").iterdir())) <= 1 + len(WAYS) * (2 + 3)
+
+
+class OutOfMemory(Deadly):
+    """An engine whose device is full for one row: no reason to end the process."""
+
+    def generate(self, requests):
+        if any(request.id == row_id("a.jsonl\x0023") for request in requests):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self._engine.generate(requests)
+
+
+def test_an_engine_that_is_out_of_memory_lives_on(fields, tmp_path):
+    ended, _ = run_with(OutOfMemory, fields)
+    assert [receipt["part"] for receipt in ended if receipt["failure"] is not None] == ["a-00002.parquet"]
+    assert len(list((tmp_path / "out-processes").iterdir())) == 1
