@@ -1,0 +1,124 @@
+"""A run without Ray and without a model, through the functions that a run goes through: plan, sweep, publish, count.
+
+Imports neither torch nor Ray, so that a process of its own is up in a second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from relabel.data.audit import Report, conclude, sweep
+from relabel.data.journal import Run, open_run
+from relabel.data.labels import output_schema
+from relabel.data.plan import make_plan
+from relabel.data.points import Reached, pass_by
+from relabel.data.sources import read
+from relabel.data.stamp import make_stamp
+from relabel.data.store import Store
+from relabel.data.unit import Unit
+from relabel.spec import Label, Source
+
+UNIT_ROWS = 3
+KEPT = pa.schema([("id", pa.string())])
+SCHEMA = output_schema(KEPT, {"": Label(column="caption")})
+
+
+def write_source(folder: Path, **files: int) -> None:
+    """Files of so many rows each; the second row of each is no JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, num_rows in files.items():
+        rows = [json.dumps({"id": f"{name}{row}", "alt": f"text {row} of {name}"}) for row in range(num_rows)]
+        rows[1:2] = ["no json"] * len(rows[1:2])
+        (folder / f"{name}.jsonl").write_text("".join(f"{row}\n" for row in rows))
+
+
+class Job:
+    """One process's view of a run into one output."""
+
+    def __init__(self, output: str, source: Path, reached: Reached = pass_by, seed: int = 1) -> None:
+        self.store = Store(output, reached=reached)
+        self._source = Source(path=str(source / "*.jsonl"), format="jsonl")
+        self.recipe: dict[str, Any] = {
+            "sampling": {"seed": seed},
+            "label": {"parse": "text", "column": "caption"},
+            "output": {"keep": ["id"]},
+        }
+        self.run: Run
+        self.todo: list[Unit] = []
+
+    @property
+    def units(self) -> list[Unit]:
+        return list(self.run.plan.units)
+
+    def start(self, *, redo_changed: bool = False) -> None:
+        """What a run does before any work."""
+        self.run = open_run(
+            self.store,
+            self.recipe,
+            unit_rows=UNIT_ROWS,
+            versions={},
+            replan=lambda known: make_plan(self._source, UNIT_ROWS, known, redo_changed=redo_changed),
+        )
+        done, _ = sweep(self.run.plan, self.store, self.run.fingerprint)
+        published = {unit.part for unit in done}
+        self.todo = [unit for unit in self.units if unit.part not in published]
+
+    def publish(self, unit: Unit) -> bool:
+        rows = self.rows_of(unit)
+        return self.store.publish(unit.part, rows, self._stamp(unit, rows))
+
+    def retry(self, unit: Unit) -> None:
+        """Labels for what was rejected, into the part as it is now."""
+        while True:
+            part = self.store.read(unit.part)
+            rows = self._labelled(part.rows)
+            if rows.equals(part.rows):
+                return
+            if self.store.replace(unit.part, rows, self._stamp(unit, rows), part.version):
+                return
+
+    def finish(self) -> Report:
+        return conclude(self.run.plan, self.store, self.run.fingerprint)
+
+    def to_the_end(self, *, retry: bool = False) -> Report:
+        """The whole of a run, and of a retry after it."""
+        self.start()
+        for unit in self.todo:
+            self.publish(unit)
+        report = self.finish()
+        if retry:
+            for unit in self.units:
+                self.retry(unit)
+            report = self.finish()
+        return report
+
+    def rows_of(self, unit: Unit) -> pa.Table:
+        """The output rows of a unit: their labels say of which recipe and row they are."""
+        found = read(unit, self._source, ["alt"], KEPT)
+        columns: dict[str, Any] = {
+            **{name: [None] * unit.num_rows for name in SCHEMA.names},
+            "source_file": [unit.file.path] * unit.num_rows,
+            "source_row": list(range(unit.first_row, unit.first_row + unit.num_rows)),
+            "status": ["ok" if reason is None else "rejected" for reason in found.reasons],
+            "reason": found.reasons,
+            "id": found.kept["id"],
+        }
+        texts = [None if alt is None else f"{self.recipe['sampling']['seed']}: {alt}" for alt in found.columns["alt"]]
+        return pa.table({**columns, "caption": texts, "text": texts}, schema=SCHEMA)
+
+    def _labelled(self, rows: pa.Table) -> pa.Table:
+        records: list[Mapping[str, Any]] = [
+            row | {"status": "ok", "reason": None, "caption": "again", "text": "again"}
+            if row["status"] == "rejected"
+            else row
+            for row in rows.to_pylist()
+        ]
+        return pa.Table.from_pylist(list(records), schema=SCHEMA)
+
+    def _stamp(self, unit: Unit, rows: pa.Table) -> Mapping[str, Any]:
+        return make_stamp(unit, self.run.fingerprint, rows).to_json()
