@@ -160,6 +160,24 @@ def test_parts_that_another_process_planned_meanwhile_are_neither_foreign_nor_de
     assert store.read_json("_SUCCESS") is None, "but not of what the other one did"
 
 
+def test_a_run_of_an_older_plan_neither_grants_success_nor_takes_it_back(tmp_path):
+    """It came back late: a source file was changed meanwhile, and labelled anew under the same names."""
+    store = Store(str(tmp_path))
+    late = begin(store, make_plan(A))
+    for unit in A.units:
+        publish(store, unit, MINE)
+    newer = begin(store, make_plan(planned_file("a.parquet", 10, version="2")))
+    assert conclude(late, store, MINE).complete
+    assert store.read_json("_SUCCESS") is None
+    for part in store.parts():
+        store.delete(part)
+    for unit in newer.units:
+        publish(store, unit, MINE)
+    assert conclude(newer, store, MINE).complete
+    assert not conclude(late, store, MINE).complete
+    assert store.read_json("_SUCCESS") is not None
+
+
 class Replacing(Store):
     """An output in which a retry replaces a part between the listing and the reading of it."""
 

@@ -160,9 +160,14 @@ def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] 
 
 
 def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
-    """At the end of a run: the audit, and `_SUCCESS` if all that anyone planned here is there and passes the gates."""
+    """At the end of a run: the audit, and `_SUCCESS` if all is there and passes the gates.
+
+    A run whose plan is no longer the newest says nothing: who planned more counts more.
+    """
     report = audit(plan, store, fingerprint, gates)
-    if report.passed and _all_parts(store) <= _by_part(plan).keys():
+    if not _is_newest(plan, store):
+        return report
+    if report.passed:
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
     else:
         store.delete(SUCCESS)
@@ -171,6 +176,16 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
 
 def _by_part(plan: Plan) -> dict[str, Unit]:
     return {unit.part: unit for unit in plan.units}
+
+
+def _is_newest(plan: Plan, store: Store) -> bool:
+    """Whether nobody planned another part meanwhile, or one of another version of its source file."""
+    run, mine = read_run(store), {part: _made_from(unit) for part, unit in _by_part(plan).items()}
+    return run is None or all(mine.get(unit.part) == _made_from(unit) for unit in run.plan.units)
+
+
+def _made_from(unit: Unit) -> tuple[int, str, int, int]:
+    return unit.file.size, unit.file.version, unit.first_row, unit.num_rows
 
 
 def _all_parts(store: Store) -> set[str]:
