@@ -141,6 +141,17 @@ def test_parts_of_a_file_that_became_shorter_go(store):
     assert (done, bad) == (B.units, tuple(PARTS[:3]))
 
 
+def test_a_part_of_an_earlier_plan_that_is_damaged_goes_too(tmp_path):
+    """It is nobody's by its stamp, and would have kept the run from ever being complete."""
+    store = Store(str(tmp_path))
+    for unit in begin(store, make_plan(A)).units:
+        publish(store, unit, MINE)
+    (tmp_path / PARTS[2]).write_bytes(b"torn")
+    shorter = begin(store, make_plan(planned_file("a.parquet", 4, version="2")))
+    assert set(sweep(shorter, store, MINE)[1]) == set(PARTS[:3])
+    assert store.parts() == {}
+
+
 def test_foreign_parts_are_never_deleted(store, out):
     pq.write_table(pa.table({"x": [1]}), out / "theirs.parquet")
     shutil.copy(out / PARTS[3], out / "damaged.parquet")

@@ -1,48 +1,38 @@
-"""A process that is killed at each named point of writing, of a real kill -9; then the same command again.
+"""A process that is killed at each named moment of writing, by a real kill -9; then the same command again.
 
-Alone and with a second process that does the whole job at the same time; on a disk and in an object store.
+Alone, overtaken by another run while it hangs there, and beside another run; on a disk and in an object store.
 """
 
 import os
 import signal
-import subprocess
-import sys
-from collections import Counter
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from relabel.data.points import Point
 from relabel.data.store import Store
 from relabel.data.verify import verify
-from tests.faults.job import Job, write_source
+from tests.faults.job import PROCESSES, Job, start_process, write_source
+from tests.reading import assert_every_row_once
 
 pytestmark = pytest.mark.fault
-REPOSITORY = Path(__file__).parents[2]
-SIZES = {"a": 5, "b": 2}
+SIZES = {"a": 5, "b": 4}
+EXPECTED = {f"{name}.jsonl": num_rows for name, num_rows in SIZES.items()}
+PARTS = ["a-00000.parquet", "a-00001.parquet", "b-00000.parquet", "b-00001.parquet"]
+DELETING = {Point.DELETING, Point.DELETED}
 ON_DISKS_ALONE = {Point.STAGED, Point.SYNCED, Point.NAMED}
-PARTS = ["a-00000.parquet", "a-00001.parquet", "b-00000.parquet"]
-
-PROCESS = """
-import os, signal, sys
-from pathlib import Path
-from tests.faults.job import Job
-output, source, moment = sys.argv[1:]
-left = int(moment)
-def reached(point, name):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-Job(output, Path(source), reached).to_the_end(retry=True)
-assert not {"torch", "transformers", "ray"} & sys.modules.keys()
-"""
+HELD_UP = 0.3
+"""Seconds after which a run that hangs is killed: it may hold the lock of a disk, for which the other one waits."""
 
 
 @pytest.fixture(params=["local", "s3"])
 def output(request, tmp_path):
     return str(tmp_path / "out") if request.param == "local" else request.getfixturevalue("s3_url")
+
+
+def new(output, source):
+    write_source(source, **SIZES)
 
 
 def half_done(output, source):
@@ -56,20 +46,70 @@ def half_done(output, source):
 
 
 def passed(output, source):
-    """Every moment of an undisturbed run, in order."""
+    """What an undisturbed run, and a retry of its rejects after it, tells of: point and name, in order."""
     seen = []
-    Job(output, source, lambda point, name: seen.append((point, kind(name)))).to_the_end(retry=True)
+    Job(output, source, lambda point, name: seen.append((point, name))).to_the_end(retry=True)
     return seen
 
 
-def kind(name):
-    return "part" if name.endswith(".parquet") else name
+def by_kind(moments):
+    """The points that are passed with each kind of name."""
+    points, published = defaultdict(set), set()
+    for point, name in moments:
+        kind = name
+        if name in PARTS:
+            kind = "a part that takes another's place" if name in published else "a part"
+            published |= {name} if point == Point.DONE else set()
+        points[kind].add(point)
+    return dict(points)
 
 
-def start(output, source, moment):
-    path = os.pathsep.join([*map(str, (REPOSITORY / "src", REPOSITORY)), os.environ.get("PYTHONPATH", "")])
-    call = [sys.executable, "-c", PROCESS, output, str(source), str(moment)]
-    return subprocess.Popen(call, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
+def run_until(output, source, last, here):
+    """Hang at that moment until somebody says to go on or has gone, and die there."""
+    left = last
+
+    def reached(point, name):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            if here is not None:
+                here.send(name)
+                here.poll(60)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run(output, source, reached)
+
+
+def run(output, source, *reached):
+    Job(output, source, *reached).to_the_end(retry=True)
+
+
+def alone(output, source, moment):
+    killed = start_process(run_until, output, source, moment, None)
+    killed.join()
+    return killed.exitcode
+
+
+def overtaken(output, source, moment):
+    ours, theirs = PROCESSES.Pipe()
+    killed = start_process(run_until, output, source, moment, theirs)
+    theirs.close()
+    ours.recv()
+    other = start_process(run, output, source)
+    other.join(HELD_UP)
+    ours.close()
+    killed.join()
+    other.join()
+    assert other.exitcode == 0
+    return killed.exitcode
+
+
+def beside(output, source, moment):
+    killed, other = start_process(run_until, output, source, moment, None), start_process(run, output, source)
+    killed.join()
+    other.join()
+    assert other.exitcode == 0
+    return killed.exitcode
 
 
 def assert_exact(output, source):
@@ -79,41 +119,57 @@ def assert_exact(output, source):
     assert list(store.names()) == PARTS
     assert verify(store).problems == ()
     rows = [row for part in PARTS for row in store.read(part).rows.to_pylist()]
-    expected = [(f"{name}.jsonl", row) for name, num_rows in SIZES.items() for row in range(num_rows)]
-    assert [(row["source_file"], row["source_row"]) for row in rows] == expected
+    assert [(row["source_file"], row["source_row"]) for row in rows] == [
+        (name, row) for name, num_rows in EXPECTED.items() for row in range(num_rows)
+    ]
     assert {row["status"] for row in rows} == {"ok"}
     assert store.read_json("_SUCCESS") is not None
+    if "://" not in output:
+        assert_every_row_once(output, EXPECTED)
 
 
-@pytest.mark.parametrize("company", ["alone", "beside another run"])
-@pytest.mark.parametrize("begins", ["new", "half done"])
-def test_killed_at_any_point_the_same_command_ends_exactly(output, tmp_path, begins, company):
+def killed_at_each(output, tmp_path, before, company):
+    """The moments of an undisturbed run, and how the process ended that was to die at each."""
+
     def prepare(name):
         place, source = f"{output}/{name}", tmp_path / "sources" / name
-        if begins == "new":
-            write_source(source, **SIZES)
-        else:
-            half_done(place, source)
+        before(place, source)
         return place, source
-
-    moments = passed(*prepare("undisturbed"))
-    assert {point for point, _ in moments} == set(Point) - (ON_DISKS_ALONE if "://" in output else set())
-    kinds = Counter(name for _, name in moments)
-    assert kinds.keys() == {"part", "_SUCCESS", "_run.json" if begins == "new" else "_plan-00001.json"}
 
     def kill_at(moment):
         place = prepare(str(moment))
-        killed = start(*place, moment)
-        other = start(*place, 0) if company != "alone" else None
-        for process in filter(None, (killed, other)):
-            _, stderr = process.communicate()
-            assert process.returncode in (0, -signal.SIGKILL), stderr
-        if other is not None:
-            assert other.returncode == 0
+        exitcode = company(*place, moment)
         assert_exact(*place)
-        return killed.returncode == -signal.SIGKILL
+        return exitcode
 
-    with ThreadPoolExecutor(2) as threads:
-        were_killed = list(threads.map(kill_at, range(1, len(moments) + 1)))
-    # beside another run there may be less to write, so that its last points are never reached
-    assert all(were_killed) if company == "alone" else sum(were_killed) > len(moments) // 4
+    moments = passed(*prepare("undisturbed"))
+    with ThreadPoolExecutor(3) as threads:
+        return moments, list(threads.map(kill_at, range(1, len(moments) + 1)))
+
+
+@pytest.mark.parametrize("before", [new, half_done])
+def test_a_run_passes_every_point_with_every_kind_of_name(output, tmp_path, before):
+    """What the tests below kill at is all there is."""
+    before(output, tmp_path / "source")
+    writing = set(Point) - DELETING - (ON_DISKS_ALONE if "://" in output else set())
+    assert by_kind(passed(output, tmp_path / "source")) == {
+        "_run.json" if before is new else "_plan-00001.json": writing,
+        "_SUCCESS": writing | DELETING,
+        "a part": writing if before is new else writing | DELETING,
+        "a part that takes another's place": writing,
+    }
+
+
+@pytest.mark.parametrize("company", [alone, overtaken])
+@pytest.mark.parametrize("before", [new, half_done])
+def test_killed_at_any_point_the_same_command_ends_exactly(output, tmp_path, before, company):
+    moments, exitcodes = killed_at_each(output, tmp_path, before, company)
+    assert exitcodes == [-signal.SIGKILL] * len(moments)
+
+
+@pytest.mark.parametrize("before", [new, half_done])
+def test_killed_at_any_point_beside_another_run_the_same_command_ends_exactly(output, tmp_path, before):
+    """Where the other one is faster there is less to write, and the last moments are never reached."""
+    _, exitcodes = killed_at_each(output, tmp_path, before, beside)
+    assert set(exitcodes) <= {0, -signal.SIGKILL}
+    assert -signal.SIGKILL in exitcodes

@@ -99,7 +99,8 @@ class Report:
 def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...], tuple[str, ...]]:
     """At the start of a run: the units that need not be done again, and the parts that were deleted for not counting.
 
-    Deleted are damaged and stale parts of the plan, and parts of this recipe that no plan names any more.
+    Deleted are damaged and stale parts of the plan, and parts of this recipe that no plan names any more, or that an
+    earlier one named and that cannot be read.
     Where work remains, an old `_SUCCESS` goes too.
     """
     units, parts = _by_part(plan), store.parts()
@@ -107,11 +108,16 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...],
     done = tuple(unit for part, unit in units.items() if (stamp := stamps.get(part)) and stamp.is_of(unit, fingerprint))
     sound = {unit.part for unit in done}
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
-    known = _all_parts(store)
+    run = read_run(store)
+    known = {unit.part for unit in run.plan.units} if run else set()
+    former = run.former_parts if run else frozenset()
+
+    def is_ours(part: str) -> bool:
+        stamp = stamps[part]
+        return stamp.fingerprint == fingerprint if stamp else part in former
+
     bad = tuple(part for part in parts if part in units and part not in sound) + tuple(
-        part
-        for part in parts
-        if part not in units and part not in known and (stamp := stamps[part]) and stamp.fingerprint == fingerprint
+        part for part in parts if part not in units and part not in known and is_ours(part)
     )
     if len(done) < len(units) or bad:
         store.delete(SUCCESS)

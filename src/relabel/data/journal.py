@@ -8,7 +8,7 @@ is in parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +36,8 @@ class Run:
     """Of the packages that the first process ran with; for the reader, nothing is decided by them."""
     plan: Plan
     num_documents: int
+    former_parts: frozenset[str] = field(default=frozenset(), compare=False)
+    """Names that an earlier plan gave to parts and the newest does not."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -90,7 +92,9 @@ def read_run(store: Store) -> Run | None:
     try:
         run = _read_first(first, Plan.from_json(first["plan"]))
         while (change := store.read_json(_later(run.num_documents))) is not None:
-            run = replace(run, plan=_merge(run.plan, change), num_documents=run.num_documents + 1)
+            plan = _merge(run.plan, change)
+            former = run.former_parts | _parts_of(run.plan)
+            run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former - _parts_of(plan))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(
             f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {error!r}"
@@ -141,6 +145,10 @@ def _read_first(first: Mapping[str, Any], plan: Plan) -> Run:
         plan=plan,
         num_documents=1,
     )
+
+
+def _parts_of(plan: Plan) -> set[str]:
+    return {unit.part for unit in plan.units}
 
 
 def _later(index: int) -> str:

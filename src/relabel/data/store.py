@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import obstore
@@ -30,6 +31,22 @@ from relabel.data.part import TAIL, decode_rows, decode_stamp, encode_part, foot
 from relabel.data.points import Point, Reached, pass_by
 from relabel.data.stamp import Stamp
 from relabel.errors import PartDamaged, Refused, StoreFailed
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+# A store that is busy (503 SlowDown) or is restarted comes back within seconds, and one that is gone should end the
+# run. With obstore's own base of 2 most requests are given up after 2 to 7 s: the next wait is drawn between
+# `init_backoff` and `base` times the last one, and so hardly grows (docs.rs/object_store, BackoffConfig). With these
+# figures 10 more tries are spread over some 12 to 25 s. `retry_timeout` is obstore's own: longer than `timeout`, so
+# that a read that hangs that long is tried once more.
+_RETRIES: RetryConfig = {
+    "max_retries": 10,
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "base": 10, "max_backoff": timedelta(seconds=3)},
+    "retry_timeout": timedelta(minutes=3),
+}
+# obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
+_CLIENT: ClientConfig = {"timeout": "120s"}
 
 _GONE = (FileNotFoundError, NotFoundError)
 
@@ -211,18 +228,18 @@ def _remote(url: str) -> S3Store | GCSStore | AzureStore:
         raise ValueError(
             "an output is a local folder, or s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER"
         )
-    # obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
     if scheme == "gs":
-        return GCSStore(bucket, prefix=prefix or None, client_options={"timeout": "120s"})
+        return GCSStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
     if scheme == "az":
-        return AzureStore(bucket, prefix=prefix or None, client_options={"timeout": "120s"})
+        return AzureStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     plain = urlsplit(endpoint or "").scheme == "http"
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region and not endpoint:  # obstore would take us-east-1 for granted
         region = resolve_s3_region(bucket)
     options: dict[str, Any] = {"region": region} if region else {}
-    return S3Store(bucket, prefix=prefix or None, client_options={"timeout": "120s", "allow_http": plain}, **options)
+    client: ClientConfig = {**_CLIENT, "allow_http": plain}
+    return S3Store(bucket, prefix=prefix or None, client_options=client, retry_config=_RETRIES, **options)
 
 
 def _version(meta: obstore.ObjectMeta) -> Version:

@@ -119,7 +119,8 @@ def _check_part(store: Store, run: Run, unit: Unit, labels: Mapping[str, Label])
     try:
         part = store.read(unit.part)
     except PartDamaged as error:
-        return Counter(), [str(error)]
+        # The count of a run reads footers alone, so that it would leave a part with a damaged page.
+        return Counter(), [f"{error}; delete it if it is there, and run the same command again"]
     stamp, rows = part.stamp, part.rows
     if not rows.schema.equals(run.schema):
         return Counter(), [f"{unit.part} has another schema than the run: {_first_difference(rows.schema, run.schema)}"]

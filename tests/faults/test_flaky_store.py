@@ -1,0 +1,125 @@
+"""An object store that is busy, slow, that loses answers or refuses, at the Nth request for every N.
+
+Meanwhile the conditions of writes, 409 and 412, stay with the server behind the proxy.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from relabel.data.points import Point
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from relabel.errors import Refused, StoreFailed
+from tests.faults.job import Job, write_source
+from tests.faults.proxy import proxied
+
+pytestmark = pytest.mark.fault
+SIZES = {"a": 4}
+PARTS = ["a-00000.parquet", "a-00001.parquet"]
+PASSES = {"busy", "slow", "lost", "dropped"}
+"""Asked for again. A list of names or an answer to a delete that is cut off is not, and what is denied never is."""
+
+
+@pytest.fixture
+def source(tmp_path):
+    write_source(tmp_path / "source", **SIZES)
+    return tmp_path / "source"
+
+
+@pytest.fixture(scope="module")
+def proxy(s3):
+    with proxied(s3) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def through(proxy, monkeypatch):
+    """The store is reached through the proxy."""
+    proxy.fail("")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    return proxy
+
+
+def assert_exact(url, source):
+    assert Job(url, source).to_the_end(retry=True).complete
+    store = Store(url)
+    assert list(store.names()) == PARTS
+    assert verify(store).problems == ()
+    rows = [row for part in PARTS for row in store.read(part).rows.to_pylist()]
+    expected = [(f"{name}.jsonl", row) for name, num_rows in SIZES.items() for row in range(num_rows)]
+    assert [(row["source_file"], row["source_row"]) for row in rows] == expected
+
+
+@pytest.mark.parametrize("fault", [*sorted(PASSES), "cut", "denied"])
+def test_whichever_request_fails_every_row_is_there_once(through, s3_url, source, fault):
+    nth, num_ended, was_hit = 0, 0, True
+    while was_hit:
+        nth += 1
+        url = f"{s3_url}/{nth}"
+        through.fail(fault, nth)
+        try:
+            assert Job(url, source).to_the_end(retry=True).complete
+        except (StoreFailed, Refused):
+            num_ended += 1
+        was_hit = through.has_failed
+        through.fail("")
+        assert_exact(url, source)
+    assert nth > 20
+    assert (num_ended == 0) == (fault in PASSES)
+
+
+def test_a_part_whose_answer_was_lost_is_there_and_counted_once(through, s3_url, source):
+    job = Job(s3_url, source)
+    job.start()
+    through.fail("lost", 1)
+    assert not job.publish(job.units[0]), "the second try found what the first had written"
+    assert [job.publish(unit) for unit in job.units[1:]] == [True]
+    assert job.finish().complete
+
+
+def losing(through, wanted):
+    """What tells the proxy to lose the answer to the write of that name: the next request after `sending`."""
+
+    def reached(point, name):
+        if point == Point.SENDING and name == wanted:
+            through.fail("lost", 1)
+
+    return reached
+
+
+def test_a_run_whose_first_document_was_written_and_never_acknowledged_goes_on_with_it(through, s3_url, source):
+    """The second try is told that the name is taken, and the run finds there what it had written itself."""
+    job = Job(s3_url, source, losing(through, "_run.json"))
+    job.start()
+    assert through.has_failed
+    assert [unit.part for unit in job.units] == PARTS
+    assert job.store.read_json("_plan-00001.json") is None
+    assert job.to_the_end(retry=True).complete
+
+
+def test_a_part_that_was_replaced_and_never_acknowledged_is_read_again_and_left(through, s3_url, source):
+    """The second try is refused, since the part is no longer the one that was read."""
+    Job(s3_url, source).to_the_end()
+    job = Job(s3_url, source, losing(through, PARTS[0]))
+    job.start()
+    job.retry(job.units[0])
+    assert through.has_failed
+    assert job.finish().complete
+    assert {row["status"] for row in job.store.read(PARTS[0]).rows.to_pylist()} == {"ok"}
+    assert_exact(s3_url, source)
+
+
+def test_a_store_that_is_always_busy_is_given_up(through, s3_url, source):
+    job = Job(s3_url, source)
+    job.start()
+    through.fail("busy")
+    with ThreadPoolExecutor(2) as threads:
+        beginning = threads.submit(Job(s3_url, source).start)
+        publishing = threads.submit(job.publish, job.units[0])
+        with pytest.raises(StoreFailed, match=f"cannot write {s3_url}/{PARTS[0]}: .*503"):
+            publishing.result()
+        with pytest.raises(Refused, match=f"cannot read {s3_url}/_run.json: .*503"):
+            beginning.result()
+    through.fail("")
+    assert_exact(s3_url, source)
