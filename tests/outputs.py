@@ -8,7 +8,7 @@ from relabel.data.labels import output_schema
 from relabel.data.plan import Plan, PlannedFile
 from relabel.data.quality import Quality
 from relabel.data.stamp import make_stamp
-from relabel.data.store import Store
+from relabel.data.store import Store, Version
 from relabel.data.unit import SourceFile, Unit
 from relabel.spec import Label
 
@@ -53,10 +53,15 @@ def rows_of(unit: Unit) -> pa.Table:
 
 
 def publish(
-    store: Store, unit: Unit, fingerprint: str, rows: pa.Table | None = None, quality: Mapping[str, Quality] = {}
+    store: Store,
+    unit: Unit,
+    fingerprint: str,
+    rows: pa.Table | None = None,
+    quality: Mapping[str, Quality] = {},
+    bad: Version | None = None,
 ) -> bool:
     rows = rows_of(unit) if rows is None else rows
-    return store.publish(unit.part, rows, make_stamp(unit, fingerprint, rows, quality).to_json())
+    return store.publish(unit.part, rows, make_stamp(unit, fingerprint, rows, quality).to_json(), bad)
 
 
 def flip_bit(path, byte: int, bit: int = 0) -> None:

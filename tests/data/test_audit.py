@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from relabel.data import audit as module
-from relabel.data.audit import audit, conclude, sweep
+from relabel.data.audit import Start, audit, conclude, sweep
 from relabel.data.journal import open_run
 from relabel.data.quality import measure, merge
 from relabel.data.recipe import fingerprint
@@ -111,19 +111,32 @@ def test_a_run_begins_with_what_is_not_published(any_store):
     begin(any_store, PLAN)
     for unit in (*A.units[:2], *B.units):
         publish(any_store, unit, MINE)
-    assert sweep(PLAN, any_store, MINE) == ((*A.units[:2], *B.units), ())
+    assert sweep(PLAN, any_store, MINE) == Start(done=(*A.units[:2], *B.units), bad={}, deleted=())
 
 
-def test_parts_that_do_not_count_are_deleted_so_that_a_rerun_heals(store, out):
+def test_parts_that_do_not_count_are_published_over(store, out):
     flip_bit(out / PARTS[0], -40)
     (out / PARTS[1]).write_bytes((out / PARTS[0]).read_bytes())
     (out / PARTS[2]).unlink()
     publish(store, A.units[2], "another recipe")
-    done, bad = sweep(PLAN, store, MINE)
-    assert (done, bad) == (B.units, tuple(PARTS[:3]))
+    start = sweep(PLAN, store, MINE)
+    assert (start.done, list(start.bad), start.deleted) == (B.units, PARTS[:3], ())
     for unit in A.units:
-        assert publish(store, unit, MINE)
+        assert not publish(store, unit, MINE)
+        assert publish(store, unit, MINE, bad=start.bad[unit.part])
     assert conclude(PLAN, store, MINE).complete
+
+
+def test_a_run_that_found_a_part_torn_leaves_alone_what_another_made_of_it_meanwhile(any_store):
+    """It was deleted, and was made twice."""
+    for unit in begin(any_store, PLAN).units:
+        publish(any_store, unit, MINE)
+    any_store.put_json(PARTS[1], "torn")
+    slow, fast = sweep(PLAN, any_store, MINE), sweep(PLAN, any_store, MINE)
+    assert publish(any_store, A.units[1], MINE, bad=fast.bad[PARTS[1]])
+    assert conclude(PLAN, any_store, MINE).complete
+    assert not publish(any_store, A.units[1], MINE, bad=slow.bad[PARTS[1]])
+    assert sweep(PLAN, any_store, MINE) == Start(done=tuple(PLAN.units), bad={}, deleted=())
 
 
 def test_beginning_with_work_to_do_takes_success_back_and_beginning_without_does_not(store, out):
@@ -137,8 +150,8 @@ def test_beginning_with_work_to_do_takes_success_back_and_beginning_without_does
 
 def test_parts_of_a_file_that_became_shorter_go(store):
     plan = begin(store, make_plan(planned_file("a.parquet", 4, version="2"), B))
-    done, bad = sweep(plan, store, MINE)
-    assert (done, bad) == (B.units, tuple(PARTS[:3]))
+    start = sweep(plan, store, MINE)
+    assert (start.done, list(start.bad), start.deleted) == (B.units, PARTS[:1], tuple(PARTS[1:3]))
 
 
 def test_a_part_of_an_earlier_plan_that_is_damaged_goes_too(tmp_path):
@@ -148,15 +161,15 @@ def test_a_part_of_an_earlier_plan_that_is_damaged_goes_too(tmp_path):
         publish(store, unit, MINE)
     (tmp_path / PARTS[2]).write_bytes(b"torn")
     shorter = begin(store, make_plan(planned_file("a.parquet", 4, version="2")))
-    assert set(sweep(shorter, store, MINE)[1]) == set(PARTS[:3])
-    assert store.parts() == {}
+    assert sweep(shorter, store, MINE).deleted == tuple(PARTS[1:3])
+    assert list(store.parts()) == PARTS[:1]
 
 
 def test_foreign_parts_are_never_deleted(store, out):
     pq.write_table(pa.table({"x": [1]}), out / "theirs.parquet")
     shutil.copy(out / PARTS[3], out / "damaged.parquet")
     flip_bit(out / "damaged.parquet", -40)
-    assert sweep(PLAN, store, MINE)[1] == ()
+    assert sweep(PLAN, store, MINE).deleted == ()
     assert audit(PLAN, store, MINE).foreign == ("damaged.parquet", "theirs.parquet")
 
 
@@ -165,7 +178,7 @@ def test_parts_that_another_process_planned_meanwhile_are_neither_foreign_nor_de
     new = planned_file("c.parquet", 8)
     begin(store, make_plan(A, B, new))
     publish(store, new.units[0], MINE)
-    assert sweep(PLAN, store, MINE)[1] == ()
+    assert sweep(PLAN, store, MINE).deleted == ()
     report = conclude(PLAN, store, MINE)
     assert report.complete, "all of what this process planned"
     assert store.read_json("_SUCCESS") is None, "but not of what the other one did"
@@ -212,7 +225,7 @@ def test_a_part_that_is_replaced_while_it_is_looked_at_is_sound(any_store, befor
         publish(any_store, unit, MINE)
     for num_bytes in (before, after):
         racing = Replacing(any_store.url, PARTS[1], num_bytes)
-        assert sweep(PLAN, racing, MINE) == (tuple(PLAN.units), ())
+        assert sweep(PLAN, racing, MINE) == Start(done=tuple(PLAN.units), bad={}, deleted=())
         assert audit(PLAN, racing, MINE).complete
     assert list(any_store.parts()) == PARTS
 

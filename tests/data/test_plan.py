@@ -4,7 +4,7 @@ import os
 import pyarrow as pa
 import pytest
 
-from relabel.data.plan import Plan, make_plan
+from relabel.data.plan import Plan, _first_columns, make_plan
 from relabel.errors import SourceChanged
 from tests.data.builders import source_of, write_bytes, write_json, write_parquet
 
@@ -146,3 +146,19 @@ def test_a_changed_file_that_cannot_be_read_is_named_and_its_old_labels_are_to_g
     plan = make_plan(source, 4, known, redo_changed=True)
     assert paths(plan) == ["a.parquet"]
     assert [path for path, _ in plan.unreadable] == ["b.parquet"]
+
+
+def test_the_columns_are_those_of_the_first_file_that_can_still_be_read(tmp_path):
+    """A file may break between the scan of its units and the look at its columns."""
+
+    def columns_without(*broken):
+        source = source_of(tmp_path, "parquet")
+        files = make_plan(source, 4).files
+        for name in broken:
+            write_bytes(tmp_path / f"{name}.parquet", b"broken")
+        return _first_columns(files, source)
+
+    write_files(tmp_path, "a", "b")
+    assert columns_without("a").names == ["id"]
+    write_files(tmp_path, "a", "b")
+    assert columns_without("a", "b").names == []

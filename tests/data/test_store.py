@@ -99,6 +99,18 @@ def test_of_two_that_replace_the_same_version_of_a_part_the_second_is_told_and_w
     assert store.parts() == {}
 
 
+def test_a_part_that_is_bad_is_published_over_unless_it_is_another_meanwhile_or_gone(url):
+    store = Store(url)
+    store.put_json(UNIT.part, "torn")
+    bad = store.version(UNIT.part)
+    assert publish(store, UNIT, "first", bad=bad)
+    assert not publish(store, UNIT, "second", bad=bad)
+    assert store.read_stamp(UNIT.part).fingerprint == "first"
+    store.delete(UNIT.part)
+    assert store.version(UNIT.part) is None
+    assert publish(store, UNIT, "second", bad=bad), "what is gone is made"
+
+
 def test_a_reader_that_has_the_old_part_open_reads_it_to_its_end(tmp_path):
     store, rows = Store(str(tmp_path)), rows_of(UNIT)
     publish(store, UNIT, "recipe", rows)
@@ -182,6 +194,21 @@ def test_a_parquet_file_of_someone_else_has_no_stamp(tmp_path):
 def test_an_output_of_another_kind_is_refused_with_what_is_known(url):
     with pytest.raises(Refused, match="s3://BUCKET/FOLDER"):
         Store(url)
+
+
+def test_the_other_clouds_are_reached_by_the_settings_of_their_own_tools(monkeypatch):
+    """Nothing is asked of them yet; that writes are conditional there is obstore's to know."""
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    for url in ("gs://bucket/out", "az://container/out/"):
+        assert Store(url).url == url.rstrip("/")
+
+
+def test_a_bucket_whose_region_nobody_knows_is_refused(monkeypatch):
+    """obstore would take us-east-1 for granted, and every request to another region fails."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(Refused, match=r"s3://no\.such\.bucket\.of\.anyones/out cannot be reached"):
+        Store("s3://no.such.bucket.of.anyones/out")
 
 
 def test_an_output_below_a_file_is_refused(tmp_path):

@@ -9,8 +9,9 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from relabel.data.plan import make_plan
 from relabel.data.points import Reached, pass_by
 from relabel.data.sources import read
 from relabel.data.stamp import make_stamp
-from relabel.data.store import Store
+from relabel.data.store import Store, Version
 from relabel.data.unit import Unit
 from relabel.spec import Label, Source
 
@@ -35,15 +36,25 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["__main__", "tests.faults.job", "pandas", "pyarrow.compute"])
 
 
-def start_process(target: Callable[..., Any], *arguments: Any) -> ForkServerProcess:
-    """A process of its own, forked from one that has imported this and done nothing: it is up in milliseconds.
+class Child:
+    """A process of its own, forked from one that has imported this and done nothing: it is up in milliseconds."""
 
-    Its `exitcode` is the negative signal where it was killed.
-    """
-    store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    process = PROCESSES.Process(target=_in_process, args=(store, target, arguments))
-    process.start()
-    return process
+    _one_at_a_time = threading.Lock()
+    """Whoever starts a process asks all others how they ended, and the answer can be read but once."""
+
+    def __init__(self, target: Callable[..., Any], *arguments: Any) -> None:
+        store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        self._process = PROCESSES.Process(target=_in_process, args=(store, target, arguments))
+        with self._one_at_a_time:
+            self._process.start()
+
+    def exitcode(self, timeout: float | None = None) -> int | None:
+        """Once it ended, the negative signal where it was killed; None where it has not."""
+        if not wait([self._process.sentinel], timeout):
+            return None
+        with self._one_at_a_time:
+            self._process.join()
+            return self._process.exitcode
 
 
 def _in_process(store: Mapping[str, str], target: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -74,6 +85,7 @@ class Job:
         }
         self.run: Run
         self.todo: list[Unit] = []
+        self.bad: Mapping[str, Version] = {}
 
     @property
     def units(self) -> list[Unit]:
@@ -88,13 +100,13 @@ class Job:
             versions={},
             replan=lambda known: make_plan(self._source, UNIT_ROWS, known, redo_changed=redo_changed),
         )
-        done, _ = sweep(self.run.plan, self.store, self.run.fingerprint)
-        published = {unit.part for unit in done}
+        found = sweep(self.run.plan, self.store, self.run.fingerprint)
+        self.bad, published = found.bad, {unit.part for unit in found.done}
         self.todo = [unit for unit in self.units if unit.part not in published]
 
     def publish(self, unit: Unit) -> bool:
         rows = self.rows_of(unit)
-        return self.store.publish(unit.part, rows, self._stamp(unit, rows))
+        return self.store.publish(unit.part, rows, self._stamp(unit, rows), self.bad.get(unit.part))
 
     def retry(self, unit: Unit) -> None:
         """Labels for what was rejected, into the part as it is now."""
@@ -111,7 +123,7 @@ class Job:
 
     def to_the_end(self, *, retry: bool = False) -> Report:
         """The whole of a run, and of a retry after it."""
-        self.start()
+        self.start(redo_changed=True)
         for unit in self.todo:
             self.publish(unit)
         report = self.finish()

@@ -3,23 +3,18 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import yaml
 
 from relabel.data.store import Store
 from relabel.data.verify import verify
+from tests.faults.processes import PATIENCE, generating_process_of, start, wait_until
 from tests.reading import assert_every_row_once
 from tests.tiny import save_model
 
-ROOT = Path(__file__).parents[2]
 NUM_UNITS, UNIT_ROWS = 24, 16
 EXPECTED = {"a.jsonl": NUM_UNITS * UNIT_ROWS}
-PATIENCE = 120
 
 pytestmark = pytest.mark.fault
 
@@ -45,35 +40,8 @@ def spec(tmp_path, model):
     return tmp_path / "spec.yaml"
 
 
-def command(spec):
-    return [sys.executable, str(ROOT / "jobs/relabel.py"), str(spec)]
-
-
-def environment():
-    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-
-
-def start(spec):
-    return subprocess.Popen(
-        command(spec),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def num_parts(spec):
     return len(list((spec.parent / "out").glob("a-*.parquet")))
-
-
-def wait_until(condition, process):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None, f"it ended by itself: {process.stderr.read()}"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def assert_exact(spec):
@@ -121,33 +89,3 @@ def test_two_runs_into_one_output_are_wasteful_and_never_wrong(spec):
         _, stderr = process.communicate(timeout=2 * PATIENCE)
         assert process.returncode == 0, stderr
     assert_exact(spec)
-
-
-def generating_process_of(driver: int) -> int:
-    """The worker under `driver` that holds the model, by the title Ray gives its process."""
-    titles = {pid: title for pid in descendants(driver) if (title := command_line(pid)).startswith("ray::")}
-    (found,) = [pid for pid, title in titles.items() if "Generate" in title]
-    return found
-
-
-def descendants(pid: int) -> list[int]:
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:  # it ended between the listing and the look
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    found, frontier = [], {pid}
-    while frontier:
-        frontier = {child for child, parent in parents.items() if parent in frontier}
-        found += frontier
-    return found
-
-
-def command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""

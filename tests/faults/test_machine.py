@@ -90,13 +90,15 @@ class Output(RuleBasedStateMachine):
     @rule(job=jobs, at=st.integers(0, 9))
     def publish(self, job, at):
         unit, rows = self.pick(job, at)
-        if job.store.publish(unit.part, rows, job._stamp(unit, rows)):
+        if job.store.publish(unit.part, rows, job._stamp(unit, rows), job.bad.get(unit.part)):
             self.harmed.discard(unit.part)
 
     @rule(job=jobs, at=st.integers(0, 9), point=st.sampled_from(list(Point)))
     def crash_while_publishing(self, job, at, point):
         unit, rows = self.pick(job, at)
-        self.crash(point, lambda own: own.store.publish(unit.part, rows, job._stamp(unit, rows)))
+        self.crash(
+            point, lambda own: own.store.publish(unit.part, rows, job._stamp(unit, rows), job.bad.get(unit.part))
+        )
 
     @rule(redo_changed=st.booleans(), point=st.sampled_from(list(Point)), nth=st.integers(1, 3))
     def crash_while_beginning(self, redo_changed, point, nth):

@@ -14,7 +14,7 @@ import pytest
 from relabel.data.store import Store
 from relabel.data.verify import verify
 from relabel.errors import Refused, StoreFailed
-from tests.faults.job import Job, start_process, write_source
+from tests.faults.job import Child, Job, write_source
 from tests.reading import assert_every_row_once
 
 pytestmark = pytest.mark.fault
@@ -110,9 +110,7 @@ def test_whichever_call_of_the_operating_system_fails_the_same_command_ends_exac
     exitcodes = []
     while THROUGH not in exitcodes:
         place = str(tmp_path / f"out{len(exitcodes)}")
-        failing = start_process(fail_at_call, place, source, len(exitcodes) + 1)
-        failing.join()
-        exitcodes.append(failing.exitcode)
+        exitcodes.append(Child(fail_at_call, place, source, len(exitcodes) + 1).exitcode())
         assert exitcodes[-1] in (THROUGH, SAID, PASSED_OVER)
         assert_exact(place, source)
     assert exitcodes.count(SAID) > 3 * NUM_WRITES, "the hidden file is opened, named and removed, at the least"
@@ -130,9 +128,7 @@ def test_a_disk_that_is_full_after_any_number_of_bytes_leaves_what_the_same_comm
     exitcodes = []
     while THROUGH not in exitcodes:
         place = str(tmp_path / f"out{len(exitcodes)}")
-        failing = start_process(fill_disk, place, source, len(exitcodes) * 500)
-        failing.join()
-        exitcodes.append(failing.exitcode)
+        exitcodes.append(Child(fill_disk, place, source, len(exitcodes) * 500).exitcode())
         assert exitcodes[-1] in (THROUGH, SAID)
         assert_exact(place, source)
     assert len(exitcodes) > 5

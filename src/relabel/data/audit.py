@@ -16,7 +16,7 @@ from relabel.data.journal import read_run
 from relabel.data.plan import Plan
 from relabel.data.quality import Quality, merge
 from relabel.data.stamp import Stamp
-from relabel.data.store import Store
+from relabel.data.store import Store, Version
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged
 from relabel.spec import Gate
@@ -24,6 +24,8 @@ from relabel.spec import Gate
 SUCCESS = "_SUCCESS"
 _NUM_NAMED = 20
 """Names of each kind in the JSON line, which must stay a line when 50,000 parts are missing."""
+_NUM_READERS = 16
+"""The reads of an object store are waits of some 20 ms each."""
 _NUM_WAITING = 256
 """Stamps that are held with their quality, some 30 KB each in memory: those of 50,000 parts would be 1.5 GB."""
 
@@ -96,13 +98,21 @@ class Report:
         }
 
 
-def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...], tuple[str, ...]]:
-    """At the start of a run: the units that need not be done again, and the parts that were deleted for not counting.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a run found in its output."""
 
-    Deleted are damaged and stale parts of the plan, and parts of this recipe that no plan names any more, or that an
-    earlier one named and that cannot be read.
-    Where work remains, an old `_SUCCESS` goes too.
-    """
+    done: tuple[Unit, ...]
+    """Units that need not be done again."""
+    bad: Mapping[str, Version]
+    """Damaged and stale parts of the plan, which are to be published over: they may be another run's good ones before
+    this one comes to it."""
+    deleted: tuple[str, ...]
+    """Parts of this recipe that no plan names any more, or that an earlier one named and that cannot be read."""
+
+
+def sweep(plan: Plan, store: Store, fingerprint: str) -> Start:
+    """At the start of a run: what is done, what does not count. Where work remains, an old `_SUCCESS` is deleted."""
     units, parts = _by_part(plan), store.parts()
     stamps = {part: stamp and replace(stamp, quality={}) for part, stamp in _stamps(store, parts)}
     done = tuple(unit for part, unit in units.items() if (stamp := stamps.get(part)) and stamp.is_of(unit, fingerprint))
@@ -116,14 +126,16 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> tuple[tuple[Unit, ...],
         stamp = stamps[part]
         return stamp.fingerprint == fingerprint if stamp else part in former
 
-    bad = tuple(part for part in parts if part in units and part not in sound) + tuple(
-        part for part in parts if part not in units and part not in known and is_ours(part)
-    )
-    if len(done) < len(units) or bad:
+    left = tuple(part for part in parts if part not in units and part not in known and is_ours(part))
+    if len(done) < len(units) or left:
         store.delete(SUCCESS)
-    for part in bad:
+    for part in left:
         store.delete(part)
-    return done, bad
+    unsound = [units[part] for part in parts if part in units and part not in sound]
+    with ThreadPoolExecutor(_NUM_READERS) as threads:
+        versions = threads.map(lambda unit: _bad_version(store, unit, fingerprint), unsound)
+        bad = {unit.part: version for unit, version in zip(unsound, versions, strict=True) if version}
+    return Start(done=done, bad=bad, deleted=left)
 
 
 def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
@@ -180,6 +192,15 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     return report
 
 
+def _bad_version(store: Store, unit: Unit, fingerprint: str) -> Version | None:
+    """Which version of its part does not count; None where it is gone, or is another meanwhile and does."""
+    version = store.version(unit.part)  # before the look: what is bad now was so if it is still this one
+    try:
+        return None if store.read_stamp(unit.part).is_of(unit, fingerprint) else version
+    except PartDamaged:
+        return version
+
+
 def _by_part(plan: Plan) -> dict[str, Unit]:
     return {unit.part: unit for unit in plan.units}
 
@@ -219,8 +240,7 @@ def _stamps(store: Store, parts: dict[str, int]) -> Iterator[tuple[str, Stamp | 
             return None
 
     names = list(parts)
-    # 16: the reads of an object store are waits of some 20 ms each.
-    with ThreadPoolExecutor(16) as threads:
+    with ThreadPoolExecutor(_NUM_READERS) as threads:
         for first in range(0, len(names), _NUM_WAITING):
             some = names[first : first + _NUM_WAITING]
             yield from zip(some, threads.map(read, some), strict=True)

@@ -80,9 +80,6 @@ class Store:
         except (BaseError, OSError, ValueError) as error:
             raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
 
-    def __repr__(self) -> str:
-        return f"Store({self.url!r})"
-
     def names(self) -> dict[str, int]:
         """Everything that readers of the folder see, with its size. Names beginning with `_` or `.` are hidden."""
         with self._doing("list", ""):
@@ -93,8 +90,13 @@ class Store:
         """The visible parts and their sizes."""
         return {name: size for name, size in self.names().items() if name.endswith(".parquet")}
 
-    def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, Any]) -> bool:
-        """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first."""
+    def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, Any], bad: Version | None = None) -> bool:
+        """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first.
+
+        A version of it that is known to be `bad` is written over.
+        """
+        if bad is not None and self.replace(part, rows, stamp, bad):
+            return True
         return self._create(part, encode_part(rows, stamp))
 
     def replace(self, part: str, rows: pa.Table, stamp: Mapping[str, Any], old: Version) -> bool:
@@ -107,7 +109,7 @@ class Store:
         data = encode_part(rows.replace_schema_metadata(), stamp)
         with self._doing("write", part):
             if self._disk:
-                return self._disk.replace(part, data, lambda: self._version(part) == old)
+                return self._disk.replace(part, data, lambda: self.version(part) == old)
             self._reached(Point.SENDING, part)
             try:
                 obstore.put(self._objects, part, data, mode=cast("obstore.UpdateVersion", dict(old)))
@@ -162,8 +164,14 @@ class Store:
             obstore.put(self._objects, name, data)
             self._reached(Point.DONE, name)
 
+    def version(self, name: str) -> Version | None:
+        """What is there under that name now, or None."""
+        with self._doing("read", name), suppress(*_GONE):
+            return _version(obstore.head(self._objects, name))
+        return None
+
     def delete(self, name: str) -> None:
-        """Remove the name, if it is there."""
+        """Remove the name, if it is there, whatever is there: no object store can be given a condition for it."""
         alone: AbstractContextManager[None] = self._disk.locked() if self._disk else nullcontext()
         with self._doing("delete", name), alone:
             self._reached(Point.DELETING, name)
@@ -182,11 +190,6 @@ class Store:
                 return False
             self._reached(Point.DONE, name)
             return True
-
-    def _version(self, name: str) -> Version | None:
-        with suppress(*_GONE):
-            return _version(obstore.head(self._objects, name))
-        return None
 
     def _read_stamp(self, part: str, size: int | None) -> Stamp:
         try:

@@ -165,12 +165,14 @@ class Scheduler:
             yield self._admit(length)
 
     def _texts(self, room: int, *, is_alone: bool) -> Iterator[Chunk]:
-        """Prompts that were begun, then waiting rows into free slots, until the budget is spent."""
+        """The prompt that was begun, then waiting rows into free slots, until the budget is spent.
+
+        At most one is under way, since it takes all that is left of a step; and a step has room for more than its live.
+        """
         for held in [held for held in self._held.values() if held.is_filling]:
-            if room > 0:
-                chunk = self._fill(held, room)
-                room, is_alone = room - (chunk.end - chunk.start), False
-                yield chunk
+            chunk = self._fill(held, room)
+            room, is_alone = room - (chunk.end - chunk.start), False
+            yield chunk
         while room > 0 and self._can_admit() and not self._is_whole(row := self._window[0]):
             if row.prompt_tokens - self._begins_at(row) > room < SMALLEST_CHUNK and not is_alone:
                 return

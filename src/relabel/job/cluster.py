@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from relabel.errors import Refused
+from relabel.errors import Refused, RunFailed
 from relabel.spec import Resources
 
 LOCAL = "local"
@@ -41,13 +41,20 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
         with _silent_stderr(), _kept_signals():
             _init(address, resources)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Refused(f"cannot connect to Ray at {address!r}: {why}; correct --address or leave it out") from error
+        raise Refused(
+            f"cannot connect to Ray at {address!r}: {_first_line(error)}; correct --address or leave it out"
+        ) from error
+    except Exception as error:  # Ray raises a plain one where its own processes are not up in time
+        raise RunFailed(f"Ray did not start: {_first_line(error)}; the same command goes on from here") from error
     try:
         _check_gpus(address, resources)
         yield
     finally:
         ray.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _init(address: str, resources: Resources) -> None:
@@ -63,13 +70,21 @@ def _init(address: str, resources: Resources) -> None:
 
 @contextmanager
 def _kept_signals() -> Iterator[None]:
-    """Ray's C++ core takes SIGTERM to abort with a stack trace; here it ends a run as Ctrl-C does."""
-    ours = signal.getsignal(signal.SIGTERM)
+    """Ray takes SIGTERM for itself, several times while it starts; here it ends a run as Ctrl-C does, at any moment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours, install = signal.getsignal(signal.SIGTERM), signal.signal
+
+    def install_others(number: int, handler: Any) -> Any:
+        return ours if number == signal.SIGTERM else install(number, handler)
+
+    signal.signal = install_others
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, ours)
+        signal.signal = install
+        signal.signal(signal.SIGTERM, ours)  # from Ray's C++ core, which would abort with a stack trace
 
 
 @contextmanager

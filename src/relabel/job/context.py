@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from relabel.data.labels import output_schema
+from relabel.data.store import Version
 from relabel.spec import Spec
 
 
@@ -32,7 +34,9 @@ class RunContext:
     image_root: str | None = field(compare=False)
     output: str = field(compare=False)
     retry: Retry | None = field(default=None, compare=False)
-    """None in a run, which makes parts that are not there."""
+    """None in a run, which makes parts that are not there or do not count."""
+    bad: Mapping[str, Version] = field(default_factory=dict, compare=False)
+    """Parts that are there and do not count, as they were found: published over, if they are still those."""
 
     @property
     def schema(self) -> pa.Schema:

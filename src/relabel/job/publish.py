@@ -43,7 +43,7 @@ def publish_unit(block: pa.Table, context: RunContext, store: Store, trial: Tria
             return {"part": unit.part, "failure": str(error)}
     else:
         stamp = _stamp(unit, context, old, table)
-        store.publish(unit.part, table, stamp.to_json())
+        store.publish(unit.part, table, stamp.to_json(), context.bad.get(unit.part))
         receipt = {"rows": unit.num_rows, "ok": stamp.ok, "rejected": stamp.rejected, "failure": None}
     return {
         **receipt,

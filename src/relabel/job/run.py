@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray.exceptions
@@ -57,16 +57,19 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     store = Store(spec.output.path)
     prepared = prepare(spec, store, redo_changed=redo_changed)
     plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
-    done, bad = sweep(plan, store, fingerprint)
-    for part in bad:
-        log.warning("%s did not count (damaged, or made from something else): it is made again", part)
+    start = sweep(plan, store, fingerprint)
+    for part in start.bad:
+        log.warning("%s does not count (damaged, or made from something else): it is made again", part)
+    for part in start.deleted:
+        log.warning("%s is of a plan that was given up: deleted", part)
     for path, why in plan.unreadable:
         log.warning("the source file %s is left out: %s", path, why)
-    done_parts = {unit.part for unit in done}
+    done_parts = {unit.part for unit in start.done}
     todo = [unit for unit in plan.units if unit.part not in done_parts]
-    log.info("%d units planned, %d done, %d to do", len(done) + len(todo), len(done), len(todo))
+    log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
-    figures = label_units(todo, prepared.context, address, num_rows=num_rows) if todo else {}
+    context = replace(prepared.context, bad=start.bad)
+    figures = label_units(todo, context, address, num_rows=num_rows) if todo else {}
     gates = {query.name: query.label.gate for query in spec.queries}
     write_gates(store, gates)
     report = conclude(plan, store, fingerprint, gates=gates)

@@ -1,0 +1,179 @@
+"""What operators, schedulers and machines do to a run besides killing it: nothing is lost, nothing is done twice."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+import yaml
+
+from relabel import run
+from relabel.data.store import Store
+from relabel.data.verify import verify
+from tests.faults.processes import PATIENCE, command_line, descendants, start, start_script, wait_until
+from tests.reading import assert_every_row_once, rows_of
+
+pytestmark = pytest.mark.fault
+ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
+NUM_UNITS = 24
+
+
+@pytest.fixture
+def fields(fields):
+    fields["source"]["unit_rows"] = 5
+    fields["sampling"]["max_new_tokens"] = 192
+    return fields
+
+
+@pytest.fixture
+def spec(fields, tmp_path):
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(fields))
+    return tmp_path / "spec.yaml"
+
+
+def parts_of(folder):
+    return {path.name: path.stat().st_ino for path in folder.glob("out/*.parquet")}
+
+
+def figures_of(process):
+    """Of a run that ends as it should."""
+    stdout, stderr = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, stderr
+    return json.loads(stdout.splitlines()[-1])
+
+
+def assert_exact(folder):
+    assert_every_row_once(folder / "out", ALL)
+    assert verify(Store(str(folder / "out"))).problems == ()
+
+
+def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_the_same_command_goes_on(spec, tmp_path):
+    """Two cores under a load of 7 to 10: 1.1 to 2.3 seconds at most moments. While Ray connects to its raylet it holds
+    the interpreter, and the end waits for that: 4.4 and 10.4 seconds there, 2.7 in another run. Ray alone took SIGTERM
+    for exit code 15.
+    """
+
+    def ray_starts():
+        return any("raylet/raylet" in command_line(pid) for pid in descendants(process.pid))
+
+    for moment, number in ((ray_starts, signal.SIGTERM), (lambda: len(parts_of(tmp_path)) >= 2, signal.SIGINT)):
+        process = start(spec)
+        wait_until(moment, process)
+        below = descendants(process.pid)
+        os.kill(process.pid, number)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1, stderr
+        assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
+        assert "Traceback" not in stderr
+        assert stdout == ""
+        assert not (tmp_path / "out/_SUCCESS").exists()
+        assert_workers_end(below)
+
+    before = parts_of(tmp_path)
+    assert 2 <= len(before) < NUM_UNITS
+    assert figures_of(start(spec))["done_now"]["units"] == NUM_UNITS - len(before)
+    assert parts_of(tmp_path).items() >= before.items(), "what was published is not made again"
+    assert_exact(tmp_path)
+
+
+def assert_workers_end(pids):
+    """What Ray calls agents looks only now and then whether it is still needed."""
+    deadline = time.monotonic() + PATIENCE
+    while left := [title for title in map(command_line, pids) if title.startswith("ray::") and "Agent" not in title]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
+def test_a_clock_that_was_set_back_between_two_runs(cluster, finished, tmp_path):
+    """The output comes from the future, then from the past: neither decides what is done."""
+    before = rows_of(tmp_path / "out")
+    for days, lost in ((2, "b-00002.parquet"), (-2, "c-00001.parquet")):
+        (tmp_path / "out" / lost).unlink()
+        kept = parts_of(tmp_path)
+        moment = time.time() + days * 86400
+        for path in (tmp_path / "out").rglob("*"):
+            os.utime(path, (moment, moment))
+        report = run(finished)
+        assert report.complete
+        assert report.done_now["units"] == 1
+        assert parts_of(tmp_path).items() >= kept.items()
+    assert rows_of(tmp_path / "out") == before
+    assert_exact(tmp_path)
+
+
+def test_more_actors_than_cores(spec, tmp_path):
+    """Ray would wait for cores that never come."""
+    assert figures_of(start(spec, "--set", "resources.actors=3"))["done_now"]["units"] == NUM_UNITS
+    assert_exact(tmp_path)
+
+
+SMALL_STORE = """
+import sys
+
+import ray
+
+import relabel
+
+ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+report = relabel.run(relabel.load_spec(sys.argv[1]))
+assert report.complete, report
+"""
+
+
+def test_blocks_that_exceed_the_object_store_in_sum(fields, tmp_path):
+    """120 MB of a column that is kept, through an object store of 80 MB."""
+    for name in "abc":
+        rows = [{"id": f"{name}{row}", "alt": "a circle", "wide": f"{row} " * 2**18} for row in range(40)]
+        (tmp_path / f"data/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fields["output"]["keep"] = ["id", "wide"]
+    fields["sampling"]["max_new_tokens"] = 8
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(fields))
+    process = start_script("-c", SMALL_STORE, str(tmp_path / "spec.yaml"))
+    _, stderr = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, stderr
+    assert_exact(tmp_path)
+
+
+LOST_NODE = """
+import os, sys, threading, time
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+import relabel
+from tests.faults.processes import generating_process_of, parent_of
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+ray.init(address=cluster.address, log_to_driver=False)
+nodes = {}
+for _ in range(2):
+    node = cluster.add_node(num_cpus=2)
+    nodes[node.all_processes["raylet"][0].process.pid] = node
+spec = relabel.load_spec(sys.argv[1])
+removed = []
+
+
+def remove_the_node_that_generates():
+    while len(list(Path(spec.output.path).glob("*.parquet"))) < 2:
+        time.sleep(0.02)
+    removed.append(nodes[parent_of(generating_process_of(os.getpid()))])
+    cluster.remove_node(removed[0], allow_graceful=False)
+
+
+threading.Thread(target=remove_the_node_that_generates, daemon=True).start()
+report = relabel.run(spec)
+ray.shutdown()
+cluster.shutdown()
+assert removed, "the run ended before the node was gone"
+assert report.complete, report
+"""
+
+
+def test_the_node_that_generates_is_lost_in_the_middle(spec, tmp_path):
+    """Of three nodes, the driver's among them; the output is on a disk that all of them share."""
+    process = start_script("-c", LOST_NODE, str(spec))
+    _, stderr = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, stderr
+    assert_exact(tmp_path)
