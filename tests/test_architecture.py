@@ -87,3 +87,13 @@ def test_the_file_map_of_the_readme_is_true():
     there |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "jobs").iterdir()}
     there |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").glob("*.py")}
     assert listed == there
+
+
+def test_the_tests_that_the_readme_names_are_there():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    below = readme.partition("## Faults and threats")[2].partition("## How it works")[0]
+    named = re.findall(r"`tests/([^`]+\.py)()`", readme) + re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", below)
+    assert len(named) > 80
+    for path, test in named:
+        text = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        assert f"def {test}(" in text if test else "def test_" in text or "TestCase" in text, f"{path}::{test}"

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
-import threading
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +19,7 @@ from typer.core import TyperGroup
 from relabel.demo.task import Task
 from relabel.errors import Refused, RelabelError
 from relabel.spec import Spec, load_spec
-
-GRACE = 1.0
-"""Seconds that a stopped command has to put its things away. `ray job stop` kills after three."""
-STOPPED = "stopped; the same command goes on from here"
-_is_said = threading.Event()
+from relabel.stop import STOPPED, Stop
 
 
 class Commands(TyperGroup):
@@ -37,7 +30,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             console.print(STOPPED)
-            _is_said.set()
+            if ctx.obj:
+                ctx.obj.is_said.set()
             raise typer.Exit(1) from None
         except RelabelError as error:
             if ctx.params["debug"]:
@@ -213,41 +207,7 @@ def schema() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit; SIGTERM and SIGINT end it soon."""
-    if threading.current_thread() is threading.main_thread():
-        _Stop()
-    app(args=arguments, prog_name="relabel")
-
-
-class _Stop:
-    """What SIGTERM and SIGINT do: end the command as Ctrl-C does, and the process GRACE seconds later in any case.
-
-    Ray may need longer to shut down, and no Python handler runs while the main thread is in a call that does not come
-    back. What is published needs nothing more, and the processes of a Ray of our own end with this one. Only a call
-    that keeps the interpreter to itself delays this, as Ray does while it connects to a raylet that is slow to start.
-    """
-
-    def __init__(self) -> None:
-        self._stderr = os.dup(2)  # while Ray starts, 2 leads nowhere
-        self._signals, written = os.pipe()
-        os.set_blocking(written, False)
-        signal.set_wakeup_fd(written)
-        self._is_stopped = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self)
-        threading.Thread(target=self._leave_soon, daemon=True).start()
-
-    def __call__(self, *_: object) -> None:
-        if not self._is_stopped:  # a second signal must not disturb what the first began
-            self._is_stopped = True
-            raise KeyboardInterrupt
-
-    def _leave_soon(self) -> None:
-        os.read(self._signals, 1)
-        time.sleep(GRACE)
-        if not _is_said.is_set():
-            os.write(self._stderr, f"{STOPPED}\n".encode())
-        os._exit(1)
+    app(args=arguments, prog_name="relabel", obj=Stop())
 
 
 def _finish(figures: dict[str, Any], *, complete: bool) -> None:

@@ -45,12 +45,13 @@ def hang():
 
 
 WAYS = {
-    ("a.jsonl", 23): leave,
-    ("a.jsonl", 39): read_address_zero,
-    ("b.jsonl", 0): be_killed,
-    ("b.jsonl", 15): lose_the_device,
-    ("c.jsonl", 31): hang,
+    ("a.jsonl", 20): leave,
+    ("a.jsonl", 23): read_address_zero,
+    ("a.jsonl", 29): be_killed,
+    ("c.jsonl", 31): lose_the_device,
+    ("c.jsonl", 32): hang,
 }
+"""Of two units."""
 
 
 class Deadly:
@@ -93,8 +94,8 @@ def test_rows_that_kill_their_process_are_rejected_and_no_other_pays(fields, tmp
     assert rejected.keys() == WAYS.keys()
     assert {reason.partition(":")[0] for reason in rejected.values()} == {"poison"}
     assert verify(Store(str(tmp_path / "out"))).problems == ()
-    # of each unit with poison: two deaths of the whole, and two or three of a row alone
-    assert len(list((tmp_path / "out-processes").iterdir())) <= 1 + len(WAYS) * (2 + 3)
+    # of each unit with poison two deaths of the whole, and two or three of each such row alone
+    assert len(list((tmp_path / "out-processes").iterdir())) <= 1 + 2 * 2 + len(WAYS) * 3
 
 
 class OutOfMemory(Deadly):

@@ -31,6 +31,14 @@ def test_units_in_any_order(tmp_path, suffix):
         )
 
 
+def test_equal_and_null_keys_are_rows_like_any_other(tmp_path):
+    keys = ["same", "same", None, None, "other"]
+    write_json(tmp_path / "a.jsonl", [{"id": key, "t": f"text {n}"} for n, key in enumerate(keys)])
+    rows, kept = read_all(source_of(tmp_path, "jsonl"), ["t"], ["id"])
+    assert rows == [((f"text {n}",), None) for n in range(5)]
+    assert kept["id"].to_pylist() == keys
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES[:3])
 def test_bad_lines_cost_themselves_and_blank_lines_are_no_rows(tmp_path, suffix):
     lines = [
