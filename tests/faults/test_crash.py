@@ -13,7 +13,7 @@ from tests.faults.processes import PATIENCE, generating_process_of, start, wait_
 from tests.reading import assert_every_row_once
 from tests.tiny import save_model
 
-NUM_UNITS, UNIT_ROWS = 16, 16
+NUM_UNITS, UNIT_ROWS = 24, 16
 EXPECTED = {"a.jsonl": NUM_UNITS * UNIT_ROWS}
 
 pytestmark = pytest.mark.fault
