@@ -211,6 +211,13 @@ def test_a_bucket_whose_region_nobody_knows_is_refused(monkeypatch):
         Store("s3://no.such.bucket.of.anyones/out")
 
 
+def test_whoever_only_reads_makes_no_folder(tmp_path):
+    with pytest.raises(Refused, match="there is no such folder"):
+        Store(str(tmp_path / "out"), create=False)
+    publish(Store(str(tmp_path / "out")), UNIT, "recipe")
+    assert list(Store(str(tmp_path / "out"), create=False).parts()) == [UNIT.part]
+
+
 def test_an_output_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused, match=f"{tmp_path}/file/out cannot be reached"):

@@ -29,6 +29,17 @@ def test_a_step_decodes_what_is_there_and_computes_the_prompts_that_come() -> No
     assert scheduler.step() == Step((Live(1, 0, 13), Live(0, 1, 11), Live(2, 2, 5)), ())
 
 
+def test_it_is_idle_when_every_row_has_ended_and_its_limits_are_whole_while_all_goes_well() -> None:
+    scheduler = scheduler_of(10, 12)
+    assert not scheduler.is_idle
+    scheduler.step()
+    assert (scheduler.num_held, scheduler.limits) == (2, scheduler.full_limits)
+    for row in (0, 1):
+        scheduler.end(row)
+    assert scheduler.is_idle
+    assert scheduler.num_held == 0
+
+
 def test_a_row_that_ends_gives_its_slot_to_the_next_one() -> None:
     scheduler = scheduler_of(9, 8, 7, 6, 5)
     scheduler.step()
