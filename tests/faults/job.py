@@ -26,6 +26,7 @@ from relabel.data.sources import read
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store, Version
 from relabel.data.unit import Unit
+from relabel.data.verify import verify
 from relabel.spec import Label, Source
 
 UNIT_ROWS = 3
@@ -70,6 +71,21 @@ def write_source(folder: Path, **files: int) -> None:
         rows = [json.dumps({"id": f"{name}{row}", "alt": f"text {row} of {name}"}) for row in range(num_rows)]
         rows[1:2] = ["no json"] * len(rows[1:2])
         (folder / f"{name}.jsonl").write_text("".join(f"{row}\n" for row in rows))
+
+
+def assert_exact(output: str, source: Path, sizes: Mapping[str, int]) -> None:
+    """The same command again ends, and then everything is there once and nothing else."""
+    assert Job(output, source).to_the_end(retry=True).complete
+    store = Store(output)
+    parts = [f"{name}-{unit:05d}.parquet" for name, size in sizes.items() for unit in range(-(-size // UNIT_ROWS))]
+    assert list(store.names()) == parts
+    assert verify(store).problems == ()
+    rows = [row for part in parts for row in store.read(part).rows.to_pylist()]
+    assert [(row["source_file"], row["source_row"]) for row in rows] == [
+        (f"{name}.jsonl", row) for name, size in sizes.items() for row in range(size)
+    ]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert store.read_json("_SUCCESS") is not None
 
 
 class Job:

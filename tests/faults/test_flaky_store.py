@@ -8,10 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from relabel.data.points import Point
-from relabel.data.store import Store
-from relabel.data.verify import verify
 from relabel.errors import Refused, StoreFailed
-from tests.faults.job import Job, write_source
+from tests.faults.job import Job, assert_exact, write_source
 from tests.faults.proxy import proxied
 
 pytestmark = pytest.mark.fault
@@ -41,16 +39,6 @@ def through(proxy, monkeypatch):
     return proxy
 
 
-def assert_exact(url, source):
-    assert Job(url, source).to_the_end(retry=True).complete
-    store = Store(url)
-    assert list(store.names()) == PARTS
-    assert verify(store).problems == ()
-    rows = [row for part in PARTS for row in store.read(part).rows.to_pylist()]
-    expected = [(f"{name}.jsonl", row) for name, num_rows in SIZES.items() for row in range(num_rows)]
-    assert [(row["source_file"], row["source_row"]) for row in rows] == expected
-
-
 @pytest.mark.parametrize("fault", [*sorted(PASSES), "cut", "denied"])
 def test_whichever_request_fails_every_row_is_there_once(through, s3_url, source, fault):
     nth, num_ended, was_hit = 0, 0, True
@@ -64,7 +52,7 @@ def test_whichever_request_fails_every_row_is_there_once(through, s3_url, source
             num_ended += 1
         was_hit = through.has_failed
         through.fail("")
-        assert_exact(url, source)
+        assert_exact(url, source, SIZES)
     assert nth > 20
     assert (num_ended == 0) == (fault in PASSES)
 
@@ -107,7 +95,7 @@ def test_a_part_that_was_replaced_and_never_acknowledged_is_read_again_and_left(
     assert through.has_failed
     assert job.finish().complete
     assert {row["status"] for row in job.store.read(PARTS[0]).rows.to_pylist()} == {"ok"}
-    assert_exact(s3_url, source)
+    assert_exact(s3_url, source, SIZES)
 
 
 def test_a_store_that_is_always_busy_is_given_up(through, s3_url, source):
@@ -122,4 +110,4 @@ def test_a_store_that_is_always_busy_is_given_up(through, s3_url, source):
         with pytest.raises(Refused, match=f"cannot read {s3_url}/_run.json: .*503"):
             beginning.result()
     through.fail("")
-    assert_exact(s3_url, source)
+    assert_exact(s3_url, source, SIZES)

@@ -12,13 +12,10 @@ import pytest
 
 from relabel.data.points import Point
 from relabel.data.store import Store
-from relabel.data.verify import verify
-from tests.faults.job import PROCESSES, UNIT_ROWS, Child, Job, write_source
-from tests.reading import assert_every_row_once
+from tests.faults.job import PROCESSES, UNIT_ROWS, Child, Job, assert_exact, write_source
 
 pytestmark = pytest.mark.fault
 SIZES = {"a": 5, "b": 4}
-EXPECTED = {f"{name}.jsonl": num_rows for name, num_rows in SIZES.items()}
 PARTS = ["a-00000.parquet", "a-00001.parquet", "b-00000.parquet", "b-00001.parquet"]
 DELETING = {Point.DELETING, Point.DELETED}
 ON_DISKS_ALONE = {Point.STAGED, Point.SYNCED, Point.NAMED}
@@ -105,22 +102,6 @@ def beside(output, source, moment):
     return killed.exitcode()
 
 
-def assert_exact(output, source):
-    """The same command again ends, and then everything is there once and nothing else."""
-    assert Job(output, source).to_the_end(retry=True).complete
-    store = Store(output)
-    assert list(store.names()) == PARTS
-    assert verify(store).problems == ()
-    rows = [row for part in PARTS for row in store.read(part).rows.to_pylist()]
-    assert [(row["source_file"], row["source_row"]) for row in rows] == [
-        (name, row) for name, num_rows in EXPECTED.items() for row in range(num_rows)
-    ]
-    assert {row["status"] for row in rows} == {"ok"}
-    assert store.read_json("_SUCCESS") is not None
-    if "://" not in output:
-        assert_every_row_once(output, EXPECTED)
-
-
 def killed_at_each(output, tmp_path, before, company):
     """The moments of an undisturbed run, and how the process ended that was to die at each."""
 
@@ -132,7 +113,7 @@ def killed_at_each(output, tmp_path, before, company):
     def kill_at(moment):
         place = prepare(str(moment))
         exitcode = company(*place, moment)
-        assert_exact(*place)
+        assert_exact(*place, SIZES)
         return exitcode
 
     moments = passed(*prepare("undisturbed"))

@@ -119,7 +119,7 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> Start:
     sound = {unit.part for unit in done}
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
     run = read_run(store)
-    known = {unit.part for unit in run.plan.units} if run else set()
+    known = set(_by_part(run.plan)) if run else set()
     former = run.former_parts if run else frozenset()
 
     def is_ours(part: str) -> bool:
