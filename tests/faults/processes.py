@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120
+GENERATING = "(Generate)).submit"
 
 
 def start(spec: Path, *options: str) -> subprocess.Popen[str]:
@@ -34,11 +35,10 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.02)
 
 
-def generating_process_of(driver: int) -> int:
-    """The worker under `driver` that holds the model, by the title Ray gives its process."""
-    titles = {pid: title for pid in descendants(driver) if (title := command_line(pid)).startswith("ray::")}
-    (found,) = [pid for pid, title in titles.items() if "Generate" in title]
-    return found
+def generating_process_of(driver: int) -> int | None:
+    """The worker under `driver` that is generating a unit just now, by the title Ray gives its process meanwhile."""
+    titles = {pid: command_line(pid) for pid in descendants(driver)}
+    return next((pid for pid, title in titles.items() if title.startswith("ray::") and GENERATING in title), None)
 
 
 def descendants(pid: int) -> list[int]:
