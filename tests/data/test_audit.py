@@ -5,13 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relabel.data import audit as module
 from relabel.data.audit import Start, audit, conclude, sweep
 from relabel.data.journal import open_run
-from relabel.data.quality import measure, merge
 from relabel.data.recipe import fingerprint
 from relabel.data.store import Store
-from relabel.spec import Gate
 from tests.outputs import RECIPE, flip_bit, make_plan, planned_file, publish
 
 A, B = planned_file("a.parquet", 10), planned_file("b.parquet", 3)
@@ -234,72 +231,3 @@ def test_the_json_of_a_report_stays_a_line(out):
     report = audit(make_plan(planned_file("a.parquet", 4000, unit_rows=1)), Store(str(out)), MINE).to_json()
     assert report["num_missing"] == 4000
     assert len(report["missing"]) == 20
-
-
-LOOP = "round and " * 20
-
-
-def labels_of(unit):
-    """Of each row one label; the first of a unit loops."""
-    texts = [LOOP, *(f"label {row}" for row in range(1, unit.num_rows))]
-    rows = range(unit.first_row, unit.first_row + unit.num_rows)
-    return measure(texts, ["stop"] * unit.num_rows, rows)
-
-
-def measured(url):
-    """An output of which each unit has a label that loops: 4 of 13."""
-    store = Store(str(url))
-    for unit in begin(store, PLAN).units:
-        publish(store, unit, MINE, quality={"": labels_of(unit)})
-    return store
-
-
-def test_an_audit_knows_the_quality_of_the_whole_run(out):
-    report = audit(PLAN, measured(out), MINE)
-    quality = report.quality[""]
-    assert (quality.num_labels, quality.repeated, quality.duplicates) == (13, 4, 9)
-    assert quality.examples["repeated"] == (("a.parquet", 0), ("a.parquet", 4), ("a.parquet", 8))
-    assert report.to_json()["quality"][""]["rates"]["repeated"] == round(4 / 13, 6)
-    assert (report.passed, report.exceeded) == (True, ()), "without a gate nothing is beyond it"
-
-
-def test_beyond_a_limit_there_is_no_success_until_the_limit_is_another(out):
-    store = measured(out)
-    conclude(PLAN, store, MINE)
-    strict = conclude(PLAN, store, MINE, {"": Gate(max_repeated=0.01)})
-    assert (strict.complete, strict.passed) == (True, False)
-    assert strict.problems == [
-        "30.8 % of the labels repeat themselves, the limit is label.gate.max_repeated 1.0 %: "
-        "for example a.parquet row 0, a.parquet row 4, a.parquet row 8"
-    ]
-    assert store.read_json("_SUCCESS") is None
-    mild = conclude(PLAN, store, MINE, {"": Gate(max_repeated=0.5)})
-    assert mild.passed
-    assert store.read_json("_SUCCESS") == {"fingerprint": MINE, **mild.to_json()}
-
-
-def test_the_rejects_of_the_run_have_a_limit_too(out):
-    report = conclude(PLAN, measured(out), MINE, {"": Gate(max_rejected=0.3)})
-    assert report.exceeded == ("30.8 % of the rows have no label, the limit is label.gate.max_rejected 30.0 %",)
-
-
-def test_only_parts_that_count_are_measured(out):
-    store = measured(out)
-    (out / PARTS[3]).unlink()
-    publish(store, B.units[0], "another recipe", quality={"": labels_of(B.units[0])})
-    assert audit(PLAN, store, MINE).quality[""].num_labels == 10
-
-
-def test_qualities_are_merged_while_stamps_are_read(out, monkeypatch):
-    """As with 50,000 parts, whose qualities are more than the driver should hold."""
-    monkeypatch.setattr(module, "_NUM_WAITING", 2)
-    expected = merge(labels_of(unit).in_file(unit.file.path) for unit in PLAN.units)
-    assert audit(PLAN, measured(out), MINE).quality == {"": expected}
-
-
-def test_no_text_is_in_a_report_or_a_stamp(out):
-    store = measured(out)
-    report = conclude(PLAN, store, MINE, {"": Gate(max_repeated=0)})
-    assert "round" not in repr(report)
-    assert "round" not in repr(report.to_json())
-    assert b"round" not in (out / PARTS[0]).read_bytes()
