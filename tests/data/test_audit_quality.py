@@ -62,7 +62,8 @@ def test_the_rejects_of_the_run_have_a_limit_too(tmp_path):
 def test_only_parts_that_count_are_measured(tmp_path):
     store = measured(tmp_path)
     (tmp_path / "b-00000.parquet").unlink()
-    publish(store, unit := PLAN.units[-1], "another recipe", quality={"": labels_of(unit)})
+    unit = next(unit for unit in PLAN.units if unit.part == "b-00000.parquet")
+    publish(store, unit, "another recipe", quality={"": labels_of(unit)})
     assert audit(PLAN, store, MINE).quality[""].num_labels == 10
 
 
