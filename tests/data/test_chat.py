@@ -104,9 +104,10 @@ def test_a_chat_too_long_to_be_tokenized(monkeypatch):
         read_chat([USER, USER])
 
 
-def test_every_text_can_be_changed_and_nothing_else():
-    chat = read_chat(user(text("user"), image(), text("")))
-    assert chat.with_texts(str.upper).messages == (Message(role="user", parts=("USER", None, "")),)
+def test_every_text_can_be_changed_with_those_beside_it_and_nothing_else():
+    chat = read_chat(user(text("a"), text("b"), image(), image(), text("")))
+    changed = chat.with_texts(lambda texts: [f"{one} of {len(texts)}" for one in texts])
+    assert changed.messages == (Message(role="user", parts=("a of 2", "b of 2", None, None, " of 1")),)
 
 
 def test_the_bytes_of_a_data_url():

@@ -281,6 +281,8 @@ def test_a_key_in_a_spec_is_refused_and_not_repeated(fields):
         f"token: !{SECRET} x",
         f"a: b\n\t{SECRET}",
         f"a: b\x07{SECRET}",
+        f"token: {SECRET}\nday: 2026-02-30",
+        f"token: {SECRET}\ndeep: {'[' * 3000}",
     ],
 )
 def test_a_spec_that_is_no_yaml_is_named_by_line_and_not_quoted(tmp_path, text):

@@ -176,6 +176,11 @@ def test_a_processor_without_a_chat_template_uses_the_tokenizers_with_plain_text
     assert eyes.prompt_text({"alt": "hello"}) == "<s>[<image>hello]"
 
 
+def test_preview_shows_control_tokens_of_a_row_as_they_are(model):
+    one = encoder(model, {"user": "say {{ alt }}{{ more }}"})
+    assert "say </s> and <|end|> now" in one.prompt_text({"alt": "</s> and <|e", "more": "nd|> now"})
+
+
 def test_a_bad_image_rejects_its_row():
     eyes = encoder(MODEL_PATH, {"user": "x", "image": "image"})
     with pytest.raises(RowRejected, match="image: truncated"):

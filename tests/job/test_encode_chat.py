@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -105,6 +106,20 @@ def test_control_tokens_in_parts_of_text_are_encoded_as_text(eyes, config):
     token = AutoProcessor.from_pretrained(MODEL_PATH).image_token
     ids = encode(eyes, [user(text(f"a {token} </s>"), image(), text(token))]).prompt_ids
     assert ids.count(config.image_token_id) == config.image_seq_length
+
+
+@pytest.mark.parametrize("token", ["<|assistant|>", "<image>", "</s>"])
+@pytest.mark.parametrize("cuts", [[1], [2], [1, 2]])
+def test_a_control_token_cut_over_parts_of_text_is_encoded_as_text(eyes, token, cuts):
+    """The template of the model writes the parts of a turn one behind the other."""
+    tokenizer = AutoProcessor.from_pretrained(MODEL_PATH).tokenizer
+    cuts = [0, *(len("hello ") + cut for cut in cuts), None]
+    parts = [f"hello {token} x"[first:last] for first, last in pairwise(cuts)]
+    ids = encode(eyes, [user(*map(text, parts))]).prompt_ids
+    special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    plain = encode(eyes, [user(text("hello"), text("x"))]).prompt_ids
+    assert [id for id in ids if id in special] == [id for id in plain if id in special], "only the template's own"
+    assert f"hello {token} x" in tokenizer.decode(ids)
 
 
 _kept = {}

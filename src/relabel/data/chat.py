@@ -11,6 +11,7 @@ import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from relabel.data.prompt import MAX_PROMPT_CHARACTERS
@@ -40,15 +41,17 @@ class Chat:
     image_urls: tuple[str, ...] = ()
     """Of the images, in the order in which they stand in the messages."""
 
-    def with_texts(self, change: Callable[[str], str]) -> Chat:
-        """The same chat with every text changed."""
-        return replace(
-            self,
-            messages=tuple(
-                replace(message, parts=tuple(part and change(part) for part in message.parts))
-                for message in self.messages
-            ),
-        )
+    def with_texts(self, change: Callable[[Sequence[str]], Sequence[str]]) -> Chat:
+        """The same chat with every text changed, those together that stand side by side."""
+        return replace(self, messages=tuple(replace(one, parts=_changed(one.parts, change)) for one in self.messages))
+
+
+def _changed(parts: Sequence[str | None], change: Callable[[Sequence[str]], Sequence[str]]) -> tuple[str | None, ...]:
+    changed: list[str | None] = []
+    for is_text, run in groupby(parts, lambda part: part is not None):
+        some = list(run)
+        changed += change([part for part in some if part is not None]) if is_text else some
+    return tuple(changed)
 
 
 def read_chat(value: Any) -> Chat:

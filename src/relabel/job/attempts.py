@@ -7,7 +7,7 @@ by name, and the others go on. The counts live as long as the run: the next run 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -23,7 +23,10 @@ from relabel.job.watchdog import Watchdog
 T = TypeVar("T")
 
 MAX_GIVEN_UP = 3
-"""Units in a row that are given up while none ends: then the machine is at fault, and the others are not tried."""
+"""Units of a file that are given up while none of it ends: then the file is at fault, and its others are not tried.
+Units in which nothing lived, of any files, while none ends: then the machine is at fault, and nothing more is tried."""
+MAX_FILES = 10
+"""Files with units that are given up while none ends: then the machine is at fault, too."""
 
 
 class Attempts:
@@ -35,40 +38,52 @@ class Attempts:
         self._open: dict[tuple[str, str], int] = {}
         """How many units of the stage had ended when the attempt that is under way was the first."""
         self._num_ended: Counter[str] = Counter()
-        self._num_given_up: Counter[str] = Counter()
-        """Since a unit of the stage ended."""
+        self._num_given_up: Counter[tuple[str, str]] = Counter()
+        """By stage and file, since a unit of the two ended."""
+        self._num_lifeless: Counter[str] = Counter()
+        """Those in which nothing lived, since a unit of the stage ended."""
+        self._files: defaultdict[str, set[str]] = defaultdict(set)
+        """Those with units that were given up since a unit of the stage ended."""
 
-    def begin(self, stage: str, part: str, num_rows: int) -> Suspects | str:
+    def begin(self, stage: str, file: str, part: str, num_rows: int) -> Suspects | str:
         """Open an attempt: how it goes, or why there is none."""
         key = stage, part
         suspects = self._suspects.setdefault(key, Suspects(num_rows))
         if key in self._open:
             suspects.died(others_lived=self._num_ended[stage] > self._open[key])
         if suspects.is_given_up:
-            self._num_given_up[stage] += 1
+            self._num_given_up[stage, file] += 1
+            self._num_lifeless[stage] += suspects.is_lifeless
+            self._files[stage].add(file)
             return f"the {stage} process died {suspects.num_deaths} times on it; it was given up"
-        if self._num_given_up[stage] >= MAX_GIVEN_UP:
-            return f"{MAX_GIVEN_UP} units in a row killed their {stage} processes and none lived: it was not tried"
+        if self._num_lifeless[stage] >= MAX_GIVEN_UP or len(self._files[stage]) >= MAX_FILES:
+            return f"whatever was tried last killed its {stage} process and nothing lived: it was not tried"
+        if self._num_given_up[stage, file] >= MAX_GIVEN_UP:
+            return f"{MAX_GIVEN_UP} others of the file killed their {stage} processes: it was not tried"
         self._open.setdefault(key, self._num_ended[stage])
         return suspects
 
-    def tries(self, stage: str, part: str, at: int) -> None:
-        """A group of the unit is begun."""
-        self._suspects[stage, part].tries(at)
+    def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
+        """A group of the unit is begun, by the attempt that began after so many deaths: what others say is late."""
+        suspects = self._suspects.get((stage, part))
+        if suspects and suspects.num_deaths == num_deaths:
+            suspects.tries(at)
 
     def deaths(self, stage: str, part: str) -> int:
         """How many attempts at a unit never ended so far."""
         suspects = self._suspects.get((stage, part))
         return 0 if suspects is None else suspects.num_deaths + ((stage, part) in self._open)
 
-    def end(self, stage: str, part: str) -> None:
-        """Close the attempts of a unit: its process lived."""
+    def end(self, stage: str, file: str, part: str) -> None:
+        """Close the attempts of a unit: its process lived. Two may end one, where Ray took the first for dead."""
         self._open.pop((stage, part), None)
         self._num_ended[stage] += 1
-        self._num_given_up[stage] = 0
-        self._suspects[stage, part].ended()
-        if not self._suspects[stage, part].poison:
-            del self._suspects[stage, part]
+        self._num_given_up[stage, file] = self._num_lifeless[stage] = 0
+        self._files[stage].clear()
+        if suspects := self._suspects.get((stage, part)):
+            suspects.ended()
+            if not suspects.poison:
+                del self._suspects[stage, part]
 
 
 def start_attempts() -> Any:
@@ -86,13 +101,13 @@ def died_before(attempts: Any, stage: str, unit: Unit) -> bool:
 
 def attempt(attempts: Any, stage: str, unit: Unit, watchdog: Watchdog, work: Callable[[Trial], T]) -> T:
     """Do the work. Raises UnitGivenUp, and does nothing, where it killed its process too often."""
-    found: Any = ray.get(attempts.begin.remote(stage, unit.part, unit.num_rows))
+    found: Any = ray.get(attempts.begin.remote(stage, unit.file.path, unit.part, unit.num_rows))
     if isinstance(found, str):
         first, last = unit.first_row, unit.first_row + unit.num_rows - 1
         raise UnitGivenUp(f"rows {first} to {last} of {unit.file.path}: {found}")
 
     def tries(at: int) -> None:
-        ray.get(attempts.tries.remote(stage, unit.part, at))
+        ray.get(attempts.tries.remote(stage, unit.part, at, found.num_deaths))
 
     trial = Trial(
         poison=frozenset(found.poison),
@@ -102,5 +117,5 @@ def attempt(attempts: Any, stage: str, unit: Unit, watchdog: Watchdog, work: Cal
     )
     with watchdog.watching():
         done = work(trial)
-    ray.get(attempts.end.remote(stage, unit.part))
+    ray.get(attempts.end.remote(stage, unit.file.path, unit.part))
     return done

@@ -2,20 +2,21 @@
 
 A row may hold `<|eot_id|>` or `<image>`; a tokenizer would turn it into the token itself and let data write the
 prompt's structure. Each occurrence in a column is replaced by a mark before the templates run, one that only arises
-where columns meet (`<|eot` beside `_id|>`) after they ran, and the marked places are tokenized apart afterwards. Rows
-without one are tokenized in one piece, exactly as transformers does it.
+where columns or parts of a chat meet (`<|eot` beside `_id|>`) after they ran, and the marked places are tokenized apart
+afterwards. Rows without one are tokenized in one piece, exactly as transformers does it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 from relabel.errors import RowRejected
 
-_OPEN, _CLOSE = "\ufdd0", "\ufdd1"  # noncharacters: Unicode keeps them out of text, so they cannot stand in a valid row
+# noncharacters: Unicode keeps them out of text, so they cannot stand in a valid row
+_OPEN, _CLOSE, _EDGE = "\ufdd0", "\ufdd1", "\ufdd2"
 _FIRST = 0xF0000
 _MARK = re.compile(f"{_OPEN}(.){_CLOSE}", re.DOTALL)
 
@@ -36,8 +37,8 @@ class ControlTokens:
     def mark(self, value: Any) -> Any:
         """Replace every control token in a column's value, however deep, by its mark."""
         if isinstance(value, str):
-            if _OPEN in value or _CLOSE in value:
-                raise RowRejected("prompt: the text holds a code point that is not a character (U+FDD0 or U+FDD1)")
+            if _OPEN in value or _CLOSE in value or _EDGE in value:
+                raise RowRejected("prompt: the text holds a code point that is not a character (U+FDD0 to U+FDD2)")
             return self._pattern.sub(lambda found: self._mark_of(found.group()), value)
         if isinstance(value, dict):
             return {self.mark(key): self.mark(item) for key, item in value.items()}
@@ -45,14 +46,27 @@ class ControlTokens:
             return [self.mark(item) for item in value]
         return value
 
+    def mark_beside(self, texts: Sequence[str]) -> list[str]:
+        """As `mark`, for texts that a chat template may write one behind the other.
+
+        Where a token lies across them their edges are marked, too, until `close` has seen whether it does so still.
+        """
+        whole, edges = "".join(texts), set(accumulate(map(len, texts)))
+        is_across = any(self._is_across(found, edges) for found in self._pattern.finditer(whole))
+        return [f"{self.mark(text)}{_EDGE * is_across}" for text in texts]
+
+    def close(self, text: str) -> str:
+        """A rendered chat without marks of edges; the tokens that lie across them are marked."""
+        return self.join(text.split(_EDGE), text)
+
     def join(self, pieces: Sequence[str], template: str) -> str:
         """The pieces that a template wrote as one text; tokens that it does not spell out itself are marked."""
         text = "".join(pieces)
         edges = set(accumulate(map(len, pieces)))
 
         def one(found: re.Match[str]) -> str:
-            is_across = any(edge in edges for edge in range(found.start() + 1, found.end()))
-            return self._mark_of(found.group()) if is_across or found.group() not in template else found.group()
+            is_foreign = self._is_across(found, edges) or found.group() not in template
+            return self._mark_of(found.group()) if is_foreign else found.group()
 
         return self._pattern.sub(one, text)
 
@@ -71,6 +85,10 @@ class ControlTokens:
             return ids
         # added tokens that are not "special" are matched all the same: one character at a time none can be
         return [id for letter in token for id in self._tokenizer(letter, add_special_tokens=False)["input_ids"]]
+
+    @staticmethod
+    def _is_across(found: re.Match[str], edges: Container[int]) -> bool:
+        return any(edge in edges for edge in range(found.start() + 1, found.end()))
 
     def _mark_of(self, token: str) -> str:
         return f"{_OPEN}{chr(_FIRST + self._tokens.index(token))}{_CLOSE}"

@@ -120,7 +120,8 @@ class Encoder:
         """The rendered prompt before tokenization, as `preview` shows it."""
         if self._prompt.messages is not None:
             return self._apply(self._read_chat(row).messages)
-        return self._render(self._template.values(row), len(self._prompt.images))
+        text = self._render(self._template.values(row), len(self._prompt.images))
+        return "".join(piece for piece, _ in self._control.split(text))
 
     def _probe(self) -> int:
         """Encode a fixed text with images of the largest size: what cannot be done is refused before any row."""
@@ -161,7 +162,8 @@ class Encoder:
         return read_chat(row[self._prompt.messages or ""])
 
     def _encode_chat(self, row: Mapping[str, Any], images: list[Image.Image]) -> Encoded:
-        return self._tokenize(self._apply(self._read_chat(row).with_texts(self._control.mark).messages), images)
+        chat = self._read_chat(row).with_texts(self._control.mark_beside)
+        return self._tokenize(self._control.close(self._apply(chat.messages)), images)
 
     def _encode(self, values: dict[str, Any], images: list[Image.Image]) -> Encoded:
         marked = {column: self._control.mark(value) for column, value in values.items()}

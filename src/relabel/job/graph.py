@@ -31,13 +31,15 @@ from relabel.job.engine import engine_of, report_of
 from relabel.job.generate import generate_unit
 from relabel.job.publish import publish_unit
 from relabel.job.read import read_unit
+from relabel.job.suspects import MAX_DEATHS
 from relabel.job.trial import Trial
 from relabel.job.turns import Turns
 from relabel.job.watchdog import Watchdog
 from relabel.spec import Spec
 
 NO_PROGRESS_SECONDS = 4 * 3600
-"""Ray ends a job in which no block moves for this long; it must outlast loading the model and the slowest unit."""
+"""Ray ends a job in which no block moves for this long; it must outlast loading the model and the slowest unit. With a
+long deadline it is longer: rows that hang are found by deaths, and Ray sees no block move while a unit dies."""
 READ_MEMORY = 512 * 2**20
 """Bytes set aside for each unit that is being read: its images, encoded and decoded. It also keeps reading out of the
 actors: Ray would fuse the two, and decode in front of the GPU, if they asked for the same."""
@@ -139,7 +141,7 @@ def receipts(
     """
     resources = context.spec.resources
     at_once = units_at_once(sum(unit.num_rows for unit in units), num_rows)
-    _settle_context()
+    _settle_context(resources.deadline)
     attempts = start_attempts()
     actors = min(resources.actors, len(units))
     labelled = (
@@ -200,14 +202,14 @@ def _give_way() -> None:
     os.setpriority(os.PRIO_PROCESS, 0, 19)
 
 
-def _settle_context() -> None:
+def _settle_context(deadline: float) -> None:
     """The settings of a long job; they must stand before the first dataset is made."""
     settings = DataContext.get_current()
     settings.execution_options.preserve_order = False
     settings.target_max_block_size = None
     settings.max_errored_blocks = 0
     settings.max_consecutive_actor_init_deaths = 3
-    settings.execution_no_progress_timeout_s = NO_PROGRESS_SECONDS
+    settings.execution_no_progress_timeout_s = max(NO_PROGRESS_SECONDS, (MAX_DEATHS + 1) * int(deadline))
     settings.enable_progress_bars = False
     settings.enable_operator_progress_bars = False
     settings.print_on_execution_start = False

@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from relabel.data.audit import Report, conclude
 from relabel.data.journal import RUN, read_gates, read_run
 from relabel.data.store import Store
@@ -24,6 +22,7 @@ from relabel.job.context import Retry
 from relabel.job.prepare import prepare_retry
 from relabel.job.run import label_units
 from relabel.spec import Spec, make_spec
+from relabel.spec.job import split_override
 
 log = logging.getLogger("relabel")
 
@@ -104,10 +103,8 @@ def _changed(fields: Mapping[str, Any], overrides: Collection[str]) -> dict[str,
 
 def _set(fields: dict[str, Any], override: str) -> None:
     """`label.` means each of several labels."""
-    key, equals, value = override.partition("=")
-    section, *steps = key.split(".")
-    if not (equals and steps and all(steps)):
-        raise SpecError(f"--set takes section.key=value, for example resources.gpus_per_actor=0; got {override!r}")
+    (section, *steps), value = split_override(override)
+    key = ".".join((section, *steps))
     if not any(key == name or key.startswith(f"{name}.") for name in SETTABLE):
         raise SpecError(
             f"--set {key}: a retry goes by the recipe of the run, which never mixes with another; "
@@ -119,10 +116,7 @@ def _set(fields: dict[str, Any], override: str) -> None:
             target = target.setdefault(step, {})
             if not isinstance(target, dict):
                 raise SpecError(f"--set {key}: {step} is not a section")
-        try:
-            target[steps[-1]] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise SpecError(f"--set {key}: {value!r} is not a YAML value") from error
+        target[steps[-1]] = value
 
 
 def _reasons(units: Sequence[Unit], store: Store, fingerprint: str) -> dict[Unit, dict[str, int]]:

@@ -32,6 +32,8 @@ class Suspects:
         self.num_deaths = 0
         self.poison: set[int] = set()
         self.is_given_up = False
+        self.is_lifeless = False
+        """Given up, and nothing ever lived in it or beside it."""
         self._num_rows = num_rows
         self._groups: list[Group] | None = None
         """All rows but those of `poison`, in the order in which they are tried; None while they are not told apart."""
@@ -66,8 +68,9 @@ class Suspects:
             self._num_outside += 1
         else:
             self._accuse(group, self._has_lived or others_lived)
-        limit = MAX_DEATHS if self._has_lived or others_lived else NUM_LIFELESS
-        self.is_given_up = self.num_deaths >= limit or self._num_outside >= NUM_OUTSIDE
+        has_lived = self._has_lived or others_lived
+        self.is_lifeless = not has_lived and self.num_deaths >= NUM_LIFELESS
+        self.is_given_up = self.is_lifeless or self.num_deaths >= MAX_DEATHS or self._num_outside >= NUM_OUTSIDE
 
     def ended(self) -> None:
         """The unit is done. Its poison is remembered, in case that the block is lost and made again."""

@@ -19,6 +19,9 @@ from relabel.spec.label import Label, NamedLabel
 from relabel.spec.section import BOOKKEEPING, Section, column_of
 from relabel.spec.sections import Model, Output, Prompt, Resources, Sampling, Source
 
+_NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What PyYAML raises: ValueError for the 30th of February."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
@@ -153,7 +156,7 @@ def load_spec(path: str | Path, overrides: list[str] | None = None) -> Spec:
         fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _NO_YAML as error:
         raise SpecError(f"{path} is not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(fields, dict):
         raise SpecError(f"{path} must hold the sections {', '.join(Spec.model_fields)}")
@@ -171,26 +174,37 @@ def make_spec(fields: dict[str, Any], where: str = "spec") -> Spec:
 
 
 def _set(fields: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    *sections, name = key.split(".")
-    if not (equals and sections and name and all(sections)):
-        got = f"{key}=..." if equals else f"no = in {len(override)} characters"
-        raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {got}")
+    (*sections, name), value = split_override(override)
+    key = ".".join((*sections, name))
     target: Any = fields
     for section in sections:
         target = target.setdefault(section, {})
         if not isinstance(target, dict):
             raise SpecError(f"--set {key}: {section} is not a section")
+    target[name] = value
+
+
+def split_override(override: str) -> tuple[list[str], Any]:
+    """The steps of `section.key=value` and its value. Raises SpecError, which does not quote the value."""
+    key, equals, value = override.partition("=")
+    steps = key.split(".")
+    if not (equals and len(steps) > 1 and all(steps)):
+        got = f"{key}=..." if equals else f"no = in {len(override)} characters"
+        raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {got}")
     try:
-        target[name] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return steps, yaml.safe_load(value)
+    except _NO_YAML as error:
         raise SpecError(f"--set {key}: not a YAML value: {_yaml_problem(error)}; put it in quotes") from None
 
 
 def _yaml_problem(error: Exception) -> str:
     """Where and what, without the line itself, which may hold a key or a token."""
     if not isinstance(error, yaml.MarkedYAMLError):
-        return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "a character that YAML does not allow"
+        if isinstance(error, RecursionError):
+            return "it is nested too deeply"
+        if isinstance(error, yaml.YAMLError):
+            return "a character that YAML does not allow"
+        return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "a date or a number that there is not"
     mark = error.problem_mark or error.context_mark
     what = re.sub(r"'[^'<]{3,}'", "'...'", " ".join(filter(None, (error.context, error.problem))))
     return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark else what

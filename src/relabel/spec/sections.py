@@ -155,6 +155,6 @@ class Resources(Section):
     """Padded tokens (prompt and new) in one static batch; by default from the memory that is free."""
     kv_memory: ByteSize | None = None
     """Keys and values of the continuous engine, for example 20GiB; by default what is left of the memory."""
-    deadline: Annotated[float, Field(gt=0)] = 1800.0
+    deadline: Annotated[float, Field(gt=0, le=7 * 86400)] = 1800.0
     """Seconds in which a unit must be read, or published, and a model must come one step further; a process that hangs
     for longer is ended and its unit tried again."""
