@@ -1,10 +1,12 @@
 import random
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from relabel.data import audit as module
 from relabel.data.audit import Start, audit, conclude, sweep
 from relabel.data.journal import open_run
 from relabel.data.recipe import fingerprint
@@ -196,6 +198,35 @@ def test_a_run_of_an_older_plan_neither_grants_success_nor_takes_it_back(tmp_pat
         publish(store, unit, MINE)
     assert conclude(newer, store, MINE).complete
     assert not conclude(late, store, MINE).complete
+    assert store.read_json("_SUCCESS") is not None
+
+
+def test_a_run_that_did_not_know_of_an_unreadable_file_does_not_grant_success(tmp_path):
+    store = Store(str(tmp_path))
+    late = begin(store, make_plan(A))
+    newer = begin(store, replace(make_plan(A), unreadable=(("b.parquet", "it is cut off"),)))
+    for unit in A.units:
+        publish(store, unit, MINE)
+    assert not conclude(newer, store, MINE).complete
+    assert conclude(late, store, MINE).complete
+    assert store.read_json("_SUCCESS") is None
+
+
+def test_a_run_that_counted_before_another_published_the_last_part_leaves_its_success(tmp_path, monkeypatch):
+    store = Store(str(tmp_path))
+    plan = begin(store, make_plan(A))
+    for unit in A.units[1:]:
+        publish(store, unit, MINE)
+    early, count = audit(plan, store, MINE), module.audit
+
+    def count_slowly(*arguments):
+        monkeypatch.setattr(module, "audit", count)
+        publish(store, A.units[0], MINE)
+        assert conclude(plan, store, MINE).complete, "the other run"
+        return early
+
+    monkeypatch.setattr(module, "audit", count_slowly)
+    assert not conclude(plan, store, MINE).complete
     assert store.read_json("_SUCCESS") is not None
 
 

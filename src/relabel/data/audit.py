@@ -182,12 +182,13 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
 
     A run whose plan is no longer the newest says nothing: who planned more counts more.
     """
+    before = store.version(SUCCESS)
     report = audit(plan, store, fingerprint, gates)
     if not _is_newest(plan, store):
         return report
     if report.passed:
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
-    else:
+    elif store.version(SUCCESS) == before:  # not where another run found meanwhile that all is there
         store.delete(SUCCESS)
     return report
 
@@ -206,9 +207,13 @@ def _by_part(plan: Plan) -> dict[str, Unit]:
 
 
 def _is_newest(plan: Plan, store: Store) -> bool:
-    """Whether nobody planned another part meanwhile, or one of another version of its source file."""
-    run, mine = read_run(store), {part: _made_from(unit) for part, unit in _by_part(plan).items()}
-    return run is None or all(mine.get(unit.part) == _made_from(unit) for unit in run.plan.units)
+    """Whether nobody planned anything else meanwhile: other parts, other versions of files, a file unreadable."""
+    run = read_run(store)
+    return run is None or _says(run.plan) == _says(plan)
+
+
+def _says(plan: Plan) -> tuple[Any, ...]:
+    return {part: _made_from(unit) for part, unit in _by_part(plan).items()}, {path for path, _ in plan.unreadable}
 
 
 def _made_from(unit: Unit) -> tuple[int, str, int, int]:

@@ -37,7 +37,7 @@ class Run:
     plan: Plan
     num_documents: int
     former_parts: frozenset[str] = field(default=frozenset(), compare=False)
-    """Names that an earlier plan gave to parts and the newest does not."""
+    """Names that an earlier plan gave to parts and a later one did not; a still later one may again."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -93,8 +93,8 @@ def read_run(store: Store) -> Run | None:
         run = _read_first(first, Plan.from_json(first["plan"]))
         while (change := store.read_json(_later(run.num_documents))) is not None:
             plan = _merge(run.plan, change)
-            former = run.former_parts | _parts_of(run.plan)
-            run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former - _parts_of(plan))
+            former = run.former_parts | _lost(run.plan, change)
+            run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(
             f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {error!r}"
@@ -147,8 +147,10 @@ def _read_first(first: Mapping[str, Any], plan: Plan) -> Run:
     )
 
 
-def _parts_of(plan: Plan) -> set[str]:
-    return {unit.part for unit in plan.units}
+def _lost(plan: Plan, change: Mapping[str, Any]) -> frozenset[str]:
+    """Parts of the files that a change touches, as the plan has them: a nightly run adds few files to thousands."""
+    touched = {planned["path"] for planned in change["plan"]["files"]} | set(change["removed"])
+    return frozenset(unit.part for planned in plan.files if planned.file.path in touched for unit in planned.units)
 
 
 def _later(index: int) -> str:
