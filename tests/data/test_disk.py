@@ -1,5 +1,6 @@
 """A folder of this machine under whole writes: a part is there whole or not at all, whoever is killed."""
 
+import fcntl
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from relabel.data import disk
 from relabel.data.part import encode_part
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
@@ -54,6 +56,20 @@ def test_a_full_disk_is_a_failure_and_leaves_no_part(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert publish(store, UNIT, "recipe")
+
+
+def test_who_was_stopped_in_the_middle_of_replacing_a_part_holds_others_up_for_a_minute_at_most(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.05)
+    store = Store(str(tmp_path))
+    publish(store, UNIT, "old")
+    old = store.read(UNIT.part)
+    with open(tmp_path / "_staging/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StoreFailed, match="another process has held _staging/lock"):
+            store.replace(UNIT.part, old.rows, old.stamp.to_json(), old.version)
+        store.put_json("_SUCCESS", {})
+        store.delete("_SUCCESS")
+    assert store.replace(UNIT.part, old.rows, old.stamp.to_json(), old.version)
 
 
 WRITER = """

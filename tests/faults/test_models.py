@@ -389,10 +389,16 @@ def test_a_hostile_chat_template_is_refused_before_any_row(folder, template):
     assert f"{folder} cannot take such a prompt" in refused(lambda: encoder_of(folder))
 
 
-def test_a_chat_template_without_an_end_is_ended(folder, monkeypatch):
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% set n = 9 %}{{ (n ** (n ** n)) % 7 }}",
+    ],
+)
+def test_a_chat_template_without_an_end_is_ended(folder, monkeypatch, template):
     monkeypatch.setattr(encode, "PROBE_SECONDS", 0.5)
-    loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-    (folder / "chat_template.jinja").write_text(loop)
+    (folder / "chat_template.jinja").write_text(template)
     assert "does not come to an end within 0.5 seconds" in refused(lambda: encoder_of(folder))
 
 

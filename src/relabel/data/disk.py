@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from relabel.data.points import Point, Reached
 
 _STAGING = "_staging"
 _LOCK = "lock"
-"""Held by the one process that compares and replaces or deletes; the kernel lets go of it when the process ends."""
+"""Held by the one process that compares and replaces; the kernel lets go of it when the process ends."""
+LOCK_SECONDS = 60.0
+"""It is held for milliseconds, unless the process that holds it was stopped."""
 
 
 class Disk:
@@ -40,7 +43,8 @@ class Disk:
 
     def replace(self, name: str, data: bytes, is_old: Callable[[], bool] | None = None) -> bool:
         """Write over what is there. False, and nothing is written, where it is not what `is_old` asks for."""
-        with self._staged(name, data) as (staged, target), self.locked():
+        alone = nullcontext() if is_old is None else self._locked()
+        with self._staged(name, data) as (staged, target), alone:
             if is_old is not None and not is_old():
                 return False
             os.replace(staged, target)
@@ -50,11 +54,18 @@ class Disk:
         return True
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else replaces or deletes."""
-        (self._root / _STAGING).mkdir(exist_ok=True)
+    def _locked(self) -> Iterator[None]:
+        """Nobody else compares and replaces."""
+        deadline = time.monotonic() + LOCK_SECONDS
         with open(self._root / _STAGING / _LOCK, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"another process has held {_STAGING}/{_LOCK} for a minute") from None
+                    time.sleep(0.01)
             yield
 
     @contextmanager

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -172,8 +172,7 @@ class Store:
 
     def delete(self, name: str) -> None:
         """Remove the name, if it is there, whatever is there: no object store can be given a condition for it."""
-        alone: AbstractContextManager[None] = self._disk.locked() if self._disk else nullcontext()
-        with self._doing("delete", name), alone:
+        with self._doing("delete", name):
             self._reached(Point.DELETING, name)
             with suppress(*_GONE):
                 obstore.delete(self._objects, name)
