@@ -323,6 +323,13 @@ def test_a_wrong_override_is_refused(done, override):
         retry("out", overrides=[override])
 
 
+@pytest.mark.parametrize("override", ["sk-secret", "label.gate={sk-secret: [", "label.gate={sk-secret: 2026-02-30}"])
+def test_an_override_that_is_refused_is_not_repeated(done, override):
+    with pytest.raises(SpecError) as refused:
+        retry("out", overrides=[override])
+    assert "sk-secret" not in f"{refused.value}{refused.value.__cause__}"
+
+
 def test_another_source_or_model_is_refused(text_model, jsonl_source, tmp_path):
     shutil.copytree(text_model, tmp_path / "model")
     fields = fields_of(tmp_path, tmp_path / "model")
