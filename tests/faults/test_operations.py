@@ -34,6 +34,14 @@ def spec(fields, tmp_path):
     return tmp_path / "spec.yaml"
 
 
+@pytest.fixture
+def sigint_is_heard():
+    """A shell that runs the tests in the background makes them ignore SIGINT, and with them all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def parts_of(folder):
     return {path.name: path.stat().st_ino for path in folder.glob("out/*.parquet")}
 
@@ -50,6 +58,7 @@ def assert_exact(folder):
     assert verify(Store(str(folder / "out"))).problems == ()
 
 
+@pytest.mark.usefixtures("sigint_is_heard")
 def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_goes_on(spec, tmp_path):
     """Ray took SIGTERM for exit code 15. How soon: `benchmarks/stops.py`."""
 
