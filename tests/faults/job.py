@@ -17,11 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from relabel.data.audit import Report, conclude, sweep
+from relabel.data.audit import conclude, sweep
 from relabel.data.journal import Run, open_run
 from relabel.data.labels import output_schema
 from relabel.data.plan import make_plan
 from relabel.data.points import Reached, pass_by
+from relabel.data.report import Report
 from relabel.data.sources import read
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store, Version

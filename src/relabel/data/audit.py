@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relabel.data import gate
-from relabel.data.journal import read_run
+from relabel.data.journal import Run, read_run
 from relabel.data.plan import Plan
 from relabel.data.quality import Quality, merge
+from relabel.data.report import Report
 from relabel.data.stamp import Stamp
 from relabel.data.store import Store, Version
 from relabel.data.unit import Unit
@@ -22,80 +23,10 @@ from relabel.errors import PartDamaged
 from relabel.spec import Gate
 
 SUCCESS = "_SUCCESS"
-_NUM_NAMED = 20
-"""Names of each kind in the JSON line, which must stay a line when 50,000 parts are missing."""
 _NUM_READERS = 16
 """The reads of an object store are waits of some 20 ms each."""
 _NUM_WAITING = 256
 """Stamps that are held with their quality, some 30 KB each in memory: those of 50,000 parts would be 1.5 GB."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What the audit counted."""
-
-    units: int
-    published: int
-    """Units whose part is there and sound."""
-    planned_rows: int
-    rows: int
-    ok: int
-    rejected: int
-    reasons: dict[str, int]
-    missing: tuple[str, ...]
-    damaged: tuple[str, ...]
-    stale: tuple[str, ...]
-    """Parts of another recipe, another version of their source file, or another cut of it."""
-    foreign: tuple[str, ...]
-    """Visible Parquet files that are no part of the plan."""
-    unreadable: tuple[tuple[str, str], ...]
-    """Source files that could not be planned, and why."""
-    quality: Mapping[str, Quality] = field(default_factory=dict)
-    """Of each label by name, over all sound parts; the name of a single one is empty."""
-    exceeded: tuple[str, ...] = ()
-    """A sentence for each limit of the gate that is exceeded."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row is there, once."""
-        return not (self.missing or self.damaged or self.stale or self.foreign or self.unreadable)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every row is there and no limit of the gate is exceeded."""
-        return self.complete and not self.exceeded
-
-    @property
-    def problems(self) -> list[str]:
-        """A sentence for each kind of thing that is wrong, each unreadable source file, each limit that is exceeded."""
-        kinds = {
-            "missing": "is not published: run the same command again",
-            "damaged": "cannot be read back: run the same command again",
-            "stale": "was made from something else: run the same command again",
-            "foreign": "is not relabel's: move it out of the output",
-        }
-        names = {kind: getattr(self, kind) for kind in kinds}
-        return [
-            f"{len(names[kind])} parts {kind}: {names[kind][0]}{' and others' if names[kind][1:] else ''} {what}"
-            for kind, what in kinds.items()
-            if names[kind]
-        ] + [
-            *(f"the source file {path} is unreadable: {why}" for path, why in self.unreadable),
-            *self.exceeded,
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures; of the names of each kind the first few."""
-        counts = ("units", "published", "planned_rows", "rows", "ok", "rejected", "reasons", "complete", "passed")
-        names = ("missing", "damaged", "stale", "foreign")
-        return {
-            **{name: getattr(self, name) for name in counts},
-            **{f"num_{name}": len(getattr(self, name)) for name in names},
-            **{name: list(getattr(self, name)[:_NUM_NAMED]) for name in names},
-            "unreadable": [{"file": path, "why": why} for path, why in self.unreadable],
-            "quality": {name: quality.summary() for name, quality in self.quality.items()},
-            "exceeded": list(self.exceeded),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +50,7 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> Start:
     sound = {unit.part for unit in done}
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
     run = read_run(store)
-    known = set(_by_part(run.plan)) if run else set()
+    known = _parts_of(run)
     former = run.former_parts if run else frozenset()
 
     def is_ours(part: str) -> bool:
@@ -153,7 +84,7 @@ def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] 
         else:
             sound.append(replace(stamp, quality={}))
             _take_in(merging, stamp)
-    known = _all_parts(store)
+    known = _parts_of(read_run(store))
     quality = {name: merge(merging[name]) for name in sorted(merging)}
     rows, rejected = sum(stamp.num_rows for stamp in sound), sum(stamp.rejected for stamp in sound)
     reasons: Counter[str] = Counter()
@@ -220,9 +151,8 @@ def _made_from(unit: Unit) -> tuple[int, str, int, int]:
     return unit.file.size, unit.file.version, unit.first_row, unit.num_rows
 
 
-def _all_parts(store: Store) -> set[str]:
+def _parts_of(run: Run | None) -> set[str]:
     """The parts of the newest plan that is written down, by this process or another."""
-    run = read_run(store)
     return set(_by_part(run.plan)) if run else set()
 
 

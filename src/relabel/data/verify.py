@@ -13,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from relabel.data.audit import SUCCESS, Report, audit
+from relabel.data.audit import SUCCESS, audit
 from relabel.data.journal import GATES, RUN, Run, read_gates, read_run
 from relabel.data.labels import labels_of
 from relabel.data.plan import Plan
+from relabel.data.report import Report
 from relabel.data.stamp import make_stamp
 from relabel.data.store import Store
 from relabel.data.unit import Unit

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from relabel.data.audit import Report, conclude
+from relabel.data.audit import conclude
 from relabel.data.journal import RUN, read_gates, read_run
+from relabel.data.report import Report
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import PartDamaged, Refused, SpecError

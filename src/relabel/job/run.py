@@ -9,8 +9,9 @@ from typing import Any
 import ray.exceptions
 from ray.data.exceptions import ExecutionTimeoutError
 
-from relabel.data.audit import Report, conclude, sweep
+from relabel.data.audit import conclude, sweep
 from relabel.data.journal import write_gates
+from relabel.data.report import Report
 from relabel.data.store import Store
 from relabel.data.unit import Unit
 from relabel.errors import RelabelError, RunFailed
