@@ -5,12 +5,11 @@ Joins the prompt template, the image decoder and the model's processor. Runs on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jinja2 import TemplateError
 from PIL import Image
 
 from relabel.data.chat import Chat, Message, image_of, read_chat
@@ -19,6 +18,7 @@ from relabel.data.prompt import MAX_PROMPT_CHARACTERS, PromptTemplate
 from relabel.engine.pixels import quantise
 from relabel.engine.processor import load_processor, within
 from relabel.errors import ModelRefused, RowRejected, SpecError
+from relabel.job.chat_template import FAILS, ChatTemplate
 from relabel.job.control_tokens import ControlTokens
 from relabel.spec import Prompt, Spec
 
@@ -27,14 +27,6 @@ PROBE_SECONDS = 20.0
 """A chat template that takes longer for one word has a loop without end."""
 MAX_CUTS = 8
 """Cutting a text changes how it is tokenized: a cut may be a few tokens short, and the next takes off what is left."""
-
-# fmt: off
-_TEMPLATE_FAILS = (
-    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TemplateError, TimeoutError, TypeError,
-    ValueError,
-)
-# fmt: on
-"""What the chat template of a model can raise, in its sandbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +51,8 @@ class Encoder:
         self._control = ControlTokens(self._tokenizer, self._processor)
         self._is_chat = prompt.chat == "always"
         self._sees = hasattr(self._processor, "image_processor")
-        own = getattr(self._processor, "chat_template", None)
-        self._chat: Any = self._processor if own else self._tokenizer
-        """Holds the chat template: the processor, or where that has none the tokenizer, whose content is plain text."""
-        if self._is_chat and not getattr(self._chat, "chat_template", None):
+        self._chat = ChatTemplate(self._processor, self._tokenizer, prompt.chat_template_kwargs)
+        if self._is_chat and not self._chat.is_there:
             raise ModelRefused(
                 f"{spec.model.path} has no chat template: set prompt.chat: never to send the rendered text as it is, "
                 "or choose an instruction-tuned model"
@@ -119,7 +109,7 @@ class Encoder:
     def prompt_text(self, row: Mapping[str, Any]) -> str:
         """The rendered prompt before tokenization, as `preview` shows it."""
         if self._prompt.messages is not None:
-            return self._apply(self._read_chat(row).messages)
+            return self._chat.render(self._read_chat(row).messages)
         text = self._render(self._template.values(row), len(self._prompt.images))
         return "".join(piece for piece, _ in self._control.split(text))
 
@@ -131,14 +121,14 @@ class Encoder:
         try:
             if self._is_chat:
                 turns = self._turns("text", system, num_images)
-                prompt = within(PROBE_SECONDS, lambda: self._templated(turns))
+                prompt = within(PROBE_SECONDS, lambda: self._chat.render_unguarded(turns))
             else:
                 prompt = self._plain("text", num_images)
             if len(prompt) > MAX_PROMPT_CHARACTERS:
                 raise ValueError(f"its chat template makes {len(prompt)} characters of one word")
             self._place = self._place_of_image(prompt) if images else ""
             ids, tensors = self._ids(prompt, images, is_first=True)
-        except _TEMPLATE_FAILS as error:
+        except FAILS as error:
             why = " ".join(str(error).split())[:300] or type(error).__name__
             raise ModelRefused(f"{self._spec.model.path} cannot take such a prompt: {why}") from error
         if len(ids) > (limit := self._spec.model.max_prompt_tokens) and self._prompt.messages is None:
@@ -163,7 +153,7 @@ class Encoder:
 
     def _encode_chat(self, row: Mapping[str, Any], images: list[Image.Image]) -> Encoded:
         chat = self._read_chat(row).with_texts(self._control.mark_beside)
-        return self._tokenize(self._control.close(self._apply(chat.messages)), images)
+        return self._tokenize(self._control.close(self._chat.render(chat.messages)), images)
 
     def _encode(self, values: dict[str, Any], images: list[Image.Image]) -> Encoded:
         marked = {column: self._control.mark(value) for column, value in values.items()}
@@ -195,41 +185,16 @@ class Encoder:
     def _render(self, values: dict[str, Any], num_images: int) -> str:
         text = self._template.render(values, self._control.join)
         if self._is_chat:
-            return self._apply(self._turns(text.user, text.system, num_images))
+            return self._chat.render(self._turns(text.user, text.system, num_images))
         return self._plain(text.user if text.system is None else f"{text.system}\n\n{text.user}", num_images)
 
     def _plain(self, text: str, num_images: int) -> str:
-        return str(getattr(self._processor, "image_token", "")) * num_images + text
+        return self._chat.image_token * num_images + text
 
     def _turns(self, user: str, system: str | None, num_images: int) -> list[Message]:
         """The system message and one turn of the user."""
         turns = [] if system is None else [Message(role="system", parts=(system,))]
         return [*turns, Message(role="user", parts=(*[None] * num_images, user))]
-
-    def _apply(self, turns: Sequence[Message]) -> str:
-        """The prompt of a row's chat. Raises RowRejected, which never quotes what a template says of the row."""
-        try:
-            text = self._templated(turns)
-        except _TEMPLATE_FAILS as error:
-            raise RowRejected("prompt: the model's chat template does not take such messages") from error
-        if len(text) > MAX_PROMPT_CHARACTERS:
-            raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
-        return text
-
-    def _templated(self, turns: Sequence[Message]) -> str:
-        """The turns in the words of the chat template, and what opens the model's turn."""
-        content = self._text_content if self._chat is self._tokenizer else _content
-        messages = [{"role": turn.role, "content": content(turn.parts)} for turn in turns]
-        return self._chat.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._prompt.chat_template_kwargs
-        )
-
-    def _text_content(self, parts: Sequence[str | None]) -> str:
-        """A turn as the template of a tokenizer takes it: one text, each image a token in it."""
-        text = ""
-        for before, part in zip([None, *parts], parts, strict=False):
-            text += self._plain("", 1) if part is None else part if before is None else f"\n{part}"
-        return text
 
     def _place_of_image(self, prompt: str) -> str:
         """Gemma's template, for example, writes `boi_token`, of which its processor makes many image tokens."""
@@ -261,11 +226,6 @@ class Encoder:
         batch = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         starts = [start for start, _ in batch["offset_mapping"]]
         return text[: starts[-num_tokens]] if num_tokens < len(starts) else ""
-
-
-def _content(parts: Sequence[str | None]) -> list[dict[str, str]]:
-    """A turn as the template of a processor takes it."""
-    return [{"type": "image"} if part is None else {"type": "text", "text": part} for part in parts]
 
 
 def _noise(num_pixels: int) -> Image.Image:
