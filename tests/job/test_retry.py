@@ -19,7 +19,6 @@ from relabel.job.block import PROMPT_IDS
 from relabel.job.context import Retry
 from relabel.job.engine import engine_of
 from relabel.job.generate import generate_unit
-from relabel.job.graph import MOST_UNITS_AT_ONCE, UNITS_AT_ONCE, units_at_once
 from relabel.job.prepare import prepare
 from relabel.job.publish import publish_unit
 from relabel.job.read import read_unit
@@ -376,9 +375,3 @@ def test_the_command_ends_in_a_line_of_figures_and_an_exit_code(done, caplog):
     gated = ["retry", "out", "--reason", "image", "--set", "label.gate.max_rejected=0.01"]
     assert CliRunner().invoke(app, gated).exit_code == 1
     assert CliRunner().invoke(app, ["retry", "out", "--set", "sampling.seed=1"]).exit_code == 2
-
-
-def test_where_few_rows_of_each_are_asked_more_units_are_in_an_actor_at_once():
-    assert units_at_once(1000, None) == units_at_once(1000, 1000) == units_at_once(1000, 501) == UNITS_AT_ONCE
-    assert units_at_once(1000, 250) == 4 * UNITS_AT_ONCE
-    assert units_at_once(1000, 1) == MOST_UNITS_AT_ONCE

@@ -128,6 +128,12 @@ def test_memory_is_given_in_units_that_people_use():
         make_spec({**MINIMAL, "resources": {"kv_memory": "plenty"}})
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), 1e10])
+def test_a_deadline_that_no_clock_can_wait_for_is_refused(seconds):
+    with pytest.raises(SpecError, match=r"resources\.deadline"):
+        make_spec({**MINIMAL, "resources": {"deadline": seconds}})
+
+
 def test_a_prompt_has_to_come_from_somewhere():
     with pytest.raises(SpecError, match=r"prompt\.user is missing"):
         make_spec({**MINIMAL, "prompt": {}})

@@ -38,8 +38,7 @@ from relabel.job.watchdog import Watchdog
 from relabel.spec import Spec
 
 NO_PROGRESS_SECONDS = 4 * 3600
-"""Ray ends a job in which no block moves for this long; it must outlast loading the model and the slowest unit. With a
-long deadline it is longer: rows that hang are found by deaths, and Ray sees no block move while a unit dies."""
+"""It must outlast loading the model and the slowest unit."""
 READ_MEMORY = 512 * 2**20
 """Bytes set aside for each unit that is being read: its images, encoded and decoded. It also keeps reading out of the
 actors: Ray would fuse the two, and decode in front of the GPU, if they asked for the same."""
@@ -187,6 +186,12 @@ def units_at_once(num_planned: int, num_asked: int | None) -> int:
     return min(UNITS_AT_ONCE * max(1, num_planned // num_asked), MOST_UNITS_AT_ONCE)
 
 
+def no_progress_seconds(deadline: float) -> int:
+    """Ray ends a job in which no block moves for so long, as none does while a unit dies again and again of a row that
+    hangs: 12 h 30 min where each death takes half an hour."""
+    return max(NO_PROGRESS_SECONDS, (MAX_DEATHS + 1) * int(deadline))
+
+
 def _read(unit: Unit, context_ref: Any, attempts: Any) -> list[pa.Table]:
     _give_way()
     context: RunContext = ray.get(context_ref)
@@ -209,7 +214,7 @@ def _settle_context(deadline: float) -> None:
     settings.target_max_block_size = None
     settings.max_errored_blocks = 0
     settings.max_consecutive_actor_init_deaths = 3
-    settings.execution_no_progress_timeout_s = max(NO_PROGRESS_SECONDS, (MAX_DEATHS + 1) * int(deadline))
+    settings.execution_no_progress_timeout_s = no_progress_seconds(deadline)
     settings.enable_progress_bars = False
     settings.enable_operator_progress_bars = False
     settings.print_on_execution_start = False
