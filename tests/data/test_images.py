@@ -1,4 +1,3 @@
-import io
 import os
 import struct
 import zlib
@@ -6,46 +5,12 @@ import zlib
 import fsspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from relabel.data.images import decode_image, fit_size
-from relabel.errors import RowRejected
-
-
-def decode(value, *, root=None, max_bytes=2**20, max_pixels=10**6, fit_pixels=10**6):
-    return decode_image(
-        value,
-        root=None if root is None else str(root),
-        max_bytes=max_bytes,
-        max_pixels=max_pixels,
-        fit_pixels=fit_pixels,
-    )
-
-
-def why(value, **limits):
-    with pytest.raises(RowRejected) as caught:
-        decode(value, **limits)
-    return str(caught.value)
-
-
-def encode(image, format="PNG", **options):
-    sink = io.BytesIO()
-    image.save(sink, format, **options)
-    return sink.getvalue()
-
-
-def gradient(width=64, height=48):
-    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
-    return Image.fromarray(np.stack([x, y, 255 - x], -1).astype(np.uint8))
-
-
-def colour(image, at=(0, 0)):
-    return image.getpixel(at)
-
-
-RED = Image.new("RGB", (20, 10), (255, 0, 0))
+from relabel.data.images import fit_size
+from tests.data.decoding import RED, colour, decode, encode, gradient, why
 
 
 @pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "GIF", "WEBP", "JPEG"])
@@ -295,57 +260,3 @@ def test_a_remote_root():
     assert why("lost.png", root="memory://shelf/in") == "image: missing"
     assert why("../outside.png", root="memory://shelf/in") == "image: a path that leaves the image root"
     assert why("r.png", root="memory://shelf/in", max_bytes=5).endswith("over the limit of 5")
-
-
-SOUND = [
-    encode(gradient(), format, **options)
-    for format, options in [
-        ("JPEG", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"}),
-        ("JPEG", {"progressive": True}),
-        ("PNG", {}),
-        ("GIF", {}),
-        ("WEBP", {}),
-        ("BMP", {}),
-        ("TIFF", {"compression": "tiff_lzw"}),
-        ("TIFF", {}),
-    ]
-]
-
-
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
-@given(data=st.data())
-def test_any_damaged_file_gives_an_image_or_a_reason(data):
-    content = bytearray(data.draw(st.sampled_from(SOUND)))
-    for _ in range(data.draw(st.integers(1, 8))):
-        near = data.draw(st.sampled_from([64, 1024, len(content)]))
-        content[data.draw(st.integers(0, min(near, len(content)) - 1))] = data.draw(st.integers(0, 255))
-    if data.draw(st.booleans()):
-        del content[data.draw(st.integers(0, len(content) - 1)) :]
-    check_is_total(bytes(content))
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"BM", b"II*\0"]),
-    st.binary(),
-)
-def test_any_bytes_give_an_image_or_a_reason(magic, tail):
-    check_is_total(magic + tail)
-
-
-@settings(max_examples=200, deadline=None)
-@given(path=st.text())
-def test_any_path_gives_a_reason(tmp_path_factory, path):
-    assert why(path, root=tmp_path_factory.getbasetemp() / "absent").startswith("image: ")
-
-
-def check_is_total(content):
-    try:
-        image = decode(content, max_pixels=10**5, fit_pixels=1000)
-    except RowRejected as rejection:
-        reason = str(rejection)
-    else:
-        assert image.mode == "RGB"
-        assert 0 < image.width * image.height <= 1000
-        return
-    assert reason.startswith("image: ")
