@@ -32,6 +32,7 @@ NUM_ROWS = 20_000
 def main(times: int = 3, out: Path = ROOT / "benchmarks/results/stops.json") -> None:
     seconds: dict[float, list[float]] = {moment: [] for moment in MOMENTS}
     codes: list[int] = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has background commands ignore it, and their own
     with tempfile.TemporaryDirectory(prefix="stops-", ignore_cleanup_errors=True) as scratch:
         spec = write_spec(Path(scratch))
         for turn in range(times):

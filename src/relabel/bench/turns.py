@@ -63,7 +63,7 @@ def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> S
     wall, cpu = time.perf_counter(), time.process_time()
     try:
         outcome.outputs[contender.name] = contender.generate(prompts)
-    except Exception as error:
+    except Exception as error:  # what a contender of other makers may raise is not known
         if not contender.may_fail:
             raise
         outcome.reasons[contender.name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
