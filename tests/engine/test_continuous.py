@@ -154,8 +154,8 @@ class Haunted(ContinuousEngine):
 
     @torch.inference_mode()
     def haunt(self, slots: list[int]) -> None:
-        for tensor in (*self._forward.slots._keys.values(), *self._forward.slots._values.values()):
-            tensor[slots] = torch.nan
+        for tensor in (*self._forward.slots.keys.values(), *self._forward.slots.values.values()):
+            tensor[:, slots] = torch.nan
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -48,7 +48,7 @@ class Forward:
             slots_T=slots,
             positions_T=positions,
             live_slots=tuple(live.slot for live in step.live),
-            live_width=1 + max((live.position for live in step.live), default=0),
+            live_positions=tuple(live.position for live in step.live),
             pieces=_pieces(chunks, len(step.live)),
         )
         output = self.model(

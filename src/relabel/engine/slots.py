@@ -11,17 +11,21 @@ import torch
 
 from relabel.engine.step import Layout
 
+BLOCK = 64
+"""Tokens of a block: the same positions of all slots lie side by side, so that a matrix product takes them as they are.
+With 32 or 96, attention of 64 rows of 64 to 140 tokens takes as long or longer (one core, bfloat16 and float32)."""
+
 
 class Slots:
-    """Keys and values [slots, kv heads, slot tokens, head size] of each layer, made when a layer first writes.
+    """Keys and values [blocks, slots, kv heads, BLOCK, head size] of each layer, made when a layer first writes.
 
     A slot that is given to a row is zeroed, so that no kernel meets another row's NaN where it reads beyond a length.
     """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self._keys: dict[int, torch.Tensor] = {}
-        self._values: dict[int, torch.Tensor] = {}
+        self.keys: dict[int, torch.Tensor] = {}
+        self.values: dict[int, torch.Tensor] = {}
 
     def write(
         self,
@@ -32,35 +36,54 @@ class Slots:
         value_THD: torch.Tensor,
     ) -> None:
         """Store the keys and values of T tokens, each at a position of a slot."""
-        if layer not in self._keys:
-            self._keys[layer] = self._empty(key_THD)
-            self._values[layer] = self._empty(value_THD)
-        self._keys[layer][slots_T, :, positions_T] = key_THD
-        self._values[layer][slots_T, :, positions_T] = value_THD
+        if layer not in self.keys:
+            self.keys[layer] = self._empty(key_THD)
+            self.values[layer] = self._empty(value_THD)
+        blocks_T, places_T = positions_T // BLOCK, positions_T % BLOCK
+        self.keys[layer][blocks_T, slots_T, :, places_T] = key_THD
+        self.values[layer][blocks_T, slots_T, :, places_T] = value_THD
 
-    def read(self, layer: int, slots: slice | torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values [slots, kv heads, width, head size]: a view of a slice, a copy of slots picked by index."""
-        return self._keys[layer][slots, :, :width], self._values[layer][slots, :, :width]
+    def read(self, layer: int, slots: Sequence[int], width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Copies of the first `width` keys and values [slots, kv heads, width, head size]."""
+        num_blocks = _num_blocks(width)
+        keys, values = (
+            kept[layer][:num_blocks, list(slots)].permute(1, 2, 0, 3, 4).flatten(2, 3)[:, :, :width]
+            for kept in (self.keys, self.values)
+        )
+        return keys, values
 
     def clear(self, slots: Sequence[int]) -> None:
         """Make slots ready for new rows."""
-        for tensor in (*self._keys.values(), *self._values.values()):
-            tensor[list(slots)] = 0
+        for tensor in (*self.keys.values(), *self.values.values()):
+            tensor[:, list(slots)] = 0
 
     def copy_prefix(self, slot: int, prefix: Slots, num_tokens: int) -> None:
         """Begin a slot with the first tokens of the one row that `prefix` holds."""
-        for mine, theirs in ((self._keys, prefix._keys), (self._values, prefix._values)):
+        for mine, theirs in ((self.keys, prefix.keys), (self.values, prefix.values)):
             for layer, tensor in theirs.items():
                 if layer not in mine:
-                    mine[layer] = self._empty(tensor[0].transpose(0, 1))
-                mine[layer][slot, :, :num_tokens] = tensor[0, :, :num_tokens]
+                    mine[layer] = self._empty(tensor[0, 0].transpose(0, 1))
+                _copy(tensor[:, 0], mine[layer][:, slot], num_tokens)
 
     def copy(self, source: int, slot: int, num_tokens: int) -> None:
         """Begin a slot with the first tokens of another one, or keep just those of its own."""
-        for tensor in (*self._keys.values(), *self._values.values()):
-            tensor[slot, :, :num_tokens] = tensor[source, :, :num_tokens]
-            tensor[slot, :, num_tokens:] = 0
+        whole, rest = divmod(num_tokens, BLOCK)
+        for tensor in (*self.keys.values(), *self.values.values()):
+            _copy(tensor[:, source], tensor[:, slot], num_tokens)
+            tensor[whole : whole + 1, slot, :, rest:] = 0
+            tensor[whole + 1 :, slot] = 0
 
     def _empty(self, tensor_THD: torch.Tensor) -> torch.Tensor:
         _, num_heads, head_size = tensor_THD.shape
-        return tensor_THD.new_zeros(self.layout.num_slots, num_heads, self.layout.slot_tokens, head_size)
+        num_slots, slot_tokens = self.layout
+        return tensor_THD.new_zeros(_num_blocks(slot_tokens), num_slots, num_heads, BLOCK, head_size)
+
+
+def _num_blocks(num_tokens: int) -> int:
+    return -(-num_tokens // BLOCK)
+
+
+def _copy(source_NHBD: torch.Tensor, target_NHBD: torch.Tensor, num_tokens: int) -> None:
+    whole, rest = divmod(num_tokens, BLOCK)
+    target_NHBD[:whole] = source_NHBD[:whole]
+    target_NHBD[whole : whole + 1, :, :rest] = source_NHBD[whole : whole + 1, :, :rest]
