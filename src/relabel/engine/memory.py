@@ -18,6 +18,8 @@ from relabel.engine.step import Chunk, Layout, Limits, Step
 CPU_TOKENS = 16_384
 CPU_ROWS = 64
 """A row costs no less in larger batches (measured with 16 to 128 rows of the benchmark), but padding grows."""
+CPU_SLOTS = 192
+"""Rows at once of the continuous engine: on one core 12 % faster than 64, and as fast as 384 (1,024 rows, bfloat16)."""
 CUDA_ROWS = 512
 CPU_STEP_TOKENS, CUDA_STEP_TOKENS = 1024, 8192
 """Tokens of one forward of the continuous engine."""
@@ -44,7 +46,7 @@ def measured_limits(model: Any, kv_memory: int | None = None) -> Limits:
     text = model.config.get_text_config(decoder=True)
     per_token = kv_bytes(text, model.dtype.itemsize)
     if model.device.type != "cuda":
-        step_tokens, num_slots = CPU_STEP_TOKENS, CPU_ROWS
+        step_tokens, num_slots = CPU_STEP_TOKENS, CPU_SLOTS
         left = int(free_bytes() * FREE_FRACTION) - step_tokens * token_bytes(text, model.dtype.itemsize)
     else:
         step_tokens, num_slots = CUDA_STEP_TOKENS, CUDA_ROWS

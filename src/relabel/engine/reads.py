@@ -28,6 +28,12 @@ class Block:
     at: torch.Tensor | None
     """Their places in the batch; None where they are all places."""
 
+    def of(self, kept: torch.Tensor) -> torch.Tensor:
+        """[slots, kv heads, BLOCK, head size]: a view of a slice, a copy of slots picked by index."""
+        if isinstance(self.slots, slice):
+            return kept[self.number, self.slots]
+        return kept[self.number].index_select(0, self.slots)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
@@ -47,14 +53,17 @@ class Reads:
             q_PHGD = q_NHGD.new_zeros(self.num_places, *q_NHGD.shape[1:]).index_copy_(0, self.rows_N, q_NHGD)
         scores = torch.zeros(*q_PHGD.shape[:3], self.bias_P11W.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
-            k_MHBD = keys[block.number, block.slots]
-            part = torch.matmul(q_PHGD if block.at is None else q_PHGD[block.at], k_MHBD.transpose(2, 3))
-            scores[slice(None) if block.at is None else block.at, :, :, column] = part.float()
+            q_MHGD = q_PHGD if block.at is None else q_PHGD.index_select(0, block.at)
+            part = torch.matmul(q_MHGD, block.of(keys).transpose(2, 3))
+            if block.at is None:
+                scores[..., column] = part
+            else:
+                scores[block.at, :, :, column] = part.float()
         weights = softmax(scores, self.bias_P11W, 1).to(values.dtype)
         out_PHGD = torch.zeros(*q_PHGD.shape[:3], values.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
             weights_MHGB = weights[slice(None) if block.at is None else block.at, :, :, column]
-            part = torch.matmul(weights_MHGB, values[block.number, block.slots]).float()
+            part = torch.matmul(weights_MHGB, block.of(values)).float()
             out_PHGD = out_PHGD.add_(part) if block.at is None else out_PHGD.index_add_(0, block.at, part)
         out_PHGD = out_PHGD.to(values.dtype)
         return out_PHGD if self.rows_N is None else out_PHGD[self.rows_N]
