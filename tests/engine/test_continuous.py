@@ -62,6 +62,22 @@ def test_64_rows_through_8_slots_equal_rows_alone(family: str) -> None:
     assert goodput.output_tokens == sum(map(len, expected))
 
 
+@pytest.mark.parametrize("family", ["llama", "mistral", "gemma2", "gpt_oss"])
+def test_long_rows_beside_short_ones_equal_rows_alone(family: str) -> None:
+    """Blocks of the cache hold 64 tokens: many rows go over an edge, and some read three blocks beside others' one."""
+    build, _ = FAMILIES[family]
+    model = build()
+    text = [token for prompt in models.prompts(60) for token in prompt]
+    lengths = [5, 40, 60, 62, 63, 64, 100, 120, 126, 127, 128, 129, 150]
+    requests = [Request(id=row, prompt_ids=text[row : row + length]) for row, length in enumerate(lengths)]
+    sampling = Sampling(max_new_tokens=12, stop_token_ids=STOP[:1])
+    alone = [models.generate_alone(model, request, 12, STOP[:1]) for request in requests]
+    assert len({token for row in alone for token in row}) > 20, "the model repeats itself"
+
+    limits = Limits(kv_tokens=2000, num_slots=8, step_tokens=100)
+    assert [result.token_ids for result in continuous(model, sampling, limits).generate(requests)] == alone
+
+
 def test_the_models_own_attention_is_back_after_a_call() -> None:
     for build in (models.llama, models.llava):
         model, (request, *_) = build(), models.text_requests()
