@@ -60,11 +60,19 @@ def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window:
 def num_read(slots: list[int], ends: list[int], window: int | None = None) -> int:
     """Blocks of single slots."""
     reads = plan_reads(slots, ends, window, CPU)
-    return sum(block.slots.stop if isinstance(block.slots, slice) else len(block.slots) for block in reads.blocks)
+    return sum(
+        block.slots.stop - block.slots.start if isinstance(block.slots, slice) else len(block.slots)
+        for block in reads.blocks
+    )
 
 
 def test_one_long_row_does_not_make_its_neighbours_long() -> None:
     assert num_read(list(range(8)), [10] * 7 + [4 * BLOCK - 1]) == 8 + 3
+
+
+def test_long_rows_side_by_side_are_read_as_they_lie() -> None:
+    reads = plan_reads(list(range(8)), [10, BLOCK, BLOCK, 10, BLOCK, 10, 10, 10], None, CPU)
+    assert [block.slots for block in reads.blocks] == [slice(0, 8), slice(1, 5)]
 
 
 def test_a_window_leaves_out_what_no_row_sees() -> None:

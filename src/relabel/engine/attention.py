@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface
 
+from relabel.engine import flash
+from relabel.engine.flash import Span, Spans, plan_spans
 from relabel.engine.reads import Reads, plan_reads
 from relabel.engine.slots import Slots
 from relabel.engine.softmax import Softmax, bias_of
@@ -51,12 +53,25 @@ class Ragged:
     """By window; made by the first layer that has it."""
     _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
     """Made by the first layer that needs them."""
+    _spans: list[Spans] = field(default_factory=list)
+    """Made by the first layer."""
 
     def reads(self, window: int | None) -> Reads:
         """What the decoded rows read."""
         if window not in self._reads:
             self._reads[window] = plan_reads(self.live_slots, self.live_positions, window, self.slots_T.device)
         return self._reads[window]
+
+    def spans(self) -> Sequence[Spans]:
+        """The decoded rows, then the chunks, as the flash kernel takes them."""
+        if not self._spans:
+            live = [Span(slot, end, end + 1) for slot, end in zip(self.live_slots, self.live_positions, strict=True)]
+            chunks = [Span(slot, own.start, own.start + own.length) for own in self.pieces for slot in own.slots]
+            for first, spans in ((0, live), (len(live), chunks)):
+                if spans:
+                    slot_tokens, device = self.slots.layout.slot_tokens, self.slots_T.device
+                    self._spans.append(plan_spans(first, spans, slot_tokens, device))
+        return self._spans
 
 
 def ragged_attention(
@@ -80,23 +95,31 @@ def ragged_attention(
         raise ModelRefused(f"attention with {strange[0] if strange else 'a mask of its own'} cannot be packed")
     window = sliding_window if sliding_window and sliding_window < ragged.slots.layout.slot_tokens else None
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    ragged.slots.write(
-        module.layer_idx, ragged.slots_T, ragged.positions_T, key[0].transpose(0, 1), value[0].transpose(0, 1)
-    )
-    softmax = Softmax(scale=scale, softcap=softcap, sinks=s_aux)
-    parts = []
+    softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
+    is_flash = flash.can_take(query, softmax)
+    new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
+    ragged.slots.write(layer, ragged.slots_T, ragged.positions_T, *new_THD, is_by_slot=is_flash)
+    parts: list[torch.Tensor] = []
+    if is_flash:
+        q_THD = query[0].transpose(0, 1)
+        parts.extend(spans.attend(ragged.slots, layer, q_THD, window, softmax) for spans in ragged.spans())
+        return _joined(parts), None
     if ragged.live_slots:
         q_HND = query[0, :, : len(ragged.live_slots)]
         q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))
-        parts.append(ragged.reads(window).attend(ragged.slots, module.layer_idx, q_NHGD, softmax).flatten(1, 2))
+        parts.append(ragged.reads(window).attend(ragged.slots, layer, q_NHGD, softmax).flatten(1, 2))
     for pieces in ragged.pieces:
         last = pieces.first + len(pieces.slots) * pieces.length
         q, k, v = (tensor[0, :, pieces.first : last] for tensor in (query, key, value))
-        parts.append(_prefill(ragged, module.layer_idx, pieces, (q, k, v), window, softmax))
-    return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
+        parts.append(_prefill(ragged, layer, pieces, (q, k, v), window, softmax))
+    return _joined(parts), None
 
 
 AttentionInterface.register(NAME, ragged_attention)
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return (parts[0] if len(parts) == 1 else torch.cat(list(parts)))[None]
 
 
 def _prefill(

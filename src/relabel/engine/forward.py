@@ -15,7 +15,8 @@ from relabel.engine.attention import NAME, Pieces, Ragged
 from relabel.engine.collate import PER_TOKEN, collate
 from relabel.engine.request import Request
 from relabel.engine.slots import Slots
-from relabel.engine.step import Chunk, Layout, Step
+from relabel.engine.step import Chunk, Layout, Live, Step
+from relabel.engine.upload import upload
 
 
 class Forward:
@@ -40,42 +41,43 @@ class Forward:
 
     def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
-        chunks = sorted(step.chunks, key=lambda chunk: (chunk.start, chunk.end))
-        ids, positions, slots, ends = self._stream(step, chunks, requests)
+        live = sorted(step.live, key=lambda live: live.slot)
+        chunks = sorted(step.chunks, key=_by_slot if self.device.type == "cuda" else _by_shape)
+        ids, positions, slots, ends = self._stream(live, chunks, requests)
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             slots=self.slots,
             slots_T=slots,
             positions_T=positions,
-            live_slots=tuple(live.slot for live in step.live),
-            live_positions=tuple(live.position for live in step.live),
-            pieces=_pieces(chunks, len(step.live)),
+            live_slots=tuple(row.slot for row in live),
+            live_positions=tuple(row.position for row in live),
+            pieces=_pieces(chunks, len(live)),
         )
         output = self.model(
             input_ids=ids[None],
-            position_ids=self._position_ids(step, chunks, requests, positions),
+            position_ids=self._position_ids(live, chunks, requests, positions),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends, dtype=torch.long, device=self.device),
+            logits_to_keep=upload(ends, self.device, torch.long),
             ragged=ragged,
             **images,
         )
-        rows = [live.row for live in step.live] + [chunk.row for chunk in chunks if chunk.is_last]
+        rows = [row.row for row in live] + [chunk.row for chunk in chunks if chunk.is_last]
         return output.logits[0], rows
 
     def set_newest(self, slots: Sequence[int], tokens_R: torch.Tensor) -> None:
         """The tokens that were chosen for these slots: the next step decodes them."""
-        self._newest_S[torch.tensor(slots, device=self.device)] = tokens_R
+        self._newest_S[upload(slots, self.device)] = tokens_R
 
     def forget(self, row: int) -> None:
         """A row has ended."""
         self._positions.pop(row, None)
 
     def _stream(
-        self, step: Step, chunks: Sequence[Chunk], requests: dict[int, Request]
+        self, live: Sequence[Live], chunks: Sequence[Chunk], requests: dict[int, Request]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
         """Token ids, positions and slots [T], and the indices of the tokens whose logits are wanted."""
-        slots = [live.slot for live in step.live]
-        positions, ids, ends = [live.position for live in step.live], [], list(range(len(slots)))
+        slots = [row.slot for row in live]
+        positions, ids, ends = [row.position for row in live], [], list(range(len(slots)))
         for chunk in chunks:
             length = chunk.end - chunk.start
             ids.extend(requests[chunk.row].prompt_ids[chunk.start : chunk.end])
@@ -83,21 +85,21 @@ class Forward:
             slots.extend([chunk.slot] * length)
             if chunk.is_last:
                 ends.append(len(slots) - 1)
-        slots_T = torch.tensor(slots, device=self.device)
-        newest_N = self._newest_S[slots_T[: len(step.live)]]
-        ids_T = torch.cat([newest_N, torch.tensor(ids, dtype=torch.long, device=self.device)])
-        return ids_T, torch.tensor(positions, device=self.device), slots_T, ends
+        slots_T = upload(slots, self.device, torch.long)
+        newest_N = self._newest_S[slots_T[: len(live)]]
+        ids_T = torch.cat([newest_N, upload(ids, self.device, torch.long)])
+        return ids_T, upload(positions, self.device, torch.long), slots_T, ends
 
     def _position_ids(
-        self, step: Step, chunks: Sequence[Chunk], requests: dict[int, Request], positions_T: torch.Tensor
+        self, live: Sequence[Live], chunks: Sequence[Chunk], requests: dict[int, Request], positions_T: torch.Tensor
     ) -> torch.Tensor:
         """[1, T], or [3, 1, T] where images give positions three axes."""
         if not self._has_axes:
             return positions_T[None]
         position_ids = positions_T.expand(3, -1).clone()
-        shifts = [self._positions.get(live.row, (None, 0))[1] for live in step.live]
+        shifts = [self._positions.get(row.row, (None, 0))[1] for row in live]
         at = len(shifts)
-        position_ids[:, :at] += torch.tensor(shifts, dtype=torch.long, device=self.device)
+        position_ids[:, :at] += upload(shifts, self.device, torch.long)
         for chunk in chunks:
             request, length = requests[chunk.row], chunk.end - chunk.start
             if chunk.row not in self._positions and request.tensors:
@@ -146,6 +148,15 @@ class RaggedAttention:
 
     def _set(self, name: str) -> None:
         self._model.set_attn_implementation({"text_config": name} if self._is_nested else name)
+
+
+def _by_slot(chunk: Chunk) -> int:
+    return chunk.slot
+
+
+def _by_shape(chunk: Chunk) -> tuple[int, int]:
+    """For kernels that take equal chunks together."""
+    return chunk.start, chunk.end
 
 
 def _pieces(chunks: Sequence[Chunk], first: int) -> list[Pieces]:

@@ -13,10 +13,14 @@ import torch
 
 from relabel.engine.slots import BLOCK, Slots
 from relabel.engine.softmax import Softmax, bias_of
+from relabel.engine.upload import upload
 
 DENSE = 2
-"""A block of all slots up to the highest in use is read as one view while at least one in so many of these needs it;
-below that copying what is needed costs less than attending for the others."""
+"""Neighbouring slots are read as one view while at least one in so many of these is needed; below that copying what is
+needed costs less than attending for the others."""
+
+Some = slice | torch.Tensor
+"""Neighbours, or any of which these are the numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +28,9 @@ class Block:
     """Positions number * BLOCK and on of the slots that reach them."""
 
     number: int
-    slots: slice | torch.Tensor
-    at: torch.Tensor | None
-    """Their places in the batch; None where they are all places."""
-
-    def of(self, kept: torch.Tensor) -> torch.Tensor:
-        """[slots, kv heads, BLOCK, head size]: a view of a slice, a copy of slots picked by index."""
-        if isinstance(self.slots, slice):
-            return kept[self.number, self.slots]
-        return kept[self.number].index_select(0, self.slots)
+    slots: Some
+    at: Some
+    """Their places in the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +51,17 @@ class Reads:
             q_PHGD = q_NHGD.new_zeros(self.num_places, *q_NHGD.shape[1:]).index_copy_(0, self.rows_N, q_NHGD)
         scores = torch.zeros(*q_PHGD.shape[:3], self.bias_P11W.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
-            q_MHGD = q_PHGD if block.at is None else q_PHGD.index_select(0, block.at)
-            part = torch.matmul(q_MHGD, block.of(keys).transpose(2, 3))
-            if block.at is None:
-                scores[..., column] = part
-            else:
-                scores[block.at, :, :, column] = part.float()
+            k_MHBD = _some(keys[block.number], block.slots)
+            part = torch.matmul(_some(q_PHGD, block.at), k_MHBD.transpose(2, 3)).float()
+            scores[block.at, :, :, column] = part
         weights = softmax(scores, self.bias_P11W, 1).to(values.dtype)
         out_PHGD = torch.zeros(*q_PHGD.shape[:3], values.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
-            weights_MHGB = weights[slice(None) if block.at is None else block.at, :, :, column]
-            part = torch.matmul(weights_MHGB, block.of(values)).float()
-            out_PHGD = out_PHGD.add_(part) if block.at is None else out_PHGD.index_add_(0, block.at, part)
+            part = torch.matmul(weights[block.at, :, :, column], _some(values[block.number], block.slots)).float()
+            if isinstance(block.at, slice):
+                out_PHGD[block.at] += part
+            else:
+                out_PHGD.index_add_(0, block.at, part)
         out_PHGD = out_PHGD.to(values.dtype)
         return out_PHGD if self.rows_N is None else out_PHGD[self.rows_N]
 
@@ -83,19 +80,27 @@ def plan_reads(slots: Sequence[int], ends: Sequence[int], window: int | None, de
     blocks = []
     for number in range(int(starts_N.min()) // BLOCK, int(ends_N.max()) // BLOCK + 1):
         reach = np.flatnonzero((ends_N >= number * BLOCK) & (starts_N < (number + 1) * BLOCK))
-        if is_dense and num_slots <= DENSE * len(reach):
-            blocks.append(Block(number=number, slots=slice(0, num_slots), at=None))
-        elif len(reach):
-            at = None if len(reach) == num_places else torch.as_tensor(places_N[reach], device=device)
-            blocks.append(Block(number=number, slots=torch.as_tensor(slots_N[reach], device=device), at=at))
+        if not len(reach):
+            continue
+        around = slice(int(slots_N[reach].min()), int(slots_N[reach].max()) + 1)
+        if is_dense and around.stop - around.start <= DENSE * len(reach):
+            blocks.append(Block(number=number, slots=around, at=around))
+        else:
+            at = slice(0, num_places) if len(reach) == num_places else upload(places_N[reach], device)
+            blocks.append(Block(number=number, slots=upload(slots_N[reach], device), at=at))
     keys_W = np.concatenate([np.arange(block.number * BLOCK, (block.number + 1) * BLOCK) for block in blocks])
     ends_P = np.full(num_places, ends_N[0])  # places without a row attend, too; nobody looks at what comes of it
     ends_P[places_N] = ends_N
-    bias_PW = bias_of(torch.as_tensor(ends_P, device=device), torch.as_tensor(keys_W, device=device), window)
+    bias_PW = bias_of(upload(ends_P, device), upload(keys_W, device), window)
     is_in_order = np.array_equal(places_N, np.arange(num_places))
     return Reads(
-        rows_N=None if is_in_order else torch.as_tensor(places_N, device=device),
+        rows_N=None if is_in_order else upload(places_N, device),
         num_places=num_places,
         blocks=tuple(blocks),
         bias_P11W=bias_PW[:, None, None],
     )
+
+
+def _some(tensor: torch.Tensor, which: Some) -> torch.Tensor:
+    """A view of neighbours, a copy of others."""
+    return tensor[which] if isinstance(which, slice) else tensor.index_select(0, which)

@@ -15,6 +15,7 @@ import torch
 from relabel.engine.matching import Grammars, Matcher, allowed
 from relabel.engine.request import Request, Sampling
 from relabel.engine.stops import StopTokens
+from relabel.engine.upload import upload
 
 HEAD = 1024
 """Tokens that are sorted first where only top-p cuts: a full sort of 128k logits costs as much as a decode step."""
@@ -65,7 +66,7 @@ class Sampler:
                 self._seen_PV = table.new_zeros(self._num_places, table.shape[1])
             self._seen_PV[place] = False
             known = [token for token in request.prompt_ids if token < table.shape[1]]
-            self._seen_PV[place, torch.tensor(known, dtype=torch.long, device=table.device)] = True
+            self._seen_PV[place, upload(known, table.device, torch.long)] = True
 
     def choose(
         self, logits_RV: torch.Tensor, places: Sequence[int], steps: Sequence[int]
@@ -82,7 +83,7 @@ class Sampler:
             tokens_R = self._choose(logits_RV, places, rows, steps)
         logprobs_R = torch.zeros(len(rows), device=logits_RV.device)
         if wanted := [at for at, row in enumerate(rows) if row.sampling.logprobs]:
-            index = torch.tensor(wanted, device=logits_RV.device)
+            index = upload(wanted, logits_RV.device)
             logprobs_R[index] = logits_RV[index].float().log_softmax(-1).gather(1, tokens_R[index, None])[:, 0]
         return tokens_R, top_R.isfinite(), logprobs_R
 
@@ -93,19 +94,19 @@ class Sampler:
         logits_RV = self._adjusted(logits_RV, places, rows, steps)
         tokens_R = logits_RV.argmax(-1)
         for sampling, members in _by_settings(rows).items():
-            index = torch.tensor(members, device=device)
+            index = upload(members, device)
             # a row of a padded batch that has ended goes on with its last number, and nobody looks
             numbers = [rows[row].uniforms[min(steps[row], rows[row].sampling.max_new_tokens - 1)] for row in members]
-            uniforms = torch.tensor(numbers, device=device)
+            uniforms = upload(numbers, device)
             temperature, top_p, top_k, min_p = sampling
             tokens_R[index] = draw(
                 logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p
             )
         if given := [at for at, row in enumerate(rows) if row.forced_ids]:
             tokens = [rows[at].forced_ids[min(steps[at], len(rows[at].forced_ids) - 1)] for at in given]
-            tokens_R[torch.tensor(given, device=device)] = torch.tensor(tokens, device=device)
+            tokens_R[upload(given, device)] = upload(tokens, device)
         if self._seen_PV is not None:
-            self._seen_PV[torch.tensor(places, device=device), tokens_R] = True
+            self._seen_PV[upload(places, device), tokens_R] = True
         if any(row.matcher for row in rows):
             self._chosen = Chosen([row.matcher for row in rows], tokens_R)
         return tokens_R
@@ -115,20 +116,20 @@ class Sampler:
     ) -> torch.Tensor:
         device = logits_RV.device
         if self._seen_PV is not None:
-            penalties = torch.tensor([row.sampling.repetition_penalty for row in rows], device=device)[:, None]
+            penalties = upload([row.sampling.repetition_penalty for row in rows], device)[:, None]
             punished = torch.where(logits_RV > 0, logits_RV / penalties, logits_RV * penalties)
-            seen_RV = self._seen_PV[torch.tensor(places, device=device)]
+            seen_RV = self._seen_PV[upload(places, device)]
             logits_RV = torch.where(seen_RV, punished, logits_RV)
         early = [step < row.sampling.min_new_tokens for row, step in zip(rows, steps, strict=True)]
         if any(early):
-            stops_RV = self._stops.table_GV[torch.tensor([row.stops for row in rows], device=device)]
-            logits_RV = logits_RV.masked_fill(stops_RV & torch.tensor(early, device=device)[:, None], -torch.inf)
+            stops_RV = self._stops.table_GV[upload([row.stops for row in rows], device)]
+            logits_RV = logits_RV.masked_fill(stops_RV & upload(early, device)[:, None], -torch.inf)
         if bound := [at for at, row in enumerate(rows) if row.matcher]:
             # the device is at the forward of these very logits: the host needs the tokens before them alone
             self._consume()
             masks_RW = self._grammars.masks([matcher for row in rows if (matcher := row.matcher)])
-            may_RV = allowed(torch.from_numpy(masks_RW).to(device, non_blocking=True), logits_RV.shape[1])
-            index = torch.tensor(bound, device=device)
+            may_RV = allowed(upload(masks_RW, device), logits_RV.shape[1])
+            index = upload(bound, device)
             logits_RV = logits_RV.index_put((index,), logits_RV[index].masked_fill(~may_RV, -torch.inf))
         return logits_RV
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from relabel.engine.step import Layout
+from relabel.engine.upload import upload
 
 BLOCK = 64
 """Tokens of a block: the same positions of all slots lie side by side, so that a matrix product takes them as they are.
@@ -26,6 +27,7 @@ class Slots:
         self.layout = layout
         self.keys: dict[int, torch.Tensor] = {}
         self.values: dict[int, torch.Tensor] = {}
+        self._is_by_slot = False
 
     def write(
         self,
@@ -34,9 +36,15 @@ class Slots:
         positions_T: torch.Tensor,
         key_THD: torch.Tensor,
         value_THD: torch.Tensor,
+        *,
+        is_by_slot: bool = False,
     ) -> None:
-        """Store the keys and values of T tokens, each at a position of a slot."""
+        """Store the keys and values of T tokens, each at a position of a slot.
+
+        `is_by_slot` orders memory as [slots, blocks, BLOCK, kv heads, head size], a slot after the other.
+        """
         if layer not in self.keys:
+            self._is_by_slot = is_by_slot
             self.keys[layer] = self._empty(key_THD)
             self.values[layer] = self._empty(value_THD)
         blocks_T, places_T = positions_T // BLOCK, positions_T % BLOCK
@@ -54,14 +62,17 @@ class Slots:
 
     def clear(self, slots: Sequence[int]) -> None:
         """Make slots ready for new rows."""
-        for tensor in (*self.keys.values(), *self.values.values()):
-            tensor[:, list(slots)] = 0
+        if slots and self.keys:
+            index = upload(slots, next(iter(self.keys.values())).device)
+            for tensor in (*self.keys.values(), *self.values.values()):
+                tensor.index_fill_(1, index, 0)
 
     def copy_prefix(self, slot: int, prefix: Slots, num_tokens: int) -> None:
         """Begin a slot with the first tokens of the one row that `prefix` holds."""
         for mine, theirs in ((self.keys, prefix.keys), (self.values, prefix.values)):
             for layer, tensor in theirs.items():
                 if layer not in mine:
+                    self._is_by_slot = prefix._is_by_slot
                     mine[layer] = self._empty(tensor[0, 0].transpose(0, 1))
                 _copy(tensor[:, 0], mine[layer][:, slot], num_tokens)
 
@@ -76,7 +87,10 @@ class Slots:
     def _empty(self, tensor_THD: torch.Tensor) -> torch.Tensor:
         _, num_heads, head_size = tensor_THD.shape
         num_slots, slot_tokens = self.layout
-        return tensor_THD.new_zeros(_num_blocks(slot_tokens), num_slots, num_heads, BLOCK, head_size)
+        num_blocks = _num_blocks(slot_tokens)
+        if self._is_by_slot:
+            return tensor_THD.new_zeros(num_slots, num_blocks, BLOCK, num_heads, head_size).permute(1, 0, 3, 2, 4)
+        return tensor_THD.new_zeros(num_blocks, num_slots, num_heads, BLOCK, head_size)
 
 
 def _num_blocks(num_tokens: int) -> int:

@@ -12,6 +12,7 @@ import torch
 from transformers import StopStringCriteria
 
 from relabel.engine.request import Sampling
+from relabel.engine.upload import upload
 from relabel.errors import ModelRefused
 
 NUM_KEPT = 64
@@ -81,7 +82,7 @@ class StopTokens:
 
     def end(self, tokens_R: torch.Tensor, groups: Sequence[int]) -> torch.Tensor:
         """[R] of bool: whether each row's token is one of its stop tokens."""
-        return self.table_GV[torch.tensor(groups, device=tokens_R.device), tokens_R]
+        return self.table_GV[upload(groups, tokens_R.device), tokens_R]
 
     def _add(self, tokens: tuple[int, ...]) -> int:
         if tokens not in self._groups:
@@ -150,7 +151,7 @@ class Tails:
             before, self._ids_ST = self._ids_ST, tokens_R.new_full((self._num_slots, width), self.BLANK)
             if before is not None:
                 self._ids_ST[:, -before.shape[1] :] = before
-        slots_R = torch.tensor(slots, device=self._device)
+        slots_R = upload(slots, self._device)
         ids_RT = torch.cat([self._ids_ST[slots_R, 1:], tokens_R[:, None]], dim=1)
         self._ids_ST[slots_R] = ids_RT
         for strings in sets:
@@ -158,5 +159,5 @@ class Tails:
                 tuple(own.stop_strings) == strings and step + 1 >= own.min_new_tokens
                 for own, step in zip(owns, steps, strict=True)
             ]
-            ends_R |= self._strings.end(ids_RT, strings) & torch.tensor(obeys, device=self._device)
+            ends_R |= self._strings.end(ids_RT, strings) & upload(obeys, self._device)
         return ends_R

@@ -1,0 +1,96 @@
+"""Attention over the KV cache by the flash kernel that torch carries: one call a layer for all decoded rows and one for
+all chunks, each row reading its own length.
+
+For half types on CUDA and a plain softmax. The kernel takes rows as spans of one long list of keys; a slot is such a
+span, of which `seqused_k` tokens are valid. It is called through aten, as torch.nn.attention.varlen does: the public
+function of torch 2.11 does not pass `seqused_k` on. Causal masks lie at the end of a span, as since FlashAttention 2.1.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from relabel.engine.slots import BLOCK, Slots
+from relabel.engine.softmax import Softmax
+from relabel.engine.upload import upload
+
+MAX_HEAD_SIZE = 256
+KERNEL = torch.ops.aten._flash_attention_forward
+
+
+def can_take(query: torch.Tensor, softmax: Softmax) -> bool:
+    """Whether the kernel computes such an attention; heads of odd sizes, soft caps and sinks are not for it."""
+    head_size, is_half = query.shape[-1], query.dtype in (torch.bfloat16, torch.float16)
+    return query.is_cuda and is_half and softmax.is_plain and head_size % 8 == 0 and head_size <= MAX_HEAD_SIZE
+
+
+class Span(NamedTuple):
+    """Positions `start` to `end` of the row in a slot are computed."""
+
+    slot: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """Rows side by side in the stream, in the order of their slots, the same in all layers."""
+
+    first: int
+    last: int
+    """In the stream, in tokens."""
+    cu_queries: torch.Tensor
+    """[rows + 1] of int32: where each row's tokens begin, counted from `first`."""
+    cu_keys: torch.Tensor
+    """[rows + 1] of int32: where each row's slot begins."""
+    used: torch.Tensor
+    """[rows] of int32: how many tokens it holds, the new ones included."""
+    max_queries: int
+    max_keys: int
+
+    def attend(
+        self, slots: Slots, layer: int, q_THD: torch.Tensor, window: int | None, softmax: Softmax
+    ) -> torch.Tensor:
+        """[tokens of the spans, heads, head size] from the queries of the whole stream."""
+        keys_KHD, values_KHD = (kept[layer].permute(1, 0, 3, 2, 4).flatten(0, 2) for kept in (slots.keys, slots.values))
+        return KERNEL(
+            q_THD[self.first : self.last],
+            keys_KHD,
+            values_KHD,
+            self.cu_queries,
+            self.cu_keys,
+            self.max_queries,
+            self.max_keys,
+            0.0,
+            True,
+            False,
+            scale=softmax.scale,
+            window_size_left=window - 1 if window is not None else None,
+            window_size_right=0,
+            seqused_k=self.used,
+        )[0]
+
+
+def plan_spans(first: int, rows: Sequence[Span], slot_tokens: int, device: torch.device) -> Spans:
+    """For rows whose slots ascend; the first token of the first one is at `first` in the stream."""
+    room = -(-slot_tokens // BLOCK) * BLOCK
+    ends = [row.end for row in rows]
+    lengths = [row.end - row.start for row in rows]
+    queries = [0, *itertools.accumulate(lengths)]
+    keys = [slot * room for slot in (*(row.slot for row in rows), rows[-1].slot + 1)]
+    table = upload([*queries, *keys, *ends], device, torch.int32)
+    cu_queries, cu_keys, used = table.split([len(queries), len(keys), len(ends)])
+    return Spans(
+        first=first,
+        last=first + queries[-1],
+        cu_queries=cu_queries,
+        cu_keys=cu_keys,
+        used=used,
+        max_queries=max(lengths),
+        max_keys=max(ends),
+    )
