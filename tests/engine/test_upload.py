@@ -13,9 +13,10 @@ from tests.engine import models
 from tests.engine.test_continuous import FEW, NEW
 from tests.engine.test_equality import FAMILIES, STOP
 
-WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.equal.default}
+aten = torch.ops.aten
+WAITS = {one.default for one in (aten.item, aten._local_scalar_dense, aten.is_nonzero, aten.nonzero, aten.equal)}
 """Operators whose result the host needs, `.item()` and `bool()` among them."""
-BY_INDEX = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default, torch.ops.aten.index_put_.default}
+BY_INDEX = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 """They need it where the index is a mask."""
 
 
@@ -55,7 +56,8 @@ def test_no_forward_and_no_choice_waits_for_the_device(family: str, settings: st
 
 
 def test_a_wait_would_be_found() -> None:
-    with Waits() as waits:
+    with torch.inference_mode(), Waits() as waits:
         bool(torch.ones(3).any())
+        float(torch.ones(3).sum())
         torch.arange(3)[torch.ones(3, dtype=torch.bool)]
-    assert len(waits.found) == 2
+    assert len(waits.found) == 3

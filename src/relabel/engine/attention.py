@@ -53,8 +53,8 @@ class Ragged:
     """By window; made by the first layer that has it."""
     _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
     """Made by the first layer that needs them."""
-    _spans: list[Spans] = field(default_factory=list)
-    """Made by the first layer."""
+    planned: list[Spans] = field(default_factory=list)
+    """For the flash kernel; made by the first layer unless they are given. Then no other kernel will do."""
 
     def reads(self, window: int | None) -> Reads:
         """What the decoded rows read."""
@@ -64,14 +64,14 @@ class Ragged:
 
     def spans(self) -> Sequence[Spans]:
         """The decoded rows, then the chunks, as the flash kernel takes them."""
-        if not self._spans:
+        if not self.planned:
             live = [Span(slot, end, end + 1) for slot, end in zip(self.live_slots, self.live_positions, strict=True)]
             chunks = [Span(slot, own.start, own.start + own.length) for own in self.pieces for slot in own.slots]
             for first, spans in ((0, live), (len(live), chunks)):
                 if spans:
                     slot_tokens, device = self.slots.layout.slot_tokens, self.slots_T.device
-                    self._spans.append(plan_spans(first, spans, slot_tokens, device))
-        return self._spans
+                    self.planned.append(plan_spans(first, spans, slot_tokens, device))
+        return self.planned
 
 
 def ragged_attention(
@@ -104,6 +104,8 @@ def ragged_attention(
         q_THD = query[0].transpose(0, 1)
         parts.extend(spans.attend(ragged.slots, layer, q_THD, window, softmax) for spans in ragged.spans())
         return _joined(parts), None
+    if ragged.planned:
+        raise RuntimeError("soft caps, sinks and odd sizes of heads are computed by kernels that the host has to plan")
     if ragged.live_slots:
         q_HND = query[0, :, : len(ragged.live_slots)]
         q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))

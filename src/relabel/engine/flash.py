@@ -76,9 +76,24 @@ class Spans:
         )[0]
 
 
+def spans_of_decoded(slots_B: torch.Tensor, positions_B: torch.Tensor, slot_tokens: int) -> Spans:
+    """For one token a row, from tables of the device: the host knows no number in them."""
+    room = _room(slot_tokens)
+    starts_B = slots_B * room
+    return Spans(
+        first=0,
+        last=len(slots_B),
+        cu_queries=torch.arange(len(slots_B) + 1, dtype=torch.int32, device=slots_B.device),
+        cu_keys=torch.cat([starts_B, starts_B[-1:] + room]).int(),
+        used=(positions_B + 1).int(),
+        max_queries=1,
+        max_keys=room,
+    )
+
+
 def plan_spans(first: int, rows: Sequence[Span], slot_tokens: int, device: torch.device) -> Spans:
     """For rows whose slots ascend; the first token of the first one is at `first` in the stream."""
-    room = -(-slot_tokens // BLOCK) * BLOCK
+    room = _room(slot_tokens)
     ends = [row.end for row in rows]
     lengths = [row.end - row.start for row in rows]
     queries = [0, *itertools.accumulate(lengths)]
@@ -94,3 +109,8 @@ def plan_spans(first: int, rows: Sequence[Span], slot_tokens: int, device: torch
         max_queries=max(lengths),
         max_keys=max(ends),
     )
+
+
+def _room(slot_tokens: int) -> int:
+    """Tokens of a slot in memory."""
+    return -(-slot_tokens // BLOCK) * BLOCK

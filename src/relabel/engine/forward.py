@@ -11,8 +11,11 @@ from typing import Any
 
 import torch
 
+from relabel.engine import graphs
 from relabel.engine.attention import NAME, Pieces, Ragged
 from relabel.engine.collate import PER_TOKEN, collate
+from relabel.engine.flash import spans_of_decoded
+from relabel.engine.graphs import Graphs
 from relabel.engine.request import Request
 from relabel.engine.slots import Slots
 from relabel.engine.step import Chunk, Layout, Live, Step
@@ -31,6 +34,8 @@ class Forward:
         self._image_token = getattr(model.config, "image_token_id", None)
         self._has_axes = hasattr(model.base_model, "get_rope_index")
         """Positions have three axes (M-RoPE)."""
+        self._graphs: Graphs | None = None
+        """Of decode steps over these slots."""
         self._positions: dict[int, tuple[torch.Tensor | None, int]] = {}
         """Of rows with images: positions [3, prompt] and how far decoding is shifted against the slot's positions."""
 
@@ -38,10 +43,15 @@ class Forward:
         """Slots of another number or length; what the old ones held is forgotten."""
         self.slots = Slots(layout)
         self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
+        self._graphs = Graphs(self._decode) if graphs.are_there(self.device) else None
 
     def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
         live = sorted(step.live, key=lambda live: live.slot)
+        if self._graphs is not None and not step.chunks:
+            table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in live]
+            if (logits_RV := self._graphs.run(table, self.device)) is not None:
+                return logits_RV, [row.row for row in live]
         chunks = sorted(step.chunks, key=_by_slot if self.device.type == "cuda" else _by_shape)
         ids, positions, slots, ends = self._stream(live, chunks, requests)
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
@@ -97,7 +107,7 @@ class Forward:
         if not self._has_axes:
             return positions_T[None]
         position_ids = positions_T.expand(3, -1).clone()
-        shifts = [self._positions.get(row.row, (None, 0))[1] for row in live]
+        shifts = [self._shift(row.row) for row in live]
         at = len(shifts)
         position_ids[:, :at] += upload(shifts, self.device, torch.long)
         for chunk in chunks:
@@ -109,6 +119,30 @@ class Forward:
                 position_ids[:, at : at + length] = own[:, chunk.start : chunk.end]
             at += length
         return position_ids[:, None]
+
+    def _decode(self, table_3R: torch.Tensor) -> torch.Tensor:
+        """Logits [R, vocabulary] of decoded rows from their slots, their positions there and those of the model."""
+        slots_R, positions_R, position_ids_R = table_3R
+        spans = spans_of_decoded(slots_R, positions_R, self.slots.layout.slot_tokens)
+        ragged = Ragged(
+            slots=self.slots,
+            slots_T=slots_R,
+            positions_T=positions_R,
+            live_slots=(),
+            live_positions=(),
+            pieces=(),
+            planned=[spans],
+        )
+        output = self.model(
+            input_ids=self._newest_S[slots_R][None],
+            position_ids=position_ids_R.expand(3, 1, -1) if self._has_axes else position_ids_R[None],
+            use_cache=False,
+            ragged=ragged,
+        )
+        return output.logits[0]
+
+    def _shift(self, row: int) -> int:
+        return self._positions.get(row, (None, 0))[1]
 
     def _find_positions(self, request: Request) -> tuple[torch.Tensor, int]:
         batch = collate([request], 0, self.device)

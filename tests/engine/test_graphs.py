@@ -1,0 +1,137 @@
+"""Decode steps that are replayed compute the same as those that are launched, with the numbers of their own step.
+
+The stand-in for a CUDA graph replays the recorded operators, on the same memory and with the numbers that the host had
+when they were recorded, as the real one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from relabel.engine import Limits, Request, Sampling, flash, forward, graphs
+from tests.engine import models, test_flash
+from tests.engine.test_continuous import FEW, continuous, many
+from tests.engine.test_equality import FAMILIES, STOP
+from tests.engine.test_upload import WAITS
+
+
+class Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in WAITS:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        out = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, out))
+        return out
+
+
+class Recorded:
+    """Captured, on a CPU."""
+
+    pool = None
+    every: list[Recorded] = []
+
+    def __init__(self, compute: Callable[[], torch.Tensor], pool: Any) -> None:
+        with Recorder() as recorder:
+            self._filled = compute()
+        self._calls, self.num_replays = recorder.calls, 0
+        Recorded.every.append(self)
+
+    def __call__(self) -> torch.Tensor:
+        now: dict[int, torch.Tensor] = {}
+        for func, args, kwargs, out in self._calls:
+            args, kwargs = tree_map_only(torch.Tensor, lambda tensor: now.get(id(tensor), tensor), (args, kwargs))
+            fresh = func(*args, **kwargs)
+            outs, freshes = (one if isinstance(one, tuple | list) else [one] for one in (out, fresh))
+            now.update((id(old), new) for old, new in zip(outs, freshes, strict=True))
+        self.num_replays += 1
+        return now[id(self._filled)]
+
+
+def kernel(q_THD: torch.Tensor, *args: Any, **settings: Any) -> tuple[torch.Tensor, ...]:
+    """The flash kernel for one token a row, in operators that read its tables when they run."""
+    keys_KHD, values_KHD, _, cu_keys, max_queries = args[:5]
+    assert max_queries == 1
+    starts_R, used_R, window = cu_keys[:-1], settings["seqused_k"], settings["window_size_left"]
+    behind_RK = (starts_R + used_R - 1)[:, None] - torch.arange(len(keys_KHD))
+    sees_RK = (behind_RK >= 0) & (behind_RK < used_R[:, None])
+    if window is not None:
+        sees_RK = sees_RK & (behind_RK <= window)
+    groups = q_THD.shape[1] // keys_KHD.shape[1]
+    scores = torch.einsum("rhd,khd->rhk", q_THD, keys_KHD.repeat_interleave(groups, 1)) * settings["scale"]
+    weights = scores.masked_fill(~sees_RK[:, None], -torch.inf).softmax(-1)
+    return (torch.einsum("rhk,khd->rhd", weights, values_KHD.repeat_interleave(groups, 1)),)
+
+
+def either(q_THD: torch.Tensor, *args: Any, **settings: Any) -> tuple[torch.Tensor, ...]:
+    return (kernel if args[4] == 1 else test_flash.kernel)(q_THD, *args, **settings)
+
+
+@pytest.fixture(autouse=True)
+def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    Recorded.every.clear()
+    monkeypatch.setattr(flash, "KERNEL", either)
+    monkeypatch.setattr(flash, "can_take", lambda query, softmax: softmax.is_plain)
+    monkeypatch.setattr(forward, "_by_shape", forward._by_slot)
+    monkeypatch.setattr(graphs, "are_there", lambda device: True)
+    monkeypatch.setattr(graphs, "Captured", Recorded)
+
+
+@pytest.mark.parametrize("family", test_flash.PLAIN)
+def test_replayed_steps_equal_launched_ones(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, make_requests = FAMILIES[family]
+    model, requests = build(), many(make_requests(), 24)
+    results = continuous(model).generate(requests)
+    assert sum(one.num_replays for one in Recorded.every) > 5
+    monkeypatch.setattr(graphs, "are_there", lambda device: False)
+    assert continuous(model).generate(requests) == results
+
+
+def test_one_capture_a_bucket_and_another_when_slots_are_made_anew() -> None:
+    model = models.llama()
+    engine = continuous(model, limits=Limits(kv_tokens=20_000, num_slots=40, step_tokens=512))
+    requests = models.text_requests(40)
+    alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
+    assert [row.token_ids for row in engine.generate(requests)] == alone
+    assert 1 < len(Recorded.every) <= len([size for size in graphs.BUCKETS if size <= 64])
+    num_short = len(Recorded.every)
+    text = [token for one in requests for token in one.prompt_ids]
+    engine.generate([Request(id=0, prompt_ids=text[:200])])
+    assert len(Recorded.every) == num_short + 1
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
+def test_what_cannot_be_captured_is_launched(family: str) -> None:
+    """Soft caps and sinks are computed by kernels that the host plans, from numbers that a replay would not see."""
+    model, requests = FAMILIES[family][0](), models.text_requests(20)
+    results = continuous(model).generate(requests)
+    assert Recorded.every == []
+    alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
+    assert [row.token_ids for row in results] == alone
+
+
+def test_a_model_that_waits_for_the_device_is_launched() -> None:
+    model, requests = models.llama(), models.text_requests(12)
+    expected = continuous(model).generate(requests)
+    model.model.norm.register_forward_hook(lambda module, args, out: out * float(out.sum() * 0 + 1))
+    Recorded.every.clear()
+    assert continuous(model).generate(requests) == expected
+    assert Recorded.every == []
+
+
+def test_more_rows_than_the_largest_bucket_are_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "BUCKETS", (2, 4))
+    model, requests = models.llama(), models.text_requests(20)
+    sampling = Sampling(max_new_tokens=16, stop_token_ids=STOP)
+    alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
+    assert [row.token_ids for row in continuous(model, sampling, FEW).generate(requests)] == alone
+    assert {len(one._filled) for one in Recorded.every} == {2, 4}
