@@ -32,12 +32,13 @@ def kernel(
     *,
     scale: float,
     window_size_left: int | None,
-    window_size_right: int,
+    window_size_right: int | None,
     seqused_k: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
     """aten::_flash_attention_forward row by row, as torch documents it; fails on tables that it must not be given."""
     assert {table.dtype for table in (cu_queries, cu_keys, seqused_k)} == {torch.int32}
-    assert (dropout, is_causal, return_debug_mask, window_size_right) == (0.0, True, False, 0)
+    assert (dropout, is_causal, return_debug_mask) == (0.0, True, False)
+    assert window_size_right == (None if window_size_left is None else 0)
     assert keys_KHD.is_contiguous()
     assert len(cu_queries) == len(cu_keys) == len(seqused_k) + 1
     queries, keys, used = cu_queries.tolist(), cu_keys.tolist(), seqused_k.tolist()
@@ -131,7 +132,25 @@ PLAIN_SOFTMAX = Softmax(scale=1, softcap=None, sinks=None)
     ],
 )
 def test_what_the_kernel_takes(
-    device: str, dtype: torch.dtype, head_size: int, softmax: Softmax, expected: bool
+    device: str,
+    dtype: torch.dtype,
+    head_size: int,
+    softmax: Softmax,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(flash, "is_new_enough", lambda device: True)
     with FakeTensorMode():
         assert flash.can_take(torch.empty(1, 4, 2, head_size, dtype=dtype, device=device), softmax) is expected
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_older_devices_have_no_such_kernel(
+    capability: tuple[int, int], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    flash.is_new_enough.cache_clear()
+    with FakeTensorMode():
+        query = torch.empty(1, 4, 2, 64, dtype=torch.bfloat16, device="cuda")
+        assert flash.can_take(query, PLAIN_SOFTMAX) is expected
+    flash.is_new_enough.cache_clear()

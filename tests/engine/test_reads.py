@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relabel.engine.reads import plan_reads
-from relabel.engine.slots import BLOCK, Slots
+from relabel.engine.slots import BLOCK, Places, Slots
 from relabel.engine.softmax import Softmax
 from relabel.engine.step import Layout
 
@@ -43,8 +43,8 @@ def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window:
     torch.manual_seed(0)
     slots = Slots(Layout(NUM_SLOTS, LONG))
     for slot in range(NUM_SLOTS):
-        every = torch.arange(LONG)
-        slots.write(0, torch.full((LONG,), slot), every, *torch.randn(2, LONG, HEADS, SIZE))
+        places = Places.of(torch.full((LONG,), slot), torch.arange(LONG))
+        slots.write(0, places, *torch.randn(2, LONG, HEADS, SIZE))
     sinks = torch.randn(HEADS * GROUPS) if kind == "sinks" else None
     softmax = Softmax(scale=0.7, softcap=2.0 if kind == "cap" else None, sinks=sinks)
     q_NHGD = torch.randn(len(rows), HEADS, GROUPS, SIZE)

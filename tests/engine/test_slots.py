@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from relabel.engine.slots import BLOCK, Slots
+from relabel.engine.slots import BLOCK, Places, Slots
 from relabel.engine.step import Layout
 
 HEADS, SIZE, LONG = 2, 4, 2 * BLOCK + 10
@@ -19,7 +19,8 @@ def filled(num_slots: int = 3) -> tuple[Slots, torch.Tensor, torch.Tensor]:
     where = torch.cartesian_prod(torch.arange(num_slots), torch.arange(LONG))
     order = torch.randperm(len(where))
     slots_T, positions_T = where[order].unbind(1)
-    slots.write(0, slots_T, positions_T, keys[slots_T, :, positions_T], values[slots_T, :, positions_T])
+    places = Places.of(slots_T, positions_T)
+    slots.write(0, places, keys[slots_T, :, positions_T], values[slots_T, :, positions_T])
     return slots, keys, values
 
 

@@ -18,7 +18,7 @@ from transformers import AttentionInterface
 from relabel.engine import flash
 from relabel.engine.flash import Span, Spans, plan_spans
 from relabel.engine.reads import Reads, plan_reads
-from relabel.engine.slots import Slots
+from relabel.engine.slots import Places, Slots
 from relabel.engine.softmax import Softmax, bias_of
 from relabel.errors import ModelRefused
 
@@ -43,8 +43,8 @@ class Ragged:
     """What the attention of every layer must know of one forward. The stream holds decoded tokens, then chunks."""
 
     slots: Slots
-    slots_T: torch.Tensor
-    positions_T: torch.Tensor
+    places: Places
+    """Of all tokens of the stream."""
     live_slots: tuple[int, ...]
     live_positions: tuple[int, ...]
     """Of the decoded rows, as on the device at the head of the stream."""
@@ -53,25 +53,29 @@ class Ragged:
     """By window; made by the first layer that has it."""
     _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
     """Made by the first layer that needs them."""
-    planned: list[Spans] = field(default_factory=list)
-    """For the flash kernel; made by the first layer unless they are given. Then no other kernel will do."""
+    of_graph: Spans | None = None
+    """The rows of a CUDA graph, of which the host knows no number: no kernel will do that it has to plan."""
+    _spans: list[Spans] = field(default_factory=list)
+    """Made by the first layer that needs them."""
 
     def reads(self, window: int | None) -> Reads:
         """What the decoded rows read."""
         if window not in self._reads:
-            self._reads[window] = plan_reads(self.live_slots, self.live_positions, window, self.slots_T.device)
+            self._reads[window] = plan_reads(self.live_slots, self.live_positions, window, self.places.slots_T.device)
         return self._reads[window]
 
     def spans(self) -> Sequence[Spans]:
         """The decoded rows, then the chunks, as the flash kernel takes them."""
-        if not self.planned:
+        if self.of_graph is not None:
+            return [self.of_graph]
+        if not self._spans:
             live = [Span(slot, end, end + 1) for slot, end in zip(self.live_slots, self.live_positions, strict=True)]
             chunks = [Span(slot, own.start, own.start + own.length) for own in self.pieces for slot in own.slots]
             for first, spans in ((0, live), (len(live), chunks)):
                 if spans:
-                    slot_tokens, device = self.slots.layout.slot_tokens, self.slots_T.device
-                    self.planned.append(plan_spans(first, spans, slot_tokens, device))
-        return self.planned
+                    slot_tokens, device = self.slots.layout.slot_tokens, self.places.slots_T.device
+                    self._spans.append(plan_spans(first, spans, slot_tokens, device))
+        return self._spans
 
 
 def ragged_attention(
@@ -98,13 +102,13 @@ def ragged_attention(
     softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
     is_flash = flash.can_take(query, softmax)
     new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
-    ragged.slots.write(layer, ragged.slots_T, ragged.positions_T, *new_THD, is_by_slot=is_flash)
+    ragged.slots.write(layer, ragged.places, *new_THD, is_by_slot=is_flash)
     parts: list[torch.Tensor] = []
     if is_flash:
         q_THD = query[0].transpose(0, 1)
         parts.extend(spans.attend(ragged.slots, layer, q_THD, window, softmax) for spans in ragged.spans())
         return _joined(parts), None
-    if ragged.planned:
+    if ragged.of_graph is not None:
         raise RuntimeError("soft caps, sinks and odd sizes of heads are computed by kernels that the host has to plan")
     if ragged.live_slots:
         q_HND = query[0, :, : len(ragged.live_slots)]
@@ -143,13 +147,14 @@ def _prefill(
     if pieces.start:
         k, v = ragged.slots.read(layer, pieces.slots, width)
     groups = num_heads // num_kv_heads
-    name = (pieces.start, length, window)
+    name = (pieces.start, length, window, softmax.is_plain)
     if name not in ragged._masks:
-        ends_L = torch.arange(pieces.start, width, device=q.device)
-        ragged._masks[name] = bias_of(ends_L, torch.arange(width, device=q.device), window).repeat(groups, 1)
+        ends_L, keys_W = torch.arange(pieces.start, width, device=q.device), torch.arange(width, device=q.device)
+        bias = bias_of(ends_L, keys_W, window).repeat(groups, 1)
+        ragged._masks[name] = bias.to(q.dtype) if softmax.is_plain else bias
     q_BHGD, bias = q.reshape(num_rows, num_kv_heads, groups * length, head_size), ragged._masks[name]
     if softmax.is_plain:
-        out = F.scaled_dot_product_attention(q_BHGD, k, v, attn_mask=bias.to(q.dtype), scale=softmax.scale)
+        out = F.scaled_dot_product_attention(q_BHGD, k, v, attn_mask=bias, scale=softmax.scale)
     else:
         weights = softmax(torch.matmul(q_BHGD, k.transpose(2, 3)).float(), bias, length)
         out = torch.matmul(weights.to(v.dtype), v)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -26,7 +27,14 @@ KERNEL = torch.ops.aten._flash_attention_forward
 def can_take(query: torch.Tensor, softmax: Softmax) -> bool:
     """Whether the kernel computes such an attention; heads of odd sizes, soft caps and sinks are not for it."""
     head_size, is_half = query.shape[-1], query.dtype in (torch.bfloat16, torch.float16)
-    return query.is_cuda and is_half and softmax.is_plain and head_size % 8 == 0 and head_size <= MAX_HEAD_SIZE
+    fits = is_half and softmax.is_plain and head_size % 8 == 0 and head_size <= MAX_HEAD_SIZE
+    return query.is_cuda and fits and is_new_enough(query.device)
+
+
+@cache
+def is_new_enough(device: torch.device) -> bool:
+    """The kernel is made for Ampere and what came after it."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 class Span(NamedTuple):
@@ -56,7 +64,10 @@ class Spans:
     def attend(
         self, slots: Slots, layer: int, q_THD: torch.Tensor, window: int | None, softmax: Softmax
     ) -> torch.Tensor:
-        """[tokens of the spans, heads, head size] from the queries of the whole stream."""
+        """[tokens of the spans, heads, head size] from the queries of the whole stream.
+
+        Without a window its right edge is left open: the kernel then packs the query heads of a group when it decodes.
+        """
         keys_KHD, values_KHD = (kept[layer].permute(1, 0, 3, 2, 4).flatten(0, 2) for kept in (slots.keys, slots.values))
         return KERNEL(
             q_THD[self.first : self.last],
@@ -70,8 +81,8 @@ class Spans:
             True,
             False,
             scale=softmax.scale,
-            window_size_left=window - 1 if window is not None else None,
-            window_size_right=0,
+            window_size_left=None if window is None else window - 1,
+            window_size_right=None if window is None else 0,
             seqused_k=self.used,
         )[0]
 

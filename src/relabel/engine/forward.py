@@ -17,7 +17,7 @@ from relabel.engine.collate import PER_TOKEN, collate
 from relabel.engine.flash import spans_of_decoded
 from relabel.engine.graphs import Graphs
 from relabel.engine.request import Request
-from relabel.engine.slots import Slots
+from relabel.engine.slots import Places, Slots
 from relabel.engine.step import Chunk, Layout, Live, Step
 from relabel.engine.upload import upload
 
@@ -43,22 +43,21 @@ class Forward:
         """Slots of another number or length; what the old ones held is forgotten."""
         self.slots = Slots(layout)
         self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
-        self._graphs = Graphs(self._decode) if graphs.are_there(self.device) else None
+        self._graphs = Graphs() if graphs.are_there(self.device) else None
 
     def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
         live = sorted(step.live, key=lambda live: live.slot)
         if self._graphs is not None and not step.chunks:
             table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in live]
-            if (logits_RV := self._graphs.run(table, self.device)) is not None:
+            if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
                 return logits_RV, [row.row for row in live]
         chunks = sorted(step.chunks, key=_by_slot if self.device.type == "cuda" else _by_shape)
         ids, positions, slots, ends = self._stream(live, chunks, requests)
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             slots=self.slots,
-            slots_T=slots,
-            positions_T=positions,
+            places=Places.of(slots, positions),
             live_slots=tuple(row.slot for row in live),
             live_positions=tuple(row.position for row in live),
             pieces=_pieces(chunks, len(live)),
@@ -126,12 +125,11 @@ class Forward:
         spans = spans_of_decoded(slots_R, positions_R, self.slots.layout.slot_tokens)
         ragged = Ragged(
             slots=self.slots,
-            slots_T=slots_R,
-            positions_T=positions_R,
+            places=Places.of(slots_R, positions_R),
             live_slots=(),
             live_positions=(),
             pieces=(),
-            planned=[spans],
+            of_graph=spans,
         )
         output = self.model(
             input_ids=self._newest_S[slots_R][None],

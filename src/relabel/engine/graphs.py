@@ -54,13 +54,14 @@ class Captured:
 class Graphs:
     """All that were captured of one function of a table [columns, rows], over the same KV cache."""
 
-    def __init__(self, compute: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        self._compute = compute
+    def __init__(self) -> None:
         self._ready: dict[int, tuple[torch.Tensor, Captured]] = {}
         self._is_off = False
 
-    def run(self, rows: Sequence[Sequence[int]], device: torch.device) -> torch.Tensor | None:
-        """What is computed of these rows of the table, one line each; None where it takes another way.
+    def run(
+        self, compute: Callable[[torch.Tensor], torch.Tensor], rows: Sequence[Sequence[int]], device: torch.device
+    ) -> torch.Tensor | None:
+        """What the function makes of these rows of the table, one line each; None where it takes another way.
 
         The last row fills up the bucket: what it writes again are the numbers that are there already.
         """
@@ -73,7 +74,7 @@ class Graphs:
         if bucket not in self._ready:
             try:
                 pool = next((captured.pool for _, captured in self._ready.values()), None)
-                self._ready[bucket] = table, Captured(partial(self._compute, table), pool)
+                self._ready[bucket] = table, Captured(partial(compute, table), pool)
             except RuntimeError as error:  # a model may wait for the device in the middle, as some experts do
                 log.info("decode steps are not captured as CUDA graphs: %s", " ".join(str(error).split())[:200])
                 self._is_off, self._ready = True, {}

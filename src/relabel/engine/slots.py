@@ -6,6 +6,7 @@ Knows tensors and places; not which row stands where, nor how attention reads th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -15,6 +16,19 @@ from relabel.engine.upload import upload
 BLOCK = 64
 """Tokens of a block: the same positions of all slots lie side by side, so that a matrix product takes them as they are.
 With 32 or 96, attention of 64 rows of 64 to 140 tokens takes as long or longer (one core, bfloat16 and float32)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where tokens are kept: a slot, a block of it and a place in that, for each."""
+
+    slots_T: torch.Tensor
+    blocks_T: torch.Tensor
+    in_block_T: torch.Tensor
+
+    @classmethod
+    def of(cls, slots_T: torch.Tensor, positions_T: torch.Tensor) -> Places:
+        return cls(slots_T=slots_T, blocks_T=positions_T // BLOCK, in_block_T=positions_T % BLOCK)
 
 
 class Slots:
@@ -32,14 +46,13 @@ class Slots:
     def write(
         self,
         layer: int,
-        slots_T: torch.Tensor,
-        positions_T: torch.Tensor,
+        places: Places,
         key_THD: torch.Tensor,
         value_THD: torch.Tensor,
         *,
         is_by_slot: bool = False,
     ) -> None:
-        """Store the keys and values of T tokens, each at a position of a slot.
+        """Store the keys and values of T tokens, each at its place.
 
         `is_by_slot` orders memory as [slots, blocks, BLOCK, kv heads, head size], a slot after the other.
         """
@@ -47,9 +60,8 @@ class Slots:
             self._is_by_slot = is_by_slot
             self.keys[layer] = self._empty(key_THD)
             self.values[layer] = self._empty(value_THD)
-        blocks_T, places_T = positions_T // BLOCK, positions_T % BLOCK
-        self.keys[layer][blocks_T, slots_T, :, places_T] = key_THD
-        self.values[layer][blocks_T, slots_T, :, places_T] = value_THD
+        self.keys[layer][places.blocks_T, places.slots_T, :, places.in_block_T] = key_THD
+        self.values[layer][places.blocks_T, places.slots_T, :, places.in_block_T] = value_THD
 
     def read(self, layer: int, slots: Sequence[int], width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Copies of the first `width` keys and values [slots, kv heads, width, head size]."""
