@@ -42,6 +42,13 @@ class MixesRows(LlamaForCausalLM):
         return super().forward(*args, **kwargs)
 
 
+class LosesDevice(LlamaForCausalLM):
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if "ragged" in kwargs:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return super().forward(*args, **kwargs)
+
+
 class LikesEagerOnly(RejectsRagged):
     """Padded rows of its fused attention come to nothing, as those of some kernels do."""
 
@@ -133,6 +140,12 @@ def test_images_of_every_layout_pass(family: str) -> None:
 def test_a_model_whose_rows_depend_on_their_neighbours_is_refused() -> None:
     with pytest.raises(ModelRefused, match="rows change with their neighbours"):
         settle_batching(like_llama(NeedsCompany), "some/model", "auto")
+
+
+def test_a_lost_device_is_not_the_models_fault(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        settle_batching(like_llama(LosesDevice), "some/model", "auto")
+    assert "set batching: static if it does so again" in caplog.text
 
 
 def test_damaged_weights_are_refused() -> None:

@@ -17,7 +17,7 @@ aten = torch.ops.aten
 WAITS = {one.default for one in (aten.item, aten._local_scalar_dense, aten.is_nonzero, aten.nonzero, aten.equal)}
 """Operators whose result the host needs, `.item()` and `bool()` among them."""
 BY_INDEX = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
-"""They need it where the index is a mask."""
+"""They need it where the index is a mask. They copy the value to the device where it is a plain number."""
 
 
 class Waits(TorchDispatchMode):
@@ -29,7 +29,8 @@ class Waits(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         is_mask = func in BY_INDEX and any(one is not None and one.dtype == torch.bool for one in args[1])
-        if func in WAITS or is_mask:
+        is_number = func in BY_INDEX and len(args) > 2 and args[2].dim() == 0
+        if func in WAITS or is_mask or is_number:
             self.found.append(str(func))
         return func(*args, **(kwargs or {}))
 
@@ -60,4 +61,5 @@ def test_a_wait_would_be_found() -> None:
         bool(torch.ones(3).any())
         float(torch.ones(3).sum())
         torch.arange(3)[torch.ones(3, dtype=torch.bool)]
-    assert len(waits.found) == 3
+        torch.arange(3)[torch.arange(2)] = 7
+    assert len(waits.found) == 4

@@ -75,7 +75,7 @@ class Forward:
 
     def set_newest(self, slots: Sequence[int], tokens_R: torch.Tensor) -> None:
         """The tokens that were chosen for these slots: the next step decodes them."""
-        self._newest_S[upload(slots, self.device)] = tokens_R
+        self._newest_S.index_copy_(0, upload(slots, self.device, torch.long), tokens_R)
 
     def forget(self, row: int) -> None:
         """A row has ended."""

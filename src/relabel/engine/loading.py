@@ -137,6 +137,9 @@ def settle_batching(model: Any, path: str, batching: str, with_image: Request | 
         try:
             difference = probes.difference(probes.ragged if way == "continuous" else probes.padded)
         except (RuntimeError, ValueError, TypeError, AttributeError, ModelRefused) as error:
+            if is_device_fault(error):  # no other way can be tried in this process
+                log.warning("the device failed at %s batching; set batching: static if it does so again", way)
+                raise
             log.debug("%s fails with %s batching", path, way, exc_info=error)
             difference = float("inf")
         if difference <= TOLERANCE.get(model.dtype, 0.2):

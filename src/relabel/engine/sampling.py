@@ -66,7 +66,7 @@ class Sampler:
                 self._seen_PV = table.new_zeros(self._num_places, table.shape[1])
             self._seen_PV[place] = False
             known = [token for token in request.prompt_ids if token < table.shape[1]]
-            self._seen_PV[place, upload(known, table.device, torch.long)] = True
+            self._seen_PV[place].index_fill_(0, upload(known, table.device, torch.long), True)
 
     def choose(
         self, logits_RV: torch.Tensor, places: Sequence[int], steps: Sequence[int]
@@ -84,7 +84,8 @@ class Sampler:
         logprobs_R = torch.zeros(len(rows), device=logits_RV.device)
         if wanted := [at for at, row in enumerate(rows) if row.sampling.logprobs]:
             index = upload(wanted, logits_RV.device)
-            logprobs_R[index] = logits_RV[index].float().log_softmax(-1).gather(1, tokens_R[index, None])[:, 0]
+            logprobs_RV = logits_RV[index].float().log_softmax(-1)
+            logprobs_R.index_copy_(0, index, logprobs_RV.gather(1, tokens_R[index, None])[:, 0])
         return tokens_R, top_R.isfinite(), logprobs_R
 
     def _choose(
@@ -99,14 +100,15 @@ class Sampler:
             numbers = [rows[row].uniforms[min(steps[row], rows[row].sampling.max_new_tokens - 1)] for row in members]
             uniforms = upload(numbers, device)
             temperature, top_p, top_k, min_p = sampling
-            tokens_R[index] = draw(
-                logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p
-            )
+            drawn = draw(logits_RV[index], uniforms, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
+            tokens_R.index_copy_(0, index, drawn)
         if given := [at for at, row in enumerate(rows) if row.forced_ids]:
             tokens = [rows[at].forced_ids[min(steps[at], len(rows[at].forced_ids) - 1)] for at in given]
-            tokens_R[upload(given, device)] = upload(tokens, device)
+            tokens_R.index_copy_(0, upload(given, device), upload(tokens, device))
         if self._seen_PV is not None:
-            self._seen_PV[upload(places, device), tokens_R] = True
+            # a number that is assigned by index is copied to the device each time, and the host waits for that
+            at_R = upload(places, device) * self._seen_PV.shape[1] + tokens_R
+            self._seen_PV.view(-1).index_fill_(0, at_R, True)
         if any(row.matcher for row in rows):
             self._chosen = Chosen([row.matcher for row in rows], tokens_R)
         return tokens_R
