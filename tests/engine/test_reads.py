@@ -12,7 +12,7 @@ from relabel.engine.slots import BLOCK, Places, Slots
 from relabel.engine.softmax import Softmax
 from relabel.engine.step import Layout
 
-HEADS, GROUPS, SIZE, LONG, NUM_SLOTS = 2, 3, 4, 3 * BLOCK + 5, 12
+HEADS, GROUPS, SIZE, LONG, NUM_SLOTS = 2, 3, 4, 7 * BLOCK + 5, 12
 CPU = torch.device("cpu")
 rows = st.lists(
     st.tuples(st.integers(0, NUM_SLOTS - 1), st.integers(0, LONG - 1)),
@@ -53,7 +53,7 @@ def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window:
     out = reads.attend(slots, 0, q_NHGD, softmax)
 
     for (slot, end), q_HGD, own in zip(rows, q_NHGD, out, strict=True):
-        keys, values = slots.read(0, (slot,), end + 1)
+        keys, values = slots.read(0, torch.tensor([slot]), end + 1)
         torch.testing.assert_close(own, plain(q_HGD, keys[0], values[0], window, softmax))
 
 
@@ -62,7 +62,8 @@ def num_read(slots: list[int], ends: list[int], window: int | None = None) -> in
     reads = plan_reads(slots, ends, window, CPU)
     return sum(
         block.slots.stop - block.slots.start if isinstance(block.slots, slice) else len(block.slots)
-        for block in reads.blocks
+        for batch in reads.batches
+        for block in batch.blocks
     )
 
 
@@ -70,9 +71,19 @@ def test_one_long_row_does_not_make_its_neighbours_long() -> None:
     assert num_read(list(range(8)), [10] * 7 + [4 * BLOCK - 1]) == 8 + 3
 
 
+@pytest.mark.parametrize("window", [None, 2 * BLOCK])
+def test_scores_that_nobody_needs_are_few_however_long_one_row_is(window: int | None) -> None:
+    ends = [10] * 40 + [3 * BLOCK] * 2 + [70 * BLOCK, 90 * BLOCK]
+    reads = plan_reads(list(range(44)), ends, window, CPU)
+    made = sum(batch.num_places * batch.bias_P11W.shape[-1] for batch in reads.batches)
+    needed = sum(min(end, window or end) // BLOCK + 1 for end in ends) * BLOCK
+    assert len(reads.batches) == 2
+    assert made <= 4 * needed
+
+
 def test_long_rows_side_by_side_are_read_as_they_lie() -> None:
     reads = plan_reads(list(range(8)), [10, BLOCK, BLOCK, 10, BLOCK, 10, 10, 10], None, CPU)
-    assert [block.slots for block in reads.blocks] == [slice(0, 8), slice(1, 5)]
+    assert [block.slots for batch in reads.batches for block in batch.blocks] == [slice(0, 8), slice(1, 5)]
 
 
 def test_a_window_leaves_out_what_no_row_sees() -> None:
