@@ -14,7 +14,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from relabel.engine import Limits, Request, Sampling, flash, forward, graphs
+from relabel.engine import Limits, Request, Sampling, flash, graphs
+from relabel.engine.graphs import Captured
 from tests.engine import models, test_flash
 from tests.engine.test_continuous import FEW, continuous, many
 from tests.engine.test_equality import FAMILIES, STOP
@@ -80,8 +81,7 @@ def either(q_THD: torch.Tensor, *args: Any, **settings: Any) -> tuple[torch.Tens
 def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorded.every.clear()
     monkeypatch.setattr(flash, "KERNEL", either)
-    monkeypatch.setattr(flash, "can_take", lambda query, softmax: softmax.is_plain)
-    monkeypatch.setattr(forward, "_by_shape", forward._by_slot)
+    monkeypatch.setattr(flash, "can_take", lambda query, value, softmax: softmax.is_plain)
     monkeypatch.setattr(graphs, "are_there", lambda device: True)
     monkeypatch.setattr(graphs, "Captured", Recorded)
 
@@ -119,13 +119,67 @@ def test_what_cannot_be_captured_is_launched(family: str) -> None:
     assert [row.token_ids for row in results] == alone
 
 
-def test_a_model_that_waits_for_the_device_is_launched() -> None:
+def test_a_model_that_waits_for_the_device_is_launched_and_captured_no_second_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model, requests = models.llama(), models.text_requests(12)
-    expected = continuous(model).generate(requests)
+    requests.append(Request(id=12, prompt_ids=[token for one in requests for token in one.prompt_ids][:90]))
+    expected = [row for part in (requests[:12], requests[12:]) for row in continuous(model).generate(part)]
     model.model.norm.register_forward_hook(lambda module, args, out: out * float(out.sum() * 0 + 1))
     Recorded.every.clear()
-    assert continuous(model).generate(requests) == expected
+    tries: list[Any] = []
+
+    def capture(compute: Callable[[], torch.Tensor], pool: Any) -> Recorded:
+        tries.append(pool)
+        return Recorded(compute, pool)
+
+    monkeypatch.setattr(graphs, "Captured", capture)
+    engine = continuous(model)
+    assert [*engine.generate(requests[:12]), *engine.generate(requests[12:])] == expected  # slots of two lengths
+    assert len(tries) == 1
     assert Recorded.every == []
+
+
+class Cuda:
+    """What a capture meets of torch.cuda. It fails as that of 2.13 does: the thread stays on its stream."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stream, self.mode, self.num_captures = "the one before", 0, 0
+        own = {
+            "current_stream": lambda: self.stream,
+            "set_stream": lambda stream: setattr(self, "stream", stream),
+            "get_sync_debug_mode": lambda: self.mode,
+            "set_sync_debug_mode": lambda mode: setattr(self, "mode", mode),
+            "CUDAGraph": object,
+            "graph": lambda *args, **settings: self,
+        }
+        for name, value in own.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+
+    def __enter__(self) -> None:
+        self.stream, self.num_captures = "that of the capture", self.num_captures + 1
+
+    def __exit__(self, *_: object) -> None:
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+
+def test_a_capture_that_fails_leaves_the_thread_on_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = Cuda(monkeypatch)
+    with pytest.raises(RuntimeError, match="previous error during capture"):
+        Captured(lambda: torch.zeros(1), None)
+    assert (cuda.stream, cuda.mode, cuda.num_captures) == ("the one before", 0, 1)
+
+
+def test_what_waits_for_the_device_is_found_before_a_capture_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = Cuda(monkeypatch)
+
+    def waits() -> torch.Tensor:
+        assert cuda.mode == "error"
+        raise RuntimeError("called a synchronizing CUDA operation")
+
+    with pytest.raises(RuntimeError, match="synchronizing"):
+        Captured(waits, None)
+    assert (cuda.stream, cuda.mode, cuda.num_captures) == ("the one before", 0, 0)
 
 
 def test_more_rows_than_the_largest_bucket_are_launched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,18 +28,23 @@ def are_there(device: torch.device) -> bool:
 class Captured:
     """`compute` as a graph: a call launches all its kernels at once and gives the tensor they fill, always the same.
 
-    It is computed once before, so that libraries set themselves up outside of the capture.
+    It is computed once before, so that libraries set themselves up outside of the capture, and so that a function that
+    waits for the device raises RuntimeError before one begins.
     """
 
     def __init__(self, compute: Callable[[], torch.Tensor], pool: Any) -> None:
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        stream, mode = torch.cuda.current_stream(), torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
             compute()
-        torch.cuda.current_stream().wait_stream(aside)
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-            self._filled = compute()
+        try:
+            with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+                self._filled = compute()
+        finally:  # where a capture fails, torch 2.13 leaves the thread on the stream of the capture
+            torch.cuda.set_stream(stream)
 
     @property
     def pool(self) -> Any:
@@ -57,6 +62,11 @@ class Graphs:
     def __init__(self) -> None:
         self._ready: dict[int, tuple[torch.Tensor, Captured]] = {}
         self._is_off = False
+        """The function cannot be captured; a failed capture may cost memory for good, so it is not tried again."""
+
+    def forget(self) -> None:
+        """The cache is another one."""
+        self._ready = {}
 
     def run(
         self, compute: Callable[[torch.Tensor], torch.Tensor], rows: Sequence[Sequence[int]], device: torch.device

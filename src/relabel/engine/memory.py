@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from relabel.engine.forward import Forward, RaggedAttention
+from relabel.engine.graphs import BUCKETS
 from relabel.engine.request import Request
 from relabel.engine.step import Chunk, Layout, Limits, Step
 
@@ -50,8 +51,8 @@ def measured_limits(model: Any, kv_memory: int | None = None) -> Limits:
         left = int(free_bytes() * FREE_FRACTION) - step_tokens * token_bytes(text, model.dtype.itemsize)
     else:
         step_tokens, num_slots = CUDA_STEP_TOKENS, CUDA_ROWS
-        # logits of all rows leave in the model's type, and float32 copies are made to choose from them
-        logits = num_slots * text.vocab_size * 4 * 6
+        # logits of all rows, float32 copies of them to choose from, and those that each graph keeps for itself
+        logits = text.vocab_size * (num_slots * 4 * 6 + sum(BUCKETS) * model.dtype.itemsize)
         left = int((torch.cuda.mem_get_info(model.device)[0] - logits - _peak_bytes(model, step_tokens)) * 0.9)
     kv_tokens = max(1, (kv_memory if kv_memory is not None else left) // per_token)
     return Limits(kv_tokens=kv_tokens, num_slots=num_slots, step_tokens=step_tokens)
