@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from relabel.engine import Limits, Request, Sampling, flash, forward
+from relabel.engine import Limits, Request, Sampling, flash
 from relabel.engine.softmax import Softmax
 from tests.engine import models
 from tests.engine.test_continuous import FEW, NEW, continuous, many, with_prefix
@@ -42,15 +42,15 @@ def kernel(
     assert keys_KHD.is_contiguous()
     assert len(cu_queries) == len(cu_keys) == len(seqused_k) + 1
     queries, keys, used = cu_queries.tolist(), cu_keys.tolist(), seqused_k.tolist()
-    assert keys == sorted(set(keys))
-    assert keys[-1] <= len(keys_KHD)
+    assert keys_KHD.shape == values_KHD.shape
+    assert q_THD.stride(-1) == 1
     assert queries[-1] == len(q_THD)
     assert max(used) <= max_keys
     out = []
     for row, num_keys in enumerate(used):
         q_QHD = q_THD[queries[row] : queries[row + 1]]
         assert 1 <= len(q_QHD) <= max_queries
-        assert num_keys <= keys[row + 1] - keys[row]
+        assert keys[row] + num_keys <= len(keys_KHD)
         k, v = (kept[keys[row] : keys[row] + num_keys] for kept in (keys_KHD, values_KHD))
         groups = q_THD.shape[1] // k.shape[1]
         scores = torch.einsum("qhd,khd->hqk", q_QHD, k.repeat_interleave(groups, 1)) * scale
@@ -71,8 +71,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return kernel(*args, **settings)
 
     monkeypatch.setattr(flash, "KERNEL", counted)
-    monkeypatch.setattr(flash, "can_take", lambda query, softmax: softmax.is_plain)
-    monkeypatch.setattr(forward, "_by_shape", forward._by_slot)
+    monkeypatch.setattr(flash, "can_take", lambda query, value, softmax: softmax.is_plain)
     return found
 
 
@@ -82,7 +81,7 @@ def test_rows_equal_those_of_the_plain_kernels(family: str, calls: list[int], mo
     model, requests = build(), many(make_requests(), 24)
     results = continuous(model).generate(requests)
     assert calls
-    monkeypatch.setattr(flash, "can_take", lambda query, softmax: False)
+    monkeypatch.setattr(flash, "can_take", lambda query, value, softmax: False)
     assert continuous(model).generate(requests) == results
 
 
@@ -119,29 +118,31 @@ PLAIN_SOFTMAX = Softmax(scale=1, softcap=None, sinks=None)
 
 
 @pytest.mark.parametrize(
-    ("device", "dtype", "head_size", "softmax", "expected"),
+    ("device", "dtype", "head_sizes", "softmax", "expected"),
     [
-        ("cuda", torch.bfloat16, 64, PLAIN_SOFTMAX, True),
-        ("cuda", torch.float16, 256, PLAIN_SOFTMAX, True),
-        ("cpu", torch.bfloat16, 64, PLAIN_SOFTMAX, False),
-        ("cuda", torch.float32, 64, PLAIN_SOFTMAX, False),
-        ("cuda", torch.bfloat16, 20, PLAIN_SOFTMAX, False),
-        ("cuda", torch.bfloat16, 512, PLAIN_SOFTMAX, False),
-        ("cuda", torch.bfloat16, 64, Softmax(scale=1, softcap=5.0, sinks=None), False),
-        ("cuda", torch.bfloat16, 64, Softmax(scale=1, softcap=None, sinks=torch.zeros(4)), False),
+        ("cuda", torch.bfloat16, (64, 64), PLAIN_SOFTMAX, True),
+        ("cuda", torch.float16, (256, 256), PLAIN_SOFTMAX, True),
+        ("cpu", torch.bfloat16, (64, 64), PLAIN_SOFTMAX, False),
+        ("cuda", torch.float32, (64, 64), PLAIN_SOFTMAX, False),
+        ("cuda", torch.bfloat16, (20, 20), PLAIN_SOFTMAX, False),
+        ("cuda", torch.bfloat16, (192, 128), PLAIN_SOFTMAX, False),
+        ("cuda", torch.bfloat16, (512, 512), PLAIN_SOFTMAX, False),
+        ("cuda", torch.bfloat16, (64, 64), Softmax(scale=1, softcap=5.0, sinks=None), False),
+        ("cuda", torch.bfloat16, (64, 64), Softmax(scale=1, softcap=None, sinks=torch.zeros(4)), False),
     ],
 )
 def test_what_the_kernel_takes(
     device: str,
     dtype: torch.dtype,
-    head_size: int,
+    head_sizes: tuple[int, int],
     softmax: Softmax,
     expected: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(flash, "is_new_enough", lambda device: True)
     with FakeTensorMode():
-        assert flash.can_take(torch.empty(1, 4, 2, head_size, dtype=dtype, device=device), softmax) is expected
+        query, value = (torch.empty(1, 4, 2, size, dtype=dtype, device=device) for size in head_sizes)
+        assert flash.can_take(query, value, softmax) is expected
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
@@ -152,5 +153,5 @@ def test_older_devices_have_no_such_kernel(
     flash.is_new_enough.cache_clear()
     with FakeTensorMode():
         query = torch.empty(1, 4, 2, 64, dtype=torch.bfloat16, device="cuda")
-        assert flash.can_take(query, PLAIN_SOFTMAX) is expected
+        assert flash.can_take(query, query, PLAIN_SOFTMAX) is expected
     flash.is_new_enough.cache_clear()

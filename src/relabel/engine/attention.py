@@ -20,6 +20,7 @@ from relabel.engine.flash import Span, Spans, plan_spans
 from relabel.engine.reads import Reads, plan_reads
 from relabel.engine.slots import Places, Slots
 from relabel.engine.softmax import Softmax, bias_of
+from relabel.engine.upload import upload
 from relabel.errors import ModelRefused
 
 NAME = "relabel_ragged"
@@ -51,18 +52,24 @@ class Ragged:
     pieces: Sequence[Pieces]
     _reads: dict[int | None, Reads] = field(default_factory=dict)
     """By window; made by the first layer that has it."""
-    _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
-    """Made by the first layer that needs them."""
     of_graph: Spans | None = None
-    """The rows of a CUDA graph, of which the host knows no number: no kernel will do that it has to plan."""
+    """The rows of a CUDA graph, of which the host knows no number: only the flash kernel will do."""
+    _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
+    """These, too, are made by the first layer that needs them."""
     _spans: list[Spans] = field(default_factory=list)
-    """Made by the first layer that needs them."""
+    _tables: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def reads(self, window: int | None) -> Reads:
         """What the decoded rows read."""
         if window not in self._reads:
             self._reads[window] = plan_reads(self.live_slots, self.live_positions, window, self.places.slots_T.device)
         return self._reads[window]
+
+    def slots_of(self, pieces: Pieces) -> torch.Tensor:
+        """Their slots as a table on the device."""
+        if pieces.first not in self._tables:
+            self._tables[pieces.first] = upload(pieces.slots, self.places.slots_T.device)
+        return self._tables[pieces.first]
 
     def spans(self) -> Sequence[Spans]:
         """The decoded rows, then the chunks, as the flash kernel takes them."""
@@ -100,7 +107,7 @@ def ragged_attention(
     window = sliding_window if sliding_window and sliding_window < ragged.slots.layout.slot_tokens else None
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
-    is_flash = flash.can_take(query, softmax)
+    is_flash = flash.can_take(query, value, softmax)
     new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
     ragged.slots.write(layer, ragged.places, *new_THD, is_by_slot=is_flash)
     parts: list[torch.Tensor] = []
@@ -108,8 +115,6 @@ def ragged_attention(
         q_THD = query[0].transpose(0, 1)
         parts.extend(spans.attend(ragged.slots, layer, q_THD, window, softmax) for spans in ragged.spans())
         return _joined(parts), None
-    if ragged.of_graph is not None:
-        raise RuntimeError("soft caps, sinks and odd sizes of heads are computed by kernels that the host has to plan")
     if ragged.live_slots:
         q_HND = query[0, :, : len(ragged.live_slots)]
         q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))
@@ -145,7 +150,7 @@ def _prefill(
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=softmax.scale, enable_gqa=True)
         return out.transpose(1, 2).reshape(num_rows * length, num_heads, v.shape[-1])
     if pieces.start:
-        k, v = ragged.slots.read(layer, pieces.slots, width)
+        k, v = ragged.slots.read(layer, ragged.slots_of(pieces), width)
     groups = num_heads // num_kv_heads
     name = (pieces.start, length, window, softmax.is_plain)
     if name not in ragged._masks:

@@ -24,10 +24,11 @@ MAX_HEAD_SIZE = 256
 KERNEL = torch.ops.aten._flash_attention_forward
 
 
-def can_take(query: torch.Tensor, softmax: Softmax) -> bool:
-    """Whether the kernel computes such an attention; heads of odd sizes, soft caps and sinks are not for it."""
+def can_take(query: torch.Tensor, value: torch.Tensor, softmax: Softmax) -> bool:
+    """Whether the kernel computes such an attention; heads of odd or two sizes, soft caps and sinks are not for it."""
     head_size, is_half = query.shape[-1], query.dtype in (torch.bfloat16, torch.float16)
-    fits = is_half and softmax.is_plain and head_size % 8 == 0 and head_size <= MAX_HEAD_SIZE
+    is_size = head_size % 8 == 0 and head_size <= MAX_HEAD_SIZE and head_size == value.shape[-1]
+    fits = is_half and is_size and softmax.is_plain
     return query.is_cuda and fits and is_new_enough(query.device)
 
 
@@ -47,7 +48,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spans:
-    """Rows side by side in the stream, in the order of their slots, the same in all layers."""
+    """Rows side by side in the stream, the same in all layers; their slots may lie in any order."""
 
     first: int
     last: int
@@ -55,7 +56,7 @@ class Spans:
     cu_queries: torch.Tensor
     """[rows + 1] of int32: where each row's tokens begin, counted from `first`."""
     cu_keys: torch.Tensor
-    """[rows + 1] of int32: where each row's slot begins."""
+    """[rows + 1] of int32: where each row's slot begins. Their differences mean nothing where `used` is given."""
     used: torch.Tensor
     """[rows] of int32: how many tokens it holds, the new ones included."""
     max_queries: int
@@ -68,7 +69,7 @@ class Spans:
 
         Without a window its right edge is left open: the kernel then packs the query heads of a group when it decodes.
         """
-        keys_KHD, values_KHD = (kept[layer].permute(1, 0, 3, 2, 4).flatten(0, 2) for kept in (slots.keys, slots.values))
+        keys_KHD, values_KHD = (_as_list(kept[layer]) for kept in (slots.keys, slots.values))
         return KERNEL(
             q_THD[self.first : self.last],
             keys_KHD,
@@ -103,7 +104,7 @@ def spans_of_decoded(slots_B: torch.Tensor, positions_B: torch.Tensor, slot_toke
 
 
 def plan_spans(first: int, rows: Sequence[Span], slot_tokens: int, device: torch.device) -> Spans:
-    """For rows whose slots ascend; the first token of the first one is at `first` in the stream."""
+    """For rows side by side; the first token of the first one is at `first` in the stream."""
     room = _room(slot_tokens)
     ends = [row.end for row in rows]
     lengths = [row.end - row.start for row in rows]
@@ -120,6 +121,12 @@ def plan_spans(first: int, rows: Sequence[Span], slot_tokens: int, device: torch
         max_queries=max(lengths),
         max_keys=max(ends),
     )
+
+
+def _as_list(kept: torch.Tensor) -> torch.Tensor:
+    """All tokens of a cache as they lie in memory, [slots x blocks x BLOCK, kv heads, head size]: never a copy."""
+    by_slot = kept.permute(1, 0, 3, 2, 4)
+    return by_slot.view(-1, *by_slot.shape[3:])
 
 
 def _room(slot_tokens: int) -> int:

@@ -34,7 +34,7 @@ class Forward:
         self._image_token = getattr(model.config, "image_token_id", None)
         self._has_axes = hasattr(model.base_model, "get_rope_index")
         """Positions have three axes (M-RoPE)."""
-        self._graphs: Graphs | None = None
+        self._graphs = Graphs() if graphs.are_there(self.device) else None
         """Of decode steps over these slots."""
         self._positions: dict[int, tuple[torch.Tensor | None, int]] = {}
         """Of rows with images: positions [3, prompt] and how far decoding is shifted against the slot's positions."""
@@ -43,16 +43,17 @@ class Forward:
         """Slots of another number or length; what the old ones held is forgotten."""
         self.slots = Slots(layout)
         self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
-        self._graphs = Graphs() if graphs.are_there(self.device) else None
+        if self._graphs is not None:
+            self._graphs.forget()
 
     def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
         live = sorted(step.live, key=lambda live: live.slot)
-        if self._graphs is not None and not step.chunks:
+        if self._graphs is not None and not step.chunks and self.slots.are_by_slot:
             table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in live]
             if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
                 return logits_RV, [row.row for row in live]
-        chunks = sorted(step.chunks, key=_by_slot if self.device.type == "cuda" else _by_shape)
+        chunks = sorted(step.chunks, key=_by_shape)
         ids, positions, slots, ends = self._stream(live, chunks, requests)
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
@@ -180,10 +181,6 @@ class RaggedAttention:
 
     def _set(self, name: str) -> None:
         self._model.set_attn_implementation({"text_config": name} if self._is_nested else name)
-
-
-def _by_slot(chunk: Chunk) -> int:
-    return chunk.slot
 
 
 def _by_shape(chunk: Chunk) -> tuple[int, int]:

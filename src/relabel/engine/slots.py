@@ -41,7 +41,13 @@ class Slots:
         self.layout = layout
         self.keys: dict[int, torch.Tensor] = {}
         self.values: dict[int, torch.Tensor] = {}
-        self._is_by_slot = False
+        self._by_slot: set[int] = set()
+        """Layers whose memory holds a slot after the other."""
+
+    @property
+    def are_by_slot(self) -> bool:
+        """Whether every layer was written with `is_by_slot`."""
+        return bool(self.keys) and self._by_slot == self.keys.keys()
 
     def write(
         self,
@@ -57,17 +63,18 @@ class Slots:
         `is_by_slot` orders memory as [slots, blocks, BLOCK, kv heads, head size], a slot after the other.
         """
         if layer not in self.keys:
-            self._is_by_slot = is_by_slot
-            self.keys[layer] = self._empty(key_THD)
-            self.values[layer] = self._empty(value_THD)
+            if is_by_slot:
+                self._by_slot.add(layer)
+            self.keys[layer] = self._empty(layer, key_THD)
+            self.values[layer] = self._empty(layer, value_THD)
         self.keys[layer][places.blocks_T, places.slots_T, :, places.in_block_T] = key_THD
         self.values[layer][places.blocks_T, places.slots_T, :, places.in_block_T] = value_THD
 
-    def read(self, layer: int, slots: Sequence[int], width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Copies of the first `width` keys and values [slots, kv heads, width, head size]."""
+    def read(self, layer: int, slots_B: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Copies of the first `width` keys and values [B, kv heads, width, head size]."""
         num_blocks = _num_blocks(width)
         keys, values = (
-            kept[layer][:num_blocks, list(slots)].permute(1, 2, 0, 3, 4).flatten(2, 3)[:, :, :width]
+            kept[layer][:num_blocks].index_select(1, slots_B).permute(1, 2, 0, 3, 4).flatten(2, 3)[:, :, :width]
             for kept in (self.keys, self.values)
         )
         return keys, values
@@ -84,8 +91,8 @@ class Slots:
         for mine, theirs in ((self.keys, prefix.keys), (self.values, prefix.values)):
             for layer, tensor in theirs.items():
                 if layer not in mine:
-                    self._is_by_slot = prefix._is_by_slot
-                    mine[layer] = self._empty(tensor[0, 0].transpose(0, 1))
+                    self._by_slot |= prefix._by_slot & {layer}
+                    mine[layer] = self._empty(layer, tensor[0, 0].transpose(0, 1))
                 _copy(tensor[:, 0], mine[layer][:, slot], num_tokens)
 
     def copy(self, source: int, slot: int, num_tokens: int) -> None:
@@ -96,11 +103,11 @@ class Slots:
             tensor[whole : whole + 1, slot, :, rest:] = 0
             tensor[whole + 1 :, slot] = 0
 
-    def _empty(self, tensor_THD: torch.Tensor) -> torch.Tensor:
+    def _empty(self, layer: int, tensor_THD: torch.Tensor) -> torch.Tensor:
         _, num_heads, head_size = tensor_THD.shape
         num_slots, slot_tokens = self.layout
         num_blocks = _num_blocks(slot_tokens)
-        if self._is_by_slot:
+        if layer in self._by_slot:
             return tensor_THD.new_zeros(num_slots, num_blocks, BLOCK, num_heads, head_size).permute(1, 0, 3, 2, 4)
         return tensor_THD.new_zeros(num_blocks, num_slots, num_heads, BLOCK, head_size)
 
