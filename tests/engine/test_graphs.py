@@ -14,8 +14,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from relabel.engine import Limits, Request, Sampling, flash, graphs
+from relabel.engine import Limits, Request, Sampling, flash, graphs, parity
 from relabel.engine.graphs import Captured
+from relabel.engine.loading import settle_batching
 from tests.engine import models, test_flash
 from tests.engine.test_continuous import FEW, continuous, many
 from tests.engine.test_equality import FAMILIES, STOP
@@ -84,6 +85,7 @@ def on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flash, "can_take", lambda query, value, softmax: softmax.is_plain)
     monkeypatch.setattr(graphs, "are_there", lambda device: True)
     monkeypatch.setattr(graphs, "Captured", Recorded)
+    monkeypatch.setattr(graphs, "FIRST_USES", 1)
 
 
 @pytest.mark.parametrize("family", test_flash.PLAIN)
@@ -107,6 +109,28 @@ def test_one_capture_a_bucket_and_another_when_slots_are_made_anew() -> None:
     text = [token for one in requests for token in one.prompt_ids]
     engine.generate([Request(id=0, prompt_ids=text[:200])])
     assert len(Recorded.every) == num_short + 1
+
+
+def test_a_bucket_is_captured_when_it_has_come_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "FIRST_USES", 3)
+    own, cpu = graphs.Graphs(), torch.device("cpu")
+
+    def doubled(num_rows: int) -> list[int] | None:
+        out = own.run(lambda table_1R: table_1R[0] * 2, [[row] for row in range(num_rows)], cpu)
+        return None if out is None else out.tolist()
+
+    assert [doubled(2), doubled(3), doubled(9), doubled(2)] == [None, None, None, [0, 2]]
+    assert doubled(4) == [0, 2, 4, 6]
+    assert doubled(9) is None
+    own.forget()
+    assert doubled(2) is None
+
+
+def test_the_check_at_start_up_compares_a_replayed_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "FIRST_USES", parity.FIRST_USES)
+    monkeypatch.setattr(parity, "are_there", lambda device: True)
+    assert settle_batching(models.llama(), "some/model", "continuous").batching == "continuous"
+    assert [one.num_replays for one in Recorded.every] == [1]
 
 
 @pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])

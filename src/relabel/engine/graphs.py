@@ -1,4 +1,4 @@
-"""Decode steps as CUDA graphs: captured once for each bucket of rows, then replayed with other numbers in one table.
+"""Decode steps as CUDA graphs: captured for each bucket of rows that comes again, then replayed with other numbers.
 
 Where each kernel is launched by itself, a step of a few hundred tokens costs the host more time than the device. Knows
 tables and captures; not what is computed.
@@ -7,6 +7,7 @@ tables and captures; not what is computed.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,9 @@ log = logging.getLogger("relabel")
 
 BUCKETS = (8, 16, 32, 64, 128, 192, 256, 320, 384, 448, 512)
 """Rows of the steps that are captured."""
+FIRST_USES = 4
+"""The step of a bucket that is captured first. A capture takes two forwards and gives cached memory back, and slots of
+one length may last for a few steps alone."""
 
 
 def are_there(device: torch.device) -> bool:
@@ -61,12 +65,14 @@ class Graphs:
 
     def __init__(self) -> None:
         self._ready: dict[int, tuple[torch.Tensor, Captured]] = {}
+        self._num_uses: Counter[int] = Counter()
         self._is_off = False
         """The function cannot be captured; a failed capture may cost memory for good, so it is not tried again."""
 
     def forget(self) -> None:
         """The cache is another one."""
         self._ready = {}
+        self._num_uses.clear()
 
     def run(
         self, compute: Callable[[torch.Tensor], torch.Tensor], rows: Sequence[Sequence[int]], device: torch.device
@@ -77,6 +83,9 @@ class Graphs:
         """
         bucket = next((size for size in BUCKETS if size >= len(rows)), None)
         if self._is_off or bucket is None:
+            return None
+        self._num_uses[bucket] += 1
+        if self._num_uses[bucket] < FIRST_USES:
             return None
         lines = [*rows, *[rows[-1]] * (bucket - len(rows))]
         numbers = upload([number for column in zip(*lines, strict=True) for number in column], device, torch.long)
