@@ -23,16 +23,16 @@ import torch
 import typer
 
 from relabel.data.sources import columns_of, list_files, scan
-from relabel.data.store import Store
+from relabel.data.store.store import Store
 from relabel.demo import write_dataset
+from relabel.demo.run import demo_spec
 from relabel.demo.task import Task
-from relabel.job.cluster import LOCAL, connected
-from relabel.job.demo import demo_spec
+from relabel.job.cluster.connect import LOCAL, connected
+from relabel.job.cluster.graph import receipts
 from relabel.job.engine import engine_of
-from relabel.job.generate import generate_unit
-from relabel.job.graph import receipts
 from relabel.job.prepare import default_unit_rows, make_encoder, prepare, preview_context
-from relabel.job.read import encode_unit
+from relabel.job.stages.generate import generate_unit
+from relabel.job.stages.read import encode_unit
 from relabel.spec import Spec
 
 PACKAGES = ("ray", "torch", "transformers")

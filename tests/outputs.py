@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from relabel.data.labels import output_schema
-from relabel.data.plan import Plan, PlannedFile
-from relabel.data.quality import Quality
-from relabel.data.stamp import make_stamp
-from relabel.data.store import Store, Version
-from relabel.data.unit import SourceFile, Unit
+from relabel.data.labels.columns import output_schema
+from relabel.data.quality.figures import Quality
+from relabel.data.sources.plan import Plan, PlannedFile
+from relabel.data.sources.unit import SourceFile, Unit
+from relabel.data.store.stamp import make_stamp
+from relabel.data.store.store import Store, Version
 from relabel.spec import Label
 
 COLUMNS = pa.schema([("id", pa.string()), ("alt", pa.string())])

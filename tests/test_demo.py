@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from relabel.cli import app
 from relabel.demo import MODEL_PATH
+from relabel.demo.run import demo_spec
 from relabel.demo.show import show_demo
 from relabel.demo.task import Task
-from relabel.job.demo import demo_spec
 from relabel.spec import load_spec
 from tests.reading import rows_of
 

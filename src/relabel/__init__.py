@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from relabel.version import __version__
 
 if TYPE_CHECKING:
     from relabel.errors import RelabelError
@@ -28,7 +28,7 @@ _HOMES = {
     "run": "job.run",
 }
 
-__all__ = ["RelabelError", "Spec", "load_spec", "make_spec", "preview", "run"]
+__all__ = ["RelabelError", "Spec", "__version__", "load_spec", "make_spec", "preview", "run"]
 
 
 def __getattr__(name: str) -> Any:

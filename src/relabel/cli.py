@@ -18,8 +18,8 @@ from typer.core import TyperGroup
 
 from relabel.demo.task import Task
 from relabel.errors import Refused, RelabelError
+from relabel.signals import STOPPED, Stop
 from relabel.spec import Spec, load_spec
-from relabel.stop import STOPPED, Stop
 
 
 class Commands(TyperGroup):
@@ -115,7 +115,7 @@ def preview(
 @app.command()
 def plan(spec: SpecPath, set_: Overrides = None) -> None:
     """Say what a run would do: files, units and rows, and what is done already. Writes nothing."""
-    from relabel.job.prepare import outlook
+    from relabel.job.plan import outlook
 
     _finish(outlook(load_spec(spec, set_)), complete=True)
 
@@ -123,8 +123,8 @@ def plan(spec: SpecPath, set_: Overrides = None) -> None:
 @app.command()
 def status(out: Folder) -> None:
     """Say how far the run into OUT has come; exit code 0 where it is complete."""
-    from relabel.data.store import Store
-    from relabel.data.verify import status as status_of
+    from relabel.data.output.status import status as status_of
+    from relabel.data.store.store import Store
 
     found = status_of(Store(out, create=False))
     _finish(found.to_json(), complete=found.success and found.report.passed)
@@ -133,8 +133,8 @@ def status(out: Folder) -> None:
 @app.command()
 def verify(out: Folder) -> None:
     """Read every part of OUT back: one part a unit, every row once, checksums, schema and fingerprint."""
-    from relabel.data.store import Store
-    from relabel.data.verify import verify as verify_store
+    from relabel.data.output.verify import verify as verify_store
+    from relabel.data.store.store import Store
 
     verdict = verify_store(Store(out, create=False))
     for problem in verdict.problems:
@@ -147,8 +147,8 @@ def export(
     out: Folder, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written whole or not at all.")]
 ) -> None:
     """Write the rows of OUT as a batch output file of OpenAI's API, in the order of the source."""
-    from relabel.data.export import export as export_store
-    from relabel.data.store import Store
+    from relabel.data.output.openai_batch import export as export_store
+    from relabel.data.store.store import Store
 
     written = export_store(Store(out, create=False), file)
     _finish(written.to_json(), complete=written.complete)
@@ -169,8 +169,8 @@ def demo(
     ] = False,
 ) -> None:
     """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
+    from relabel.demo.run import run_demo
     from relabel.demo.show import show_demo
-    from relabel.job.demo import run_demo
 
     figures = run_demo(task, rows, out or Path(f"relabel-demo-{task}"), compare=no_constrain)
     show_demo(figures, console)

@@ -10,8 +10,8 @@ import torch
 from jsonschema import Draft202012Validator
 
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
-from relabel.engine.constraint import Constraint, check_constraint
-from relabel.engine.matching import NUM_KEPT, Grammars, Matcher, allowed
+from relabel.engine.api.constraint import Constraint, check_constraint
+from relabel.engine.sampling.grammar import NUM_KEPT, Grammars, Matcher, allowed
 from relabel.errors import ModelRefused, SpecError
 from tests.engine import models
 

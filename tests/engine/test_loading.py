@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPImageProcessorPil, LlavaProcessor
 
 from relabel.engine import Request, Sampling, load_engine, load_model, load_processor, model_identity, quantise
-from relabel.engine.loading import computes_bfloat16, widened
+from relabel.engine.model.weights import computes_bfloat16, widened
 from relabel.errors import ModelRefused
 from tests.engine import models
 

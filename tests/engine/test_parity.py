@@ -11,9 +11,11 @@ import torch
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
 from relabel.engine import Sampling
+from relabel.engine.continuous.limits import measured_limits
 from relabel.engine.loading import make_engine, settle_batching
-from relabel.engine.memory import kv_bytes, measured_limits
-from relabel.engine.parity import Probes, why_not_packed
+from relabel.engine.model.sizes import kv_bytes
+from relabel.engine.model.traits import why_not_packed
+from relabel.engine.parity import Probes
 from relabel.errors import ModelRefused
 from tests.engine import models
 from tests.engine.test_equality import FAMILIES

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from relabel.data.plan import make_plan
 from relabel.data.sources import read
+from relabel.data.sources.plan import make_plan
 from relabel.errors import SourceUnreadable
 from tests.pictures import encoded, png
 

@@ -17,17 +17,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from relabel.data.audit import conclude, sweep
-from relabel.data.journal import Run, open_run
-from relabel.data.labels import output_schema
-from relabel.data.plan import make_plan
-from relabel.data.points import Reached, pass_by
-from relabel.data.report import Report
+from relabel.data.labels.columns import output_schema
+from relabel.data.output.audit import conclude, sweep
+from relabel.data.output.manifest import Run, open_run
+from relabel.data.output.report import Report
+from relabel.data.output.verify import verify
 from relabel.data.sources import read
-from relabel.data.stamp import make_stamp
-from relabel.data.store import Store, Version
-from relabel.data.unit import Unit
-from relabel.data.verify import verify
+from relabel.data.sources.plan import make_plan
+from relabel.data.sources.unit import Unit
+from relabel.data.store.failpoints import Reached, pass_by
+from relabel.data.store.stamp import make_stamp
+from relabel.data.store.store import Store, Version
 from relabel.spec import Label, Source
 
 UNIT_ROWS = 3

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from relabel.engine import Sampling, load_engine
 from relabel.errors import ModelRefused
-from relabel.job.encode import Encoder
+from relabel.job.encoding.encode import Encoder
 from relabel.spec import make_spec
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -7,8 +7,8 @@ import signal
 import pytest
 import yaml
 
-from relabel.data.store import Store
-from relabel.data.verify import verify
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
 from tests.faults.processes import PATIENCE, generating_process_of, start, wait_until
 from tests.reading import assert_every_row_once
 from tests.tiny import save_model

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relabel.data.points import Point
+from relabel.data.store.failpoints import Point
 from relabel.errors import Refused, StoreFailed
 from tests.faults.job import Job, assert_exact, write_source
 from tests.faults.proxy import proxied

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relabel.data.images import decode_image
+from relabel.data.prompts.images import decode_image
 from relabel.errors import RelabelError, RowRejected
 from tests.data.builders import source_of
 from tests.faults import corpus

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from relabel.data.images import decode_image
+from relabel.data.prompts.images import decode_image
 from relabel.errors import RowRejected
 from tests.data.builders import source_of
 from tests.faults.corpus import EXIF, PICTURE, read_planned

@@ -3,11 +3,11 @@
 import pyarrow as pa
 import pytest
 
-from relabel.data.plan import make_plan
 from relabel.data.sources import read
+from relabel.data.sources.plan import make_plan
 from relabel.errors import RowRejected
-from relabel.job.encode import Encoder
-from relabel.job.row import RowEncoder
+from relabel.job.encoding.encode import Encoder
+from relabel.job.encoding.row import RowEncoder
 from relabel.spec import make_spec
 from tests.data.builders import source_of, write_lines
 from tests.tiny import make_tokenizer, save_model

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from relabel.data.points import Point
-from relabel.data.verify import verify
+from relabel.data.output.verify import verify
+from relabel.data.store.failpoints import Point
 from relabel.errors import PartDamaged, RecipeChanged, SourceChanged
 from tests.faults.job import Job
 from tests.reading import rows_of

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from relabel.engine import Request, load_model, load_processor, model_identity
-from relabel.engine.continuous import ContinuousEngine
+from relabel.engine.continuous.engine import ContinuousEngine
 from tests.faults.model_folder import edit, edit_weights, encoder_of, engine_of, refused
 from tests.tiny import make_tokenizer
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from relabel.errors import RowRejected
-from relabel.job import encode
+from relabel.job.encoding import encode
 from tests.faults.model_folder import encoder_of, refused
 from tests.tiny import CHAT_TEMPLATE
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from relabel.data.store import Store
+from relabel.data.store.store import Store
 from relabel.errors import Refused, StoreFailed
 from tests.faults.job import Child, Job, assert_exact, write_source
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from relabel import run
-from relabel.data.store import Store
-from relabel.data.verify import verify
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
 from tests.faults.processes import PATIENCE, command_line, descendants, start, start_script, wait_until
 from tests.reading import assert_every_row_once, rows_of
 
@@ -60,7 +60,7 @@ def assert_exact(folder):
 
 @pytest.mark.usefixtures("sigint_is_heard")
 def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_goes_on(spec, tmp_path):
-    """Ray took SIGTERM for exit code 15. How soon: `benchmarks/stops.py`."""
+    """Ray took SIGTERM for exit code 15. How soon: `tests/chaos/stops.py`."""
 
     def ray_starts():
         return any("raylet/raylet" in command_line(pid) for pid in descendants(process.pid))

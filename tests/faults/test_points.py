@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relabel.data.points import Point
-from relabel.data.store import Store
+from relabel.data.store.failpoints import Point
+from relabel.data.store.store import Store
 from tests.faults.job import PROCESSES, UNIT_ROWS, Child, Job, assert_exact, write_source
 
 pytestmark = pytest.mark.fault

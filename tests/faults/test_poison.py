@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from relabel import make_spec
-from relabel.data.audit import conclude
-from relabel.data.store import Store
-from relabel.data.verify import verify
-from relabel.job.ask import row_id
+from relabel.data.output.audit import conclude
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
+from relabel.job.cluster.graph import receipts
 from relabel.job.engine import engine_of
-from relabel.job.graph import receipts
 from relabel.job.prepare import prepare
+from relabel.job.stages.completions import row_id
 from tests.reading import assert_every_row_once
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("cluster"), pytest.mark.timeout(600)]

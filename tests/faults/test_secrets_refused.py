@@ -5,7 +5,7 @@ import yaml
 
 from relabel.demo import MODEL_PATH
 from relabel.errors import RowRejected, SpecError
-from relabel.job.encode import Encoder
+from relabel.job.encoding.encode import Encoder
 from relabel.spec import load_spec, make_spec
 
 ROW, SECRET = "zqxrowcanary", "zqxsecretcanary"

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from relabel import make_spec, preview, run
-from relabel.data.store import Store
-from relabel.data.verify import verify
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
 from relabel.errors import SpecError
 from relabel.job.retry import retry
 from relabel.spec import Resources

@@ -8,19 +8,19 @@ import pytest
 from typer.testing import CliRunner
 
 from relabel.cli import app
-from relabel.data.export import export
-from relabel.data.journal import open_run
-from relabel.data.plan import make_plan
-from relabel.data.recipe import make_recipe
-from relabel.data.store import Store
+from relabel.data.output.manifest import open_run
+from relabel.data.output.openai_batch import export
+from relabel.data.output.recipe import make_recipe
+from relabel.data.sources.plan import make_plan
+from relabel.data.store.store import Store
 from relabel.demo import MODEL_PATH
 from relabel.engine import Sampling
 from relabel.job.engine import engine_of
-from relabel.job.generate import generate_unit
 from relabel.job.prepare import make_context, make_encoder
 from relabel.job.preview import preview
-from relabel.job.publish import label_unit, publish_unit
-from relabel.job.read import encode_unit
+from relabel.job.stages.generate import generate_unit
+from relabel.job.stages.publish import label_unit, publish_unit
+from relabel.job.stages.read import encode_unit
 from relabel.spec import make_spec
 from tests.pictures import png
 

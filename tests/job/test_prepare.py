@@ -4,11 +4,12 @@ import shutil
 import pytest
 
 from relabel import make_spec
-from relabel.data.store import Store
+from relabel.data.store.store import Store
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import SourceRefused, SpecError
-from relabel.job.block import MAX_BLOCK_BYTES
-from relabel.job.prepare import default_unit_rows, make_encoder, outlook, prepare
+from relabel.job.plan import outlook
+from relabel.job.prepare import default_unit_rows, make_encoder, prepare
+from relabel.job.stages.block import MAX_BLOCK_BYTES
 
 
 def spec_of(model, **prompt):

@@ -11,18 +11,18 @@ from typer.testing import CliRunner
 
 from relabel import make_spec, run
 from relabel.cli import app
-from relabel.data.store import Store
-from relabel.data.verify import verify
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
 from relabel.demo import MODEL_PATH
 from relabel.errors import RecipeChanged, Refused, SourceChanged, SpecError
-from relabel.job.block import PROMPT_IDS
 from relabel.job.context import Retry
 from relabel.job.engine import engine_of
-from relabel.job.generate import generate_unit
 from relabel.job.prepare import prepare
-from relabel.job.publish import publish_unit
-from relabel.job.read import read_unit
 from relabel.job.retry import retry
+from relabel.job.stages.block import PROMPT_IDS
+from relabel.job.stages.generate import generate_unit
+from relabel.job.stages.publish import publish_unit
+from relabel.job.stages.read import read_unit
 from tests.conftest import small_spec, write_source
 from tests.pictures import png
 from tests.reading import assert_every_row_once, rows_of

@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from relabel import make_spec, run
-from relabel.data.store import Store
-from relabel.data.verify import verify
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
-from relabel.job import read
+from relabel.job.cluster.graph import receipts
 from relabel.job.engine import engine_of
-from relabel.job.graph import receipts
 from relabel.job.prepare import prepare
+from relabel.job.stages import read
 from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
 

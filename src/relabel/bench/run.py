@@ -8,7 +8,6 @@ import statistics
 import torch
 import transformers
 
-import relabel
 from relabel.bench.contenders import Contender, make_contenders
 from relabel.bench.figures import Comparison, Figures, Way, num_differing, ratios_of
 from relabel.bench.machine import device_name, gemm_rate, memory_rate, rows_that_fit
@@ -16,8 +15,9 @@ from relabel.bench.model import Subject, load_subject
 from relabel.bench.turns import Outcome, take_turns
 from relabel.bench.work import Size, roofline_seconds, rows_of, useful_flops
 from relabel.bench.workload import FIXED, NAMES, RAGGED, Workload, make_workload
-from relabel.engine.loading import computes_bfloat16
+from relabel.engine.model.weights import computes_bfloat16
 from relabel.errors import SpecError
+from relabel.version import __version__
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -61,7 +61,7 @@ def run_bench(
         gemm_flops_per_second={name: float(f"{rate:.4g}") for name, rate in rates.items()},
         memory_bytes_per_second=bandwidth and float(f"{bandwidth:.4g}"),
         versions={
-            "relabel": relabel.__version__,
+            "relabel": __version__,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "python": platform.python_version(),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from relabel.engine.memory import kv_bytes
+from relabel.engine.model.sizes import kv_bytes
 
 
 class Row(NamedTuple):

@@ -9,30 +9,31 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from relabel.engine.constraint import Constraint
-from relabel.engine.goodput import Goodput
-from relabel.engine.pixels import dequantise, quantise
-from relabel.engine.request import Request, Result, Sampling
-from relabel.engine.step import Limits
+from relabel.engine.api.constraint import Constraint
+from relabel.engine.api.goodput import Goodput
+from relabel.engine.api.request import Request, Result, Sampling
+from relabel.engine.model.pixels import dequantise, quantise
+from relabel.engine.scheduling.step import Limits
 
 if TYPE_CHECKING:
-    from relabel.engine.checkpoint import model_identity
-    from relabel.engine.continuous import ContinuousEngine
-    from relabel.engine.loading import Engine, load_engine, load_model
-    from relabel.engine.processor import load_processor, load_tokenizer
-    from relabel.engine.static import StaticEngine
-    from relabel.engine.stops import find_stop_tokens
+    from relabel.engine.continuous.engine import ContinuousEngine
+    from relabel.engine.loading import Engine, load_engine
+    from relabel.engine.model.checkpoint import model_identity
+    from relabel.engine.model.processor import load_processor, load_tokenizer
+    from relabel.engine.model.weights import load_model
+    from relabel.engine.sampling.stops import find_stop_tokens
+    from relabel.engine.static.engine import StaticEngine
 
 _HOMES = {
-    "ContinuousEngine": "continuous",
+    "ContinuousEngine": "continuous.engine",
     "Engine": "loading",
-    "StaticEngine": "static",
-    "find_stop_tokens": "stops",
+    "StaticEngine": "static.engine",
+    "find_stop_tokens": "sampling.stops",
     "load_engine": "loading",
-    "load_model": "loading",
-    "load_processor": "processor",
-    "load_tokenizer": "processor",
-    "model_identity": "checkpoint",
+    "load_model": "model.weights",
+    "load_processor": "model.processor",
+    "load_tokenizer": "model.processor",
+    "model_identity": "model.checkpoint",
 }
 
 __all__ = [

@@ -5,9 +5,8 @@ Knows how to compute logits three ways; what follows from the verdict is decided
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,60 +14,18 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
-from relabel.engine.collate import PER_TOKEN, collate
-from relabel.engine.forward import Forward, RaggedAttention
-from relabel.engine.graphs import FIRST_USES, are_there
-from relabel.engine.request import Request
-from relabel.engine.step import Chunk, Layout, Live, Step
+from relabel.engine.api.request import Request
+from relabel.engine.model.collate import PER_TOKEN, collate
+from relabel.engine.model.traits import is_paddable
+from relabel.engine.runner.cuda_graphs import FIRST_USES, are_there
+from relabel.engine.runner.forward import Forward, RaggedAttention
+from relabel.engine.scheduling.step import Chunk, Layout, Live, Step
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.2}
 """Of the distance between two sets of logits over their own spread. Rounding of a whole model gives 1e-6 in float32 and
 some 0.03 in bfloat16 (more where experts are chosen); a wrong mask or position gives about 1."""
 LENGTHS = (19, 2, 47, 7)
 """Tokens of the probes: mixed, and one longer than the narrow windows of small models."""
-PACKABLE = frozenset({"full_attention", "sliding_attention"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """How a model is run in this process, and how far its batches were from rows alone."""
-
-    batching: str
-    attention: str
-    difference: float
-    """The largest of all probes, over the spread of the logits."""
-    notes: tuple[str, ...]
-    """Why faster ways were not taken."""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def why_not_packed(model: Any) -> str | None:
-    """Why the rows of a model cannot share one stream without padding; None where nothing is known against it."""
-    text = model.config.get_text_config(decoder=True)
-    arguments = inspect.signature(model.forward).parameters
-    rope = getattr(text, "rope_parameters", None) or {}
-    if not getattr(model, "_supports_attention_backend", False):
-        return "its attention cannot be exchanged"
-    if getattr(model.config, "is_encoder_decoder", False):
-        return "it is an encoder-decoder"
-    if not is_paddable(model) or not set(getattr(text, "layer_types", None) or ()) <= PACKABLE:
-        return "it has layers other than full and sliding attention"
-    if "token_type_ids" in arguments or getattr(text, "use_bidirectional_attention", None):
-        return "tokens of its images see those after them"
-    if "pixel_values" in arguments and "mm_encoder_outputs" not in arguments:
-        return "it does not take the features of images apart from their pixels"
-    if rope.get("rope_type") in ("dynamic", "longrope"):
-        return "its rotary positions depend on the longest row of a batch"
-    return None
-
-
-def is_paddable(model: Any) -> bool:
-    """False where padding leaks into a row: running states (linear attention, convolutions) and sparse indexers."""
-    layers = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
-    running = any(getattr(module, "_is_stateful", False) for module in model.modules())
-    return not running and layers <= {*PACKABLE, "chunked_attention"}
 
 
 class Probes:

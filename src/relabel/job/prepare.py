@@ -13,23 +13,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from relabel import __version__
-from relabel.data.audit import audit
-from relabel.data.journal import Run, check_recipe, open_run
-from relabel.data.plan import Plan, make_plan
-from relabel.data.prompt import check_columns
-from relabel.data.recipe import fingerprint, make_recipe
+from relabel.data.output.manifest import Run, check_recipe, open_run
+from relabel.data.output.recipe import fingerprint, make_recipe
+from relabel.data.prompts.template import check_columns
 from relabel.data.sources import absolute_source, source_root
 from relabel.data.sources.files import absolute, matches
-from relabel.data.store import Store
+from relabel.data.sources.plan import Plan, make_plan
+from relabel.data.store.store import Store
 from relabel.engine import model_identity
-from relabel.engine.constraint import check_constraint
-from relabel.errors import Refused, SourceRefused, SpecError
-from relabel.job.block import MAX_BLOCK_BYTES
+from relabel.engine.api.constraint import check_constraint
+from relabel.errors import SourceRefused, SpecError
 from relabel.job.context import Retry, RunContext
+from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of
-from relabel.job.row import RowEncoder
+from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
+from relabel.version import __version__
 
 TEXT_ROWS, IMAGE_ROWS = 1024, 128
 PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "pillow")
@@ -55,7 +54,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared
 
     def replan(before: Plan | None) -> Plan:
         plan = make_plan(spec.source, unit_rows, before, redo_changed=redo_changed)
-        _check_plan(plan, spec, encoder)
+        check_plan(plan, spec, encoder)
         return plan
 
     run = open_run(store, recipe, unit_rows=unit_rows, versions=_versions(), replan=replan)
@@ -75,7 +74,7 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     paths = {planned.file.path for planned in known.plan.files}
     listed = make_plan(spec.source, known.unit_rows, known.plan)
     plan = replace(known.plan, files=tuple(planned for planned in listed.files if planned.file.path in paths))
-    _check_plan(plan, asked, encoder)
+    check_plan(plan, asked, encoder)
     context = replace(make_context(asked, known.fingerprint, plan.columns), retry=retry)
     return Prepared(context=context, run=replace(known, plan=plan))
 
@@ -130,25 +129,6 @@ def _versions() -> dict[str, str]:
     return {"relabel": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
-def outlook(spec: Spec) -> dict[str, Any]:
-    """What a run would find and do, as figures. Writes nothing; raises Refused like a run."""
-    recipe = make_recipe(spec, model_identity(spec.model.path, spec.model.revision))
-    encoder = make_encoder(spec)
-    store = _existing(spec.output.path)
-    known = check_recipe(store, recipe) if store else None
-    unit_rows = known.unit_rows if known else default_unit_rows(spec, encoder)
-    plan = make_plan(spec.source, unit_rows, known.plan if known else None)
-    _check_plan(plan, spec, encoder)
-    return {
-        "files": len(plan.files),
-        "units": plan.num_units,
-        "rows": plan.num_rows,
-        "unit_rows": unit_rows,
-        "units_done": audit(plan, store, fingerprint(recipe)).published if store and known else 0,
-        "unreadable": [{"file": path, "why": why} for path, why in plan.unreadable],
-    }
-
-
 def _refuse_output_in_source(spec: Spec, output: str) -> None:
     """The next run would take the parts of this one for new source files."""
     for pattern in absolute_source(spec.source).paths:
@@ -170,14 +150,7 @@ def _travelling(spec: Spec) -> Spec:
     return spec.model_copy(update={"source": absolute_source(spec.source), "model": model})
 
 
-def _check_plan(plan: Plan, spec: Spec, encoder: RowEncoder) -> None:
+def check_plan(plan: Plan, spec: Spec, encoder: RowEncoder) -> None:
     if not plan.files:
         raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
     check_source_columns(spec, encoder, plan.columns)
-
-
-def _existing(url: str) -> Store | None:
-    try:
-        return Store(url, create=False)
-    except Refused:
-        return None

@@ -10,15 +10,15 @@ import pandas as pd
 import pyarrow as pa
 
 from relabel.data.sources import columns_of, list_files, read, scan
-from relabel.data.unit import Unit
+from relabel.data.sources.unit import Unit
 from relabel.errors import RowRejected, SourceRefused
 from relabel.job.context import RunContext
+from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
-from relabel.job.generate import generate_unit
 from relabel.job.prepare import check_source_columns, default_unit_rows, make_encoder, preview_context
-from relabel.job.publish import label_unit
-from relabel.job.read import encode_unit
-from relabel.job.row import RowEncoder
+from relabel.job.stages.generate import generate_unit
+from relabel.job.stages.publish import label_unit
+from relabel.job.stages.read import encode_unit
 from relabel.spec import Spec
 from relabel.spec.section import column_of
 

@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from relabel.data.audit import conclude
-from relabel.data.journal import RUN, read_gates, read_run
-from relabel.data.report import Report
-from relabel.data.store import Store
-from relabel.data.unit import Unit
+from relabel.data.output.audit import conclude
+from relabel.data.output.manifest import RUN, read_gates, read_run
+from relabel.data.output.report import Report
+from relabel.data.sources.unit import Unit
+from relabel.data.store.store import Store
 from relabel.errors import PartDamaged, Refused, SpecError
-from relabel.job.cluster import LOCAL
+from relabel.job.cluster.connect import LOCAL
+from relabel.job.cluster.label import label_units
 from relabel.job.context import Retry
 from relabel.job.prepare import prepare_retry
-from relabel.job.run import label_units
 from relabel.spec import Spec, make_spec
 from relabel.spec.job import split_override
 

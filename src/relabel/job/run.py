@@ -6,20 +6,13 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-import ray.exceptions
-from ray.data.exceptions import ExecutionTimeoutError
-
-from relabel.data.audit import conclude, sweep
-from relabel.data.journal import write_gates
-from relabel.data.report import Report
-from relabel.data.store import Store
-from relabel.data.unit import Unit
-from relabel.errors import RelabelError, RunFailed
-from relabel.job.cluster import LOCAL, connected
-from relabel.job.context import RunContext
-from relabel.job.graph import receipts
+from relabel.data.output.audit import conclude, sweep
+from relabel.data.output.manifest import write_gates
+from relabel.data.output.report import Report
+from relabel.data.store.store import Store
+from relabel.job.cluster.connect import LOCAL
+from relabel.job.cluster.label import label_units
 from relabel.job.prepare import prepare
-from relabel.job.progress import RunProgress
 from relabel.spec import Spec
 
 log = logging.getLogger("relabel")
@@ -77,26 +70,3 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     for problem in report.problems:
         log.warning("%s", problem)
     return RunReport(audit=report, done_now=figures)
-
-
-def label_units(todo: list[Unit], context: RunContext, address: str, *, num_rows: int) -> dict[str, Any]:
-    """Send the units through the graph, on the Ray cluster at `address`; `num_rows` of them are asked. The figures."""
-    with connected(address, context.spec.resources):
-        with RunProgress(num_units=len(todo), num_rows=num_rows) as progress:
-            try:
-                for receipt in receipts(todo, context, num_rows=num_rows):
-                    progress.add(receipt)
-            except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
-                raise _cause(error) from error
-        return progress.totals()
-
-
-def _cause(error: BaseException) -> RelabelError:
-    """Our own error inside what Ray raised, or RunFailed with the last line of it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, RelabelError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return RunFailed(f"Ray ended the run: {lines[-1] if lines else error!r}; the same command goes on from here")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relabel.data.sources.cutting import cut_groups, cut_rows
-from relabel.data.unit import SourceFile
+from relabel.data.sources.unit import SourceFile
 
 FILE = SourceFile(path="a.parquet", url="/a.parquet", size=1, version="")
 

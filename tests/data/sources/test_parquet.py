@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relabel.data.sources import columns_of, list_files, read, scan
-from relabel.data.unit import Unit
+from relabel.data.sources.unit import Unit
 from relabel.errors import SourceUnreadable
 from tests.data.builders import invalid_text, kept_schema, read_all, source_of, write_parquet
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from relabel.data.sources import csv, files, image_folder, jsonl, openai, parquet, webdataset
-from relabel.data.unit import Rows, SourceFile, Unit
+from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.errors import SourceRefused
 from relabel.spec import Source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from relabel.data.unit import SourceFile, Unit
+from relabel.data.sources.unit import SourceFile, Unit
 
 
 def cut_rows(file: SourceFile, offsets: Iterable[int], unit_rows: int) -> list[Unit]:

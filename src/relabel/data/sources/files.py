@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from fsspec.utils import glob_translate
 
-from relabel.data.unit import SourceFile
+from relabel.data.sources.unit import SourceFile
 from relabel.errors import SourceRefused, SourceUnreadable
 
 MAX_ROW_BYTES = 64 * 2**20

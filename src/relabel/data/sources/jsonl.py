@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from relabel.data.sources import files, streams
 from relabel.data.sources.cutting import cut_rows
+from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, infer_schema, make_rows
-from relabel.data.unit import Rows, SourceFile, Unit
 from relabel.errors import SourceUnreadable
 from relabel.spec import Source
 

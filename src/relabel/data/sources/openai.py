@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.data.sources import jsonl
+from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
-from relabel.data.unit import Rows, SourceFile, Unit
 from relabel.spec import Source
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")

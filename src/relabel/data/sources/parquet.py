@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from relabel.data.sources import files, streams
 from relabel.data.sources.cutting import cut_groups
+from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import make_table
-from relabel.data.unit import Rows, SourceFile, Unit
 from relabel.errors import SourceUnreadable
 from relabel.spec import Source
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from relabel.data.unit import Rows
+from relabel.data.sources.unit import Rows
 
 Record = dict[str, Any] | str
 

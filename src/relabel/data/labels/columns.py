@@ -1,0 +1,78 @@
+"""The output row: which columns a run writes, in which types, fixed before the first row.
+
+Knows what a spec says of labels; nothing of how text was generated or parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from relabel.data.labels.arrow_types import label_types
+from relabel.spec import Label
+from relabel.spec.section import column_of
+
+
+def labels_of(recipe: Mapping[str, Any]) -> dict[str, Label]:
+    """The labels of a recipe by name; the name of a single one is empty."""
+    if not recipe.get("labels"):
+        return {"": Label.model_validate(recipe["label"])}
+    return {
+        fields["name"]: Label.model_validate({key: fields[key] for key in Label.model_fields.keys() & fields.keys()})
+        for fields in recipe["labels"]
+    }
+
+
+def output_schema(kept: pa.Schema, labels: Mapping[str, Label], num_samples: int = 1) -> pa.Schema:
+    """The one schema of every part of a run."""
+    types: dict[str, pa.DataType] = {}
+    for name, label in labels.items():
+        types |= {column_of(name, key): type for key, type in label_columns(label, num_samples).items()}
+        types |= {column_of(name, key): type for key, type in columns_beside(label, num_samples).items()}
+    types = {**types, "status": pa.string(), "reason": pa.string()}
+    return pa.schema(
+        [
+            pa.field("source_file", pa.string(), nullable=False),
+            pa.field("source_row", pa.int64(), nullable=False),
+            *(field.with_nullable(True).remove_metadata() for field in kept),
+            *(pa.field(column, type, nullable=column != "status") for column, type in types.items()),
+        ]
+    )
+
+
+def label_columns(label: Label, num_samples: int) -> dict[str, pa.DataType]:
+    """The columns that a label itself becomes; lists where every sample has its own."""
+    is_list = num_samples > 1 and not label.vote
+    return {key: pa.list_(type) if is_list else type for key, type in label_types(label).items()}
+
+
+def columns_beside(label: Label, num_samples: int) -> dict[str, pa.DataType]:
+    """What is written beside a label."""
+
+    def each(type: pa.DataType) -> pa.DataType:
+        return pa.list_(type) if num_samples > 1 else type
+
+    types = {
+        "text": each(pa.string()),
+        "reasoning": each(pa.string()),
+        "status": pa.string(),
+        "reason": pa.string(),
+        "finish_reason": each(pa.string()),
+        "prompt_tokens": pa.int32(),
+        "output_tokens": pa.int32(),
+        "attempts": pa.int32(),
+    }
+    if label.logprobs:
+        types["logprob"] = each(pa.float32())
+        if label.choices is not None:
+            types["probabilities"] = pa.struct([(choice, pa.float32()) for choice in label.choices])
+    if label.vote:
+        types["agreement"] = pa.float32()
+    return types
+
+
+def cut_at_stop(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first of the stop texts."""
+    return text[: min((at for mark in stop if (at := text.find(mark)) >= 0), default=len(text))]

@@ -1,0 +1,199 @@
+"""An answer in, the values of a label's columns out. Parsers are total: any text is a label or a reject.
+
+A reject's reason never quotes the text. Knows nothing of tokens, of how the text was generated, or of reasoning in it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import regex
+from jsonschema.exceptions import best_match
+
+from relabel.data.labels.arrow_types import arrow_value, value_types
+from relabel.data.labels.validator import PATTERN_SECONDS, make_validator
+from relabel.errors import RowRejected
+from relabel.spec import Label
+from relabel.spec.json_schema import properties_of
+
+Parser = Callable[[str], dict[str, Any]]
+
+NOTHING_WRITTEN = "parse: the model wrote nothing"
+MAX_DEPTH = 64
+"""Of JSON: jsonschema needs up to 10 of Python's 1,000 frames for each level."""
+
+_AROUND = " \t\r\n\"'`*_.,:;!?()[]{}“”„\u2018\u2019«»"
+_FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
+_CUT = re.compile(r"|-|tr?u?|fa?l?s?|nu?l?|\.|[eE][+-]?|u[0-9a-fA-F]{0,4}")
+"""What may be left of the text where it was cut inside a word, a number or an escape."""
+
+
+def make_parser(label: Label) -> Parser:
+    """A function that takes a label from an answer, or raises RowRejected("parse: ...")."""
+    take, types = _TAKERS[label.parse](label), value_types(label)
+
+    def parse(text: str) -> dict[str, Any]:
+        if not (stripped := text.strip()):
+            raise RowRejected(NOTHING_WRITTEN)
+        return {column: arrow_value(value, types[column]) for column, value in take(stripped).items()}
+
+    return parse
+
+
+def _take_text(label: Label) -> Parser:
+    return lambda text: {label.column: text}
+
+
+def _take_last_line(label: Label) -> Parser:
+    return lambda text: {label.column: _last_line(text)}
+
+
+def _take_match(label: Label) -> Parser:
+    pattern = regex.compile(label.pattern or "")
+
+    def take(text: str) -> dict[str, Any]:
+        try:
+            found = pattern.fullmatch(text, timeout=PATTERN_SECONDS) or pattern.search(text, timeout=PATTERN_SECONDS)
+        except TimeoutError as error:
+            raise RowRejected(f"parse: the pattern took more than {PATTERN_SECONDS} s") from error
+        if found is None:
+            raise RowRejected("parse: the pattern matches nothing")
+        return found.groupdict() or {label.column: found[0]}
+
+    return take
+
+
+def _take_choice(label: Label) -> Parser:
+    exact = {choice: [choice] for choice in label.choices or []}
+    plain: dict[str, list[str]] = {}
+    for choice in exact:
+        plain.setdefault(_plain(choice), []).append(choice)
+    plain.pop("", None)  # of a choice that is nothing but marks, any other marks would be an equal
+
+    def take(text: str) -> dict[str, Any]:
+        answers = (text, _last_line(text))
+        for found in (*(exact.get(answer) for answer in answers), *(plain.get(_plain(answer)) for answer in answers)):
+            if found is not None and len(found) == 1:
+                return {label.column: found[0]}
+        raise RowRejected("parse: none of the choices")
+
+    return take
+
+
+def _take_json(label: Label) -> Parser:
+    schema = label.json_schema or {}
+    validator, columns, known = make_validator(schema), list(properties_of(schema)), frozenset(_keys(schema))
+
+    def take(text: str) -> dict[str, Any]:
+        try:
+            value = _decode(text)
+            _check_depth(value)
+            error = best_match(validator.iter_errors(value))
+        except TimeoutError as error:
+            raise RowRejected(f"parse: a pattern of the JSON schema took longer than {PATTERN_SECONDS} s") from error
+        except RecursionError as error:
+            raise RowRejected("parse: the JSON is nested too deeply") from error
+        if error is not None:
+            place = "".join(_step(step, known) for step in error.absolute_path)
+            rule = error.validator or "false"
+            raise RowRejected(f"parse: the JSON does not fit its schema at ${place[:100]} ({rule})")
+        if not columns:
+            return {label.column: value}
+        if not isinstance(value, dict):  # of a schema that does not say `type: object`
+            raise RowRejected("parse: the JSON is no object")
+        return {column: value.get(column) for column in columns}
+
+    return take
+
+
+_TAKERS: dict[str, Callable[[Label], Parser]] = {
+    "text": _take_text,
+    "last_line": _take_last_line,
+    "regex": _take_match,
+    "choice": _take_choice,
+    "json": _take_json,
+}
+
+
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1].strip()
+
+
+def _plain(text: str) -> str:
+    return text.strip(_AROUND).casefold()
+
+
+def _decode(text: str) -> Any:
+    """The JSON that a text is, or that a fence in it holds, or that begins with its first bracket."""
+    for candidate in (text, *(match[1].strip() for match in _FENCE.finditer(text))):
+        try:
+            return _DECODER.decode(candidate)
+        except json.JSONDecodeError:
+            continue
+    bracket = re.search(r"[{[]", text)
+    try:
+        return _DECODER.raw_decode(text, bracket.start())[0] if bracket else _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise RowRejected(f"parse: {_what_is_wrong(error, text)}") from error
+
+
+def _what_is_wrong(error: json.JSONDecodeError, text: str) -> str:
+    if error.msg in ("NaN", "Infinity", "-Infinity"):
+        return f"JSON has no {error.msg}"
+    if error.msg.startswith("Unterminated string"):
+        return "the JSON ends too early"
+    has_begun = error.pos > 0 and error.msg != "Extra data"
+    return "the JSON ends too early" if has_begun and _CUT.fullmatch(text, error.pos) else "not JSON"
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [whole for whole in level if isinstance(whole, dict | list)]
+        if not level:
+            return
+        level = [part for whole in level for part in (whole.values() if isinstance(whole, dict) else whole)]
+    raise RowRejected("parse: the JSON is nested too deeply")
+
+
+def _step(step: str | int, known: frozenset[str]) -> str:
+    """One step of a path; a key that the schema does not name is of the text, and is not quoted."""
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if step in known else ".*"
+
+
+def _keys(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _keys(part)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(fields := dict(pairs)) < len(pairs):
+        raise RowRejected("parse: the JSON has a key twice")
+    return fields
+
+
+def _number(digits: str, kind: type[int] | type[float]) -> int | float:
+    # Python refuses integers of more than 4,300 digits with a ValueError, and floats beyond 1e308 become inf.
+    if math.isinf(float(digits)):
+        raise RowRejected("parse: a number is beyond 64 bits")
+    return kind(digits)
+
+
+def _no_such_constant(name: str) -> Any:
+    raise json.JSONDecodeError(name, "", 0)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=lambda digits: _number(digits, int),
+    parse_float=lambda digits: _number(digits, float),
+    parse_constant=_no_such_constant,
+)

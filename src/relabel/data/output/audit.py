@@ -1,0 +1,181 @@
+"""Plan against store: which units are published, which parts do not count, whether everything is there and any good.
+
+Knows names and stamps, not rows: reading every row is the business of verify.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from relabel.data.output.manifest import Run, read_run
+from relabel.data.output.report import Report
+from relabel.data.quality import gate
+from relabel.data.quality.figures import Quality, merge
+from relabel.data.sources.plan import Plan
+from relabel.data.sources.unit import Unit
+from relabel.data.store.stamp import Stamp
+from relabel.data.store.store import Store, Version
+from relabel.errors import PartDamaged
+from relabel.spec import Gate
+
+SUCCESS = "_SUCCESS"
+_NUM_READERS = 16
+"""The reads of an object store are waits of some 20 ms each."""
+_NUM_WAITING = 256
+"""Stamps that are held with their quality, some 30 KB each in memory: those of 50,000 parts would be 1.5 GB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a run found in its output."""
+
+    done: tuple[Unit, ...]
+    """Units that need not be done again."""
+    bad: Mapping[str, Version]
+    """Damaged and stale parts of the plan, which are to be published over: they may be another run's good ones before
+    this one comes to it."""
+    deleted: tuple[str, ...]
+    """Parts of this recipe that no plan names any more, or that an earlier one named and that cannot be read."""
+
+
+def sweep(plan: Plan, store: Store, fingerprint: str) -> Start:
+    """At the start of a run: what is done, what does not count. Where work remains, an old `_SUCCESS` is deleted."""
+    units, parts = _by_part(plan), store.parts()
+    stamps = {part: stamp and replace(stamp, quality={}) for part, stamp in _stamps(store, parts)}
+    done = tuple(unit for part, unit in units.items() if (stamp := stamps.get(part)) and stamp.is_of(unit, fingerprint))
+    sound = {unit.part for unit in done}
+    # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
+    run = read_run(store)
+    known = _parts_of(run)
+    former = run.former_parts if run else frozenset()
+
+    def is_ours(part: str) -> bool:
+        stamp = stamps[part]
+        return stamp.fingerprint == fingerprint if stamp else part in former
+
+    left = tuple(part for part in parts if part not in units and part not in known and is_ours(part))
+    if len(done) < len(units) or left:
+        store.delete(SUCCESS)
+    for part in left:
+        store.delete(part)
+    unsound = [units[part] for part in parts if part in units and part not in sound]
+    with ThreadPoolExecutor(_NUM_READERS) as threads:
+        versions = threads.map(lambda unit: _bad_version(store, unit, fingerprint), unsound)
+        bad = {unit.part: version for unit, version in zip(unsound, versions, strict=True) if version}
+    return Start(done=done, bad=bad, deleted=left)
+
+
+def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
+    """Count what is published against the plan, and hold it against the gate of each label by name."""
+    units, parts = _by_part(plan), store.parts()
+    sound, damaged, stale = list[Stamp](), list[str](), list[str]()
+    merging: defaultdict[str, list[Quality]] = defaultdict(list)
+    for part, stamp in _stamps(store, parts):
+        if (unit := units.get(part)) is None:
+            continue
+        if stamp is None:
+            damaged.append(part)
+        elif not stamp.is_of(unit, fingerprint):
+            stale.append(part)
+        else:
+            sound.append(replace(stamp, quality={}))
+            _take_in(merging, stamp)
+    known = _parts_of(read_run(store))
+    quality = {name: merge(merging[name]) for name in sorted(merging)}
+    rows, rejected = sum(stamp.num_rows for stamp in sound), sum(stamp.rejected for stamp in sound)
+    reasons: Counter[str] = Counter()
+    for stamp in sound:
+        reasons.update(stamp.reasons)
+    return Report(
+        units=len(units),
+        published=len(sound),
+        planned_rows=sum(unit.num_rows for unit in units.values()),
+        rows=rows,
+        ok=sum(stamp.ok for stamp in sound),
+        rejected=rejected,
+        reasons=dict(sorted(reasons.items())),
+        missing=tuple(part for part in units if part not in parts),
+        damaged=tuple(damaged),
+        stale=tuple(stale),
+        foreign=tuple(part for part in parts if part not in units and part not in known),
+        unreadable=plan.unreadable,
+        quality=quality,
+        exceeded=tuple(gate.exceeded(gates, quality, rows=rows, rejected=rejected)),
+    )
+
+
+def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
+    """At the end of a run: the audit, and `_SUCCESS` if all is there and passes the gates.
+
+    A run whose plan is no longer the newest says nothing: who planned more counts more.
+    """
+    before = store.version(SUCCESS)
+    report = audit(plan, store, fingerprint, gates)
+    if not _is_newest(plan, store):
+        return report
+    if report.passed:
+        store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
+    elif store.version(SUCCESS) == before:  # not where another run found meanwhile that all is there
+        store.delete(SUCCESS)
+    return report
+
+
+def _bad_version(store: Store, unit: Unit, fingerprint: str) -> Version | None:
+    """Which version of its part does not count; None where it is gone, or is another meanwhile and does."""
+    version = store.version(unit.part)  # before the look: what is bad now was so if it is still this one
+    try:
+        return None if store.read_stamp(unit.part).is_of(unit, fingerprint) else version
+    except PartDamaged:
+        return version
+
+
+def _by_part(plan: Plan) -> dict[str, Unit]:
+    return {unit.part: unit for unit in plan.units}
+
+
+def _is_newest(plan: Plan, store: Store) -> bool:
+    """Whether nobody planned anything else meanwhile: other parts, other versions of files, a file unreadable."""
+    run = read_run(store)
+    return run is None or _says(run.plan) == _says(plan)
+
+
+def _says(plan: Plan) -> tuple[Any, ...]:
+    return {part: _made_from(unit) for part, unit in _by_part(plan).items()}, {path for path, _ in plan.unreadable}
+
+
+def _made_from(unit: Unit) -> tuple[int, str, int, int]:
+    return unit.file.size, unit.file.version, unit.first_row, unit.num_rows
+
+
+def _parts_of(run: Run | None) -> set[str]:
+    """The parts of the newest plan that is written down, by this process or another."""
+    return set(_by_part(run.plan)) if run else set()
+
+
+def _take_in(merging: defaultdict[str, list[Quality]], stamp: Stamp) -> None:
+    """Add the quality of one part; what waits is merged when there is much of it."""
+    for name, quality in stamp.quality.items():
+        waiting = merging[name]
+        waiting.append(quality.in_file(stamp.source_file))
+        if len(waiting) == _NUM_WAITING:
+            waiting[:] = [merge(waiting)]
+
+
+def _stamps(store: Store, parts: dict[str, int]) -> Iterator[tuple[str, Stamp | None]]:
+    """The stamp of every part in order, None where it cannot be read back."""
+
+    def read(part: str) -> Stamp | None:
+        try:
+            return store.read_stamp(part, parts[part])
+        except PartDamaged:
+            return None
+
+    names = list(parts)
+    with ThreadPoolExecutor(_NUM_READERS) as threads:
+        for first in range(0, len(names), _NUM_WAITING):
+            some = names[first : first + _NUM_WAITING]
+            yield from zip(some, threads.map(read, some), strict=True)

@@ -1,0 +1,160 @@
+"""The output of a run as a batch output file of OpenAI's API: one line for each row, in the order of the source.
+
+Reads parts one by one and never the source or the model. The file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pyarrow as pa
+
+from relabel.data.labels.columns import labels_of
+from relabel.data.output.manifest import RUN, Run, read_run
+from relabel.data.quality.distinct import hash_of
+from relabel.data.sources.unit import Unit
+from relabel.data.store.store import Store
+from relabel.errors import PartDamaged, Refused, StoreFailed
+
+ID = "custom_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What was written."""
+
+    rows: int
+    ok: int
+    rejected: int
+    missing: int
+    """Units without a part that counts; their rows are not in the file."""
+    unreadable: int
+    """Source files without units, because they could not be planned."""
+    duplicate_ids: int
+    """Rows whose `custom_id` an earlier row has too: whoever made the requests cannot tell their answers apart."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the source has its line. Ids that are there twice were so in the source."""
+        return not (self.missing or self.unreadable)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def export(store: Store, path: Path) -> Export:
+    """Write the rows that are published to `path`. Raises Refused where no run keeps a `custom_id` there."""
+    run = read_run(store)
+    if run is None:
+        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
+    if ID not in run.recipe["output"]["keep"]:
+        raise Refused(
+            f"{store.url} has no column {ID}, by which answers are told apart: name it in output.keep and run into a "
+            "new output.path"
+        )
+    if list(labels_of(run.recipe)) != [""]:
+        raise Refused(f"{store.url} has several labels a row, and a batch file has one answer: make a run for each")
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(staged, "x", encoding="utf-8", newline="\n") as file:
+            counts, ids = _write(store, run, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staged, path)
+    except OSError as error:
+        raise StoreFailed(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        staged.unlink(missing_ok=True)
+    return Export(
+        rows=counts["ok"] + counts["rejected"],
+        ok=counts["ok"],
+        rejected=counts["rejected"],
+        missing=counts["missing"],
+        unreadable=len(run.plan.unreadable),
+        duplicate_ids=len(ids) - len(np.unique(np.frombuffer(ids, np.uint64))),
+    )
+
+
+def _write(store: Store, run: Run, file: TextIO) -> tuple[Counter[str], array[int]]:
+    """Every row of every part that counts: how many of each status, and units without one; the hash of each id."""
+    counts, ids = Counter[str](), array("Q")
+    created, model = int(time.time()), str(run.recipe["model"]["path"])
+    for unit in run.plan.units:
+        rows = _read(store, unit, run.fingerprint)
+        if rows is None:
+            counts["missing"] += 1
+            continue
+        for row in _records(rows):
+            counts[row["status"]] += 1
+            place = f"{run.fingerprint}\0{row['source_file']}\0{row['source_row']}"
+            digest = hashlib.sha256(place.encode()).hexdigest()[:32]
+            line = _ok(row, digest, created, model) if row["status"] == "ok" else _rejected(row)
+            request = {"id": f"batch_req_{digest}", "custom_id": _id(row[ID])}
+            if (own := request["custom_id"]) is not None:
+                ids.append(hash_of(own))  # 8 bytes each: a set of 50 million would be some 4 GB
+            file.write(json.dumps(request | line) + "\n")  # ASCII: many readers end a line at U+2028 too
+    return counts, ids
+
+
+def _read(store: Store, unit: Unit, fingerprint: str) -> pa.Table | None:
+    """The rows of a unit, or None where its part is not there, damaged, or made from something else."""
+    try:
+        part = store.read(unit.part)
+    except PartDamaged:
+        return None
+    return part.rows if part.stamp.is_of(unit, fingerprint) else None
+
+
+def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    names = (ID, "source_file", "source_row", "status", "reason", "text", "finish_reason")
+    for batch in rows.select([*names, "prompt_tokens", "output_tokens"]).to_batches(max_chunksize=1024):
+        yield from batch.to_pylist()
+
+
+def _ok(row: dict[str, Any], digest: str, created: int, model: str) -> dict[str, Any]:
+    is_list = isinstance(row["text"], list)
+    texts = row["text"] if is_list else [row["text"]]
+    reasons = row["finish_reason"] if is_list else [row["finish_reason"]]
+    prompt, completion = row["prompt_tokens"] or 0, row["output_tokens"] or 0
+    body = {
+        "id": f"chatcmpl-{digest}",
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": text},
+                "logprobs": None,
+                "finish_reason": reason,
+            }
+            for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
+            if text is not None  # a sample that the engine gave an error for
+        ],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        },
+    }
+    return {"response": {"status_code": 200, "request_id": f"req_{digest}", "body": body}, "error": None}
+
+
+def _rejected(row: dict[str, Any]) -> dict[str, Any]:
+    reason = row["reason"] or ""
+    return {"response": None, "error": {"code": reason.partition(":")[0], "message": reason}}
+
+
+def _id(value: Any) -> str | None:
+    return None if value is None else str(value)

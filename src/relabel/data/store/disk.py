@@ -1,0 +1,95 @@
+"""Names in a folder of this machine that are there whole or not at all, whenever a process is killed.
+
+A new name is a hard link to a file that was written and synced in `_staging/`; what replaces another is renamed from
+there. Knows bytes, not what they mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from relabel.data.store.failpoints import Point, Reached
+
+_STAGING = "_staging"
+_LOCK = "lock"
+"""Held by the one process that compares and replaces; the kernel lets go of it when the process ends."""
+LOCK_SECONDS = 60.0
+"""It is held for milliseconds, unless the process that holds it was stopped."""
+
+
+class Disk:
+    """A folder."""
+
+    def __init__(self, root: Path, reached: Reached) -> None:
+        self._root, self._reached = root, reached
+
+    def create(self, name: str, data: bytes) -> bool:
+        """False if the name is taken."""
+        with self._staged(name, data) as (staged, target):
+            try:
+                os.link(staged, target)
+            except FileExistsError:
+                return False
+            self._reached(Point.NAMED, name)
+        _sync(target.parent)
+        self._reached(Point.DONE, name)
+        return True
+
+    def replace(self, name: str, data: bytes, is_old: Callable[[], bool] | None = None) -> bool:
+        """Write over what is there. False, and nothing is written, where it is not what `is_old` asks for."""
+        alone = nullcontext() if is_old is None else self._locked()
+        with self._staged(name, data) as (staged, target), alone:
+            if is_old is not None and not is_old():
+                return False
+            os.replace(staged, target)
+            self._reached(Point.NAMED, name)
+        _sync(target.parent)
+        self._reached(Point.DONE, name)
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Nobody else compares and replaces."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        with open(self._root / _STAGING / _LOCK, "w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"another process has held {_STAGING}/{_LOCK} for a minute") from None
+                    time.sleep(0.01)
+            yield
+
+    @contextmanager
+    def _staged(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+        """The bytes, written and synced under a name that no reader sees and that goes with the block; the target."""
+        staged, target = self._root / _STAGING / uuid.uuid4().hex, self._root / name
+        self._reached(Point.SENDING, name)
+        for folder in (staged.parent, target.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(staged, "xb") as file:
+                file.write(data)
+                file.flush()
+                self._reached(Point.STAGED, name)
+                os.fsync(file.fileno())
+            self._reached(Point.SYNCED, name)
+            yield staged, target
+        finally:
+            staged.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,249 @@
+"""The continuous engine: rows of all calls share the slots of one KV cache, and a row that ends makes room at once.
+
+One thread computes at a time, for all calls that wait; a call returns when its own rows are done. Knows requests, the
+model and its memory; nothing of text, files or jobs.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from relabel.engine.api.goodput import Goodput
+from relabel.engine.api.request import Request, Result, Sampling, too_large
+from relabel.engine.api.verdict import Verdict
+from relabel.engine.continuous.calls import Call, Calls
+from relabel.engine.continuous.prefixes import Prefixes
+from relabel.engine.continuous.sequences import Flight, Row
+from relabel.engine.model.faults import is_device_fault, is_out_of_memory
+from relabel.engine.runner.forward import Forward, RaggedAttention
+from relabel.engine.sampling.intake import Intake
+from relabel.engine.sampling.sampler import Sampler
+from relabel.engine.sampling.stops import Tails
+from relabel.engine.scheduling.scheduler import Scheduler
+from relabel.engine.scheduling.step import Layout, Limits, Step
+from relabel.errors import ModelRefused
+
+MAX_LOST = 16
+"""Rows that may fail alone one after the other; then it is not the rows, and all calls fail."""
+
+
+class ContinuousEngine:
+    """One model on one device, for calls from any number of threads."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any | None,
+        sampling: Sampling,
+        *,
+        limits: Limits,
+        verdict: Verdict | None = None,
+    ) -> None:
+        self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
+        self.device: torch.device = model.device
+        self.intake = Intake(model, tokenizer, sampling)
+        self._forward = Forward(model)
+        self._attention = RaggedAttention(model)
+        self._scheduler = Scheduler(limits)
+        self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens)
+        self._is_late = self.device.type == "cuda"
+        """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
+        self._rows: dict[int, Row] = {}
+        self._num_rows = 0
+        self._num_lost = 0
+        """Rows that failed alone since the last that did not."""
+        self._flight: Flight | None = None
+        self._calls = Calls()
+
+    def generate(self, requests: Sequence[Request]) -> list[Result]:
+        """One result per request, in order. Errors of a row are in its result; a broken device raises.
+
+        Calls from other threads are served at the same time, by whichever of them computes.
+        """
+        return self._calls.serve(requests, self._lead)
+
+    def _lead(self, call: Call) -> None:
+        with torch.inference_mode(), self._attention:
+            try:
+                while not call.is_done:
+                    start = time.perf_counter()
+                    self._take_calls()
+                    self._advance()
+                    self.goodput.seconds += time.perf_counter() - start
+            except BaseException as error:  # noqa: BLE001  every call in flight has to hear of it, Ctrl-C included
+                self._fail(error)
+
+    def _take_calls(self) -> None:
+        while (call := self._calls.take()) is not None:
+            taken = []
+            for at, request in enumerate(call.requests):
+                if (why := self._refuse(request)) is None:
+                    taken.append(at)
+                else:
+                    self._calls.finish(call, at, Result(id=request.id, error=why))
+            requests = [call.requests[at] for at in taken]
+            for at, request, (prefix, family) in zip(taken, requests, self._prefixes.find(requests), strict=True):
+                own = self.intake.sampling_of(request)
+                self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix, family=family))
+
+    def _refuse(self, request: Request) -> str | None:
+        new_tokens = self.intake.sampling_of(request).max_new_tokens
+        if (why := self.intake.refuse(request)) is not None:
+            return why
+        return None if self._scheduler.fits(len(request.prompt_ids), new_tokens) else too_large(request)
+
+    def _take(self, row: Row) -> None:
+        self._rows[self._num_rows] = row
+        self._scheduler.add(
+            self._num_rows,
+            prompt_tokens=len(row.request.prompt_ids),
+            new_tokens=row.sampling.max_new_tokens,
+            shared=row.shared,
+            is_whole=bool(row.request.tensors),
+            family=row.family,
+        )
+        self._num_rows += 1
+
+    def _advance(self) -> None:
+        """One forward, and a look at what came out of it, or on CUDA of the one before."""
+        flight = None
+        if (step := self._scheduler.step()) is not None:
+            start, why = time.perf_counter(), None
+            try:
+                flight = self._launch(step)
+            except Exception as error:
+                # a model may fail in any way on a row that it cannot take; what this hides is bounded by MAX_LOST
+                if is_device_fault(error) or isinstance(error, ModelRefused):
+                    raise
+                why = None if is_out_of_memory(error) else f"{type(error).__name__} in the model"
+            if flight is None:  # outside of the except block, whose traceback holds the tensors of the forward
+                self._shrink(why)
+                return
+            self._count(step, time.perf_counter() - start)
+        if self._is_late:
+            flight, self._flight = self._flight, flight
+        if flight is not None:
+            self._settle(flight)
+
+    def _launch(self, step: Step) -> Flight:
+        if self._forward.slots.layout != self._scheduler.layout:
+            self._forward.lay_out(self._scheduler.layout)
+            num_slots, intake = self._scheduler.layout.num_slots, self.intake
+            self._sampler = Sampler(num_slots, intake.stop_tokens, intake.grammars)
+            self._tails = Tails(num_slots, intake.stop_strings, self.device)
+        self._settle_in(step)
+        logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
+        if not rows:  # pieces of long prompts alone
+            return Flight([], torch.zeros(4, 0), None)
+        states = [self._rows[row] for row in rows]
+        slots, owns = [row.slot for row in states], [row.sampling for row in states]
+        steps = [row.num_chosen for row in states]
+        tokens_R, finite_R, logprobs_R = self._sampler.choose(logits_RV, slots, steps)
+        self._forward.set_newest(slots, tokens_R)
+        for row in states:
+            row.num_chosen += 1
+        stops = self.intake.stop_tokens
+        ends_R = stops.end(tokens_R, [stops.group(own.stop_token_ids) for own in owns])
+        # 1 a stop token, 2 a stop string, whose tokens are kept
+        how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
+        outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])
+        if self.device.type != "cuda":
+            return Flight(rows, outcome, None)
+        arrived, on_host = torch.cuda.Event(), outcome.to("cpu", non_blocking=True)
+        arrived.record()
+        return Flight(rows, on_host, arrived)
+
+    def _settle_in(self, step: Step) -> None:
+        """Make slots ready for the rows that come into them with this step."""
+        new = [chunk for chunk in step.chunks if chunk.is_first]
+        for chunk in new:  # before any slot is cleared: a source may be the slot of a row that has left
+            if chunk.source is not None:
+                self._forward.slots.copy(chunk.source, chunk.slot, chunk.start)
+        self._forward.slots.clear([chunk.slot for chunk in new if chunk.source is None])
+        for chunk in new:
+            row = self._rows[chunk.row]
+            row.slot, row.copied = chunk.slot, chunk.start if chunk.source is not None else 0
+            self._sampler.put(chunk.slot, row.request, row.sampling)
+            self._tails.clear(chunk.slot)
+            if row.prefix and chunk.source is None:
+                self._forward.slots.copy_prefix(chunk.slot, row.prefix.slots, row.shared)
+
+    def _settle(self, flight: Flight) -> None:
+        """Look at the tokens of a forward: rows that ended leave, their slots are free."""
+        if flight.arrived is not None:
+            flight.arrived.synchronize()
+        for number, token, is_finite, how, logprob in zip(flight.rows, *flight.outcome_4R.tolist(), strict=True):
+            if (row := self._rows.get(number)) is None:
+                continue  # it had ended one forward before
+            row.tokens.append(int(token))
+            row.logprobs.append(logprob)
+            if not is_finite:
+                self._end(number, row.failed("nonfinite: the model's logits are not finite numbers"))
+            elif how == 1:
+                self._end(number, row.ended("stop", row.tokens[:-1]))
+            elif how == 2 or len(row.tokens) == row.sampling.max_new_tokens:
+                self._end(number, row.ended("stop" if how else "length", row.tokens))
+
+    def _end(self, number: int, result: Result) -> None:
+        row = self._rows[number]
+        if result.error is None:
+            row.num_computed -= row.num_useful
+            self.goodput.useful_tokens += row.num_useful
+            self.goodput.shared_tokens += row.num_given
+            self.goodput.output_tokens += len(result.token_ids)
+        self._num_lost = 0
+        self._scheduler.end(number)
+        self._drop(number, result)
+
+    def _drop(self, number: int, result: Result) -> None:
+        row = self._rows.pop(number)
+        self.goodput.wasted_tokens += row.num_computed
+        self._forward.forget(number)
+        self._calls.finish(row.call, row.at, result)
+
+    def _shrink(self, why: str | None) -> None:
+        """The last forward failed: its rows begin again, fewer at a time, until the one at fault is alone."""
+        self.goodput.num_out_of_memory += why is None
+        self._flight = None
+        self._forward.lay_out(Layout(0, 0))
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._prefixes.clear()
+        again, lost = self._scheduler.shrink()
+        for row in (self._rows[number] for number in again):
+            self.goodput.wasted_tokens += row.num_computed
+            row.begin_again()
+        if lost is not None:
+            row = self._rows[lost]
+            error = too_large(row.request) if why is None else f"prompt: the model cannot take it ({why})"
+            self._drop(lost, row.failed(error))
+            self._num_lost += 1
+            if why is not None and self._num_lost > MAX_LOST:
+                raise RuntimeError(f"{self._num_lost} rows in a row failed alone: {why}")
+
+    def _fail(self, error: BaseException) -> None:
+        self._calls.fail(error)
+        self._rows.clear()
+        self._flight, self._scheduler = None, Scheduler(self._scheduler.full_limits)
+        self._forward, self._num_lost = Forward(self.model), 0
+        self._prefixes.clear()
+
+    def _count(self, step: Step, seconds: float) -> None:
+        for live in step.live:
+            self._rows[live.row].num_computed += 1
+        for chunk in step.chunks:
+            self._rows[chunk.row].num_computed += chunk.end - chunk.start
+        goodput = self.goodput
+        goodput.num_batches += 1
+        goodput.num_forwards += 1
+        goodput.held_slots += self._scheduler.num_held
+        goodput.all_slots += self._scheduler.layout.num_slots
+        decoding = seconds * len(step.live) / step.num_tokens
+        goodput.decode_seconds += decoding
+        goodput.prefill_seconds += seconds - decoding

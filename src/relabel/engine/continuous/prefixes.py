@@ -1,0 +1,108 @@
+"""Shared prefixes with their keys and values: computed once, copied into the slot of each row that begins with one.
+
+Knows the model and how to compute a prompt; the policy of what is shared stands in `prefix`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relabel.engine.api.request import Request
+from relabel.engine.model.faults import is_device_fault
+from relabel.engine.runner.forward import Forward
+from relabel.engine.runner.kv_cache import Slots
+from relabel.engine.scheduling.prefix import families, shared_prefixes
+from relabel.engine.scheduling.step import Chunk, Family, Layout, Step
+
+NUM_KEPT = 8
+CLOSE_ENOUGH = 0.8
+"""A prefix that is there already and this much of the wanted length is taken: rows of one unit agree by chance on a few
+tokens more than those of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    tokens: tuple[int, ...]
+    slots: Slots
+    """One slot, which holds them."""
+
+
+class Prefixes:
+    """The prefixes in use lately. A model whose image token is not known shares none for rows with images."""
+
+    def __init__(self, model: Any, step_tokens: int) -> None:
+        self._model, self._step_tokens = model, step_tokens
+        self._image_token = getattr(model.config, "image_token_id", None)
+        self._kept: list[Prefix] = []
+        self._num_families = 0
+
+    def find(self, requests: Sequence[Request]) -> list[tuple[Prefix | None, Family | None]]:
+        """The prefix of each row, computed if it is new, and its family; None for a row that shares nothing worth it.
+
+        Where a family has no more in common than what is a prefix anyway, the prefix will do.
+        """
+        prefixes, families = self._find_prefixes(requests), self._find_families(requests)
+        return [
+            (prefix, family if family and family.num_tokens > len(prefix.tokens if prefix else ()) else None)
+            for prefix, family in zip(prefixes, families, strict=True)
+        ]
+
+    def _find_families(self, requests: Sequence[Request]) -> list[Family | None]:
+        groups = [request.group for request in requests]
+        if all(group is None for group in groups):
+            return [None] * len(requests)
+        prompts = [request.prompt_ids for request in requests]
+        found = families(prompts, groups, [self._last_image(request) for request in requests])
+        first = self._num_families
+        self._num_families += 1 + max((own[0] for own in found if own), default=-1)
+        return [Family(first + own[0], own[1]) if own else None for own in found]
+
+    def _last_image(self, request: Request) -> int:
+        """Tokens up to the last one of an image; beyond its prompt where that token is not known."""
+        ids = request.prompt_ids
+        if not request.tensors:
+            return 0
+        return max((at + 1 for at, token in enumerate(ids) if token == self._image_token), default=len(ids) + 1)
+
+    def _find_prefixes(self, requests: Sequence[Request]) -> list[Prefix | None]:
+        lengths = shared_prefixes([self._text(request) for request in requests])
+        wanted = [tuple(request.prompt_ids[:length]) for request, length in zip(requests, lengths, strict=True)]
+        there = {tokens: self._get(tokens) for tokens in dict.fromkeys(wanted) if tokens}
+        return [there.get(tokens) for tokens in wanted]
+
+    def clear(self) -> None:
+        """Keep none: memory ran out, or an error may have left one half computed."""
+        self._kept = []
+
+    def _text(self, request: Request) -> Sequence[int]:
+        """The part of a prompt that can be shared: features of images are a row's own."""
+        if not request.tensors:
+            return request.prompt_ids
+        ids = list(request.prompt_ids)
+        return ids[: ids.index(self._image_token)] if self._image_token in ids else []
+
+    def _get(self, tokens: tuple[int, ...]) -> Prefix | None:
+        for prefix in self._kept:
+            length = len(prefix.tokens)
+            if CLOSE_ENOUGH * len(tokens) <= length <= len(tokens) and tokens[:length] == prefix.tokens:
+                self._kept = [prefix, *(other for other in self._kept if other is not prefix)]
+                return prefix
+        try:
+            prefix = Prefix(tokens, self._compute(tokens))
+        except (RuntimeError, MemoryError, ValueError, IndexError) as error:
+            if is_device_fault(error):
+                raise
+            return None  # the rows find out by themselves which of them is at fault
+        self._kept = [prefix, *self._kept[: NUM_KEPT - 1]]
+        return prefix
+
+    def _compute(self, tokens: tuple[int, ...]) -> Slots:
+        forward = Forward(self._model)
+        forward.lay_out(Layout(num_slots=1, slot_tokens=len(tokens)))
+        request = Request(id=0, prompt_ids=tokens)
+        for start in range(0, len(tokens), self._step_tokens):
+            end = min(len(tokens), start + self._step_tokens)
+            forward.run(Step((), (Chunk(0, 0, start, end, is_last=False),)), {0: request})
+        return forward.slots

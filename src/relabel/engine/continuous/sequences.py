@@ -1,0 +1,72 @@
+"""The rows that the continuous engine has taken, and forwards whose tokens the host has not looked at yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from relabel.engine.api.request import Request, Result, Sampling
+from relabel.engine.continuous.calls import Call
+from relabel.engine.continuous.prefixes import Prefix
+from relabel.engine.scheduling.step import Family
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    call: Call
+    at: int
+    """Which of the call's requests."""
+    request: Request
+    sampling: Sampling
+    prefix: Prefix | None
+    family: Family | None
+    slot: int = -1
+    copied: int = 0
+    """Positions taken from another row of its family."""
+    num_chosen: int = 0
+    """Tokens chosen on the device."""
+    num_computed: int = 0
+    """Positions computed so far."""
+    tokens: list[int] = field(default_factory=list)
+    """Those the host has seen."""
+    logprobs: list[float] = field(default_factory=list)
+    """Theirs, if the row asks for them."""
+
+    @property
+    def shared(self) -> int:
+        """Positions of a prefix that is kept."""
+        return len(self.prefix.tokens) if self.prefix else 0
+
+    @property
+    def num_given(self) -> int:
+        """Positions that it did not have to compute."""
+        return max(self.shared, self.copied)
+
+    @property
+    def num_useful(self) -> int:
+        """Positions that its prompt and its tokens but the last, which is never computed, need."""
+        return len(self.request.prompt_ids) - self.num_given + len(self.tokens) - 1
+
+    def begin_again(self) -> None:
+        """Nothing of it is there any more."""
+        self.num_chosen = self.num_computed = self.copied = 0
+        self.tokens, self.logprobs = [], []
+
+    def ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
+        logprobs = self.logprobs if self.sampling.logprobs else None
+        return Result(id=self.request.id, token_ids=token_ids, finish_reason=reason, logprobs=logprobs)
+
+    def failed(self, error: str) -> Result:
+        return Result(id=self.request.id, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A forward whose tokens the host has not looked at yet."""
+
+    rows: list[int]
+    outcome_4R: torch.Tensor
+    """Token, finite, how it ended, log-probability, as float64, which holds any token: on its way to the host."""
+    arrived: torch.cuda.Event | None

@@ -1,0 +1,167 @@
+"""Attention of a ragged batch: one stream of tokens without padding, each row reading its own slot of the KV cache.
+
+Registered with transformers under NAME, so models stay untouched; what the engine knows of a forward reaches it as
+`ragged=`. Grouped query heads are never expanded: the queries of a group stand beside each other over one key head.
+Sliding windows, soft caps and attention sinks are honoured; arguments beyond these are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from transformers import AttentionInterface
+
+from relabel.engine.model.upload import upload
+from relabel.engine.runner import flash
+from relabel.engine.runner.decode_attention import Reads, plan_reads
+from relabel.engine.runner.flash import Span, Spans, plan_spans
+from relabel.engine.runner.kv_cache import Places, Slots
+from relabel.engine.runner.softmax import Softmax, bias_of
+from relabel.errors import ModelRefused
+
+NAME = "relabel_ragged"
+HARMLESS = frozenset({"position_ids", "is_causal", "return_dict"})
+"""Arguments that some models pass along and that change nothing here, besides all that are off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """Chunks of equal start and length, side by side in the stream."""
+
+    first: int
+    """Index of the first token in the stream."""
+    slots: tuple[int, ...]
+    start: int
+    length: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Ragged:
+    """What the attention of every layer must know of one forward. The stream holds decoded tokens, then chunks."""
+
+    slots: Slots
+    places: Places
+    """Of all tokens of the stream."""
+    live_slots: tuple[int, ...]
+    live_positions: tuple[int, ...]
+    """Of the decoded rows, as on the device at the head of the stream."""
+    pieces: Sequence[Pieces]
+    _reads: dict[int | None, Reads] = field(default_factory=dict)
+    """By window; made by the first layer that has it."""
+    of_graph: Spans | None = None
+    """The rows of a CUDA graph, of which the host knows no number: only the flash kernel will do."""
+    _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
+    """These, too, are made by the first layer that needs them."""
+    _spans: list[Spans] = field(default_factory=list)
+    _tables: dict[int, torch.Tensor] = field(default_factory=dict)
+
+    def reads(self, window: int | None) -> Reads:
+        """What the decoded rows read."""
+        if window not in self._reads:
+            self._reads[window] = plan_reads(self.live_slots, self.live_positions, window, self.places.slots_T.device)
+        return self._reads[window]
+
+    def slots_of(self, pieces: Pieces) -> torch.Tensor:
+        """Their slots as a table on the device."""
+        if pieces.first not in self._tables:
+            self._tables[pieces.first] = upload(pieces.slots, self.places.slots_T.device)
+        return self._tables[pieces.first]
+
+    def spans(self) -> Sequence[Spans]:
+        """The decoded rows, then the chunks, as the flash kernel takes them."""
+        if self.of_graph is not None:
+            return [self.of_graph]
+        if not self._spans:
+            live = [Span(slot, end, end + 1) for slot, end in zip(self.live_slots, self.live_positions, strict=True)]
+            chunks = [Span(slot, own.start, own.start + own.length) for own in self.pieces for slot in own.slots]
+            for first, spans in ((0, live), (len(live), chunks)):
+                if spans:
+                    slot_tokens, device = self.slots.layout.slot_tokens, self.places.slots_T.device
+                    self._spans.append(plan_spans(first, spans, slot_tokens, device))
+        return self._spans
+
+
+def ragged_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    *,
+    ragged: Ragged,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Queries [1, heads, T, head size] and keys, values [1, kv heads, T, head size] to [1, T, heads, head size]."""
+    strange = [name for name, value in others.items() if not (value is None or value is False or name in HARMLESS)]
+    if attention_mask is not None or strange:
+        raise ModelRefused(f"attention with {strange[0] if strange else 'a mask of its own'} cannot be packed")
+    window = sliding_window if sliding_window and sliding_window < ragged.slots.layout.slot_tokens else None
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
+    is_flash = flash.can_take(query, value, softmax)
+    new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
+    ragged.slots.write(layer, ragged.places, *new_THD, is_by_slot=is_flash)
+    parts: list[torch.Tensor] = []
+    if is_flash:
+        q_THD = query[0].transpose(0, 1)
+        parts.extend(spans.attend(ragged.slots, layer, q_THD, window, softmax) for spans in ragged.spans())
+        return _joined(parts), None
+    if ragged.live_slots:
+        q_HND = query[0, :, : len(ragged.live_slots)]
+        q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))
+        parts.append(ragged.reads(window).attend(ragged.slots, layer, q_NHGD, softmax).flatten(1, 2))
+    for pieces in ragged.pieces:
+        last = pieces.first + len(pieces.slots) * pieces.length
+        q, k, v = (tensor[0, :, pieces.first : last] for tensor in (query, key, value))
+        parts.append(_prefill(ragged, layer, pieces, (q, k, v), window, softmax))
+    return _joined(parts), None
+
+
+AttentionInterface.register(NAME, ragged_attention)
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return (parts[0] if len(parts) == 1 else torch.cat(list(parts)))[None]
+
+
+def _prefill(
+    ragged: Ragged,
+    layer: int,
+    pieces: Pieces,
+    qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    window: int | None,
+    softmax: Softmax,
+) -> torch.Tensor:
+    """Chunks of one shape: [chunks x length, heads, head size]."""
+    num_rows, length = len(pieces.slots), pieces.length
+    q, k, v = (tensor.unflatten(1, (num_rows, length)).transpose(0, 1) for tensor in qkv)
+    num_heads, num_kv_heads, head_size = q.shape[1], k.shape[1], q.shape[-1]
+    width = pieces.start + length
+    if softmax.is_plain and pieces.start == 0 and (window is None or window >= width):
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=softmax.scale, enable_gqa=True)
+        return out.transpose(1, 2).reshape(num_rows * length, num_heads, v.shape[-1])
+    if pieces.start:
+        k, v = ragged.slots.read(layer, ragged.slots_of(pieces), width)
+    groups = num_heads // num_kv_heads
+    name = (pieces.start, length, window, softmax.is_plain)
+    if name not in ragged._masks:
+        ends_L, keys_W = torch.arange(pieces.start, width, device=q.device), torch.arange(width, device=q.device)
+        bias = bias_of(ends_L, keys_W, window).repeat(groups, 1)
+        ragged._masks[name] = bias.to(q.dtype) if softmax.is_plain else bias
+    q_BHGD, bias = q.reshape(num_rows, num_kv_heads, groups * length, head_size), ragged._masks[name]
+    if softmax.is_plain:
+        out = F.scaled_dot_product_attention(q_BHGD, k, v, attn_mask=bias, scale=softmax.scale)
+    else:
+        weights = softmax(torch.matmul(q_BHGD, k.transpose(2, 3)).float(), bias, length)
+        out = torch.matmul(weights.to(v.dtype), v)
+    out = out.reshape(num_rows, num_heads, length, v.shape[-1])
+    return out.transpose(1, 2).reshape(num_rows * length, num_heads, v.shape[-1])

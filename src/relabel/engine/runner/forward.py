@@ -1,0 +1,198 @@
+"""One step of the scheduler as one forward of the model: a stream of tokens in, logits of the rows that go on out.
+
+Knows the model, its slots and the prompts of the rows in flight; not how tokens are chosen or where a row ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from relabel.engine.api.request import Request
+from relabel.engine.model.collate import PER_TOKEN, collate
+from relabel.engine.model.upload import upload
+from relabel.engine.runner import cuda_graphs as graphs
+from relabel.engine.runner.attention import NAME, Pieces, Ragged
+from relabel.engine.runner.cuda_graphs import Graphs
+from relabel.engine.runner.flash import spans_of_decoded
+from relabel.engine.runner.kv_cache import Places, Slots
+from relabel.engine.scheduling.step import Chunk, Layout, Live, Step
+
+
+class Forward:
+    """Computes steps on one model. While it does, the model's text attention is the ragged one."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.device: torch.device = model.device
+        self.slots = Slots(Layout(0, 0))
+        self._newest_S = torch.zeros(0, dtype=torch.long, device=self.device)
+        """The newest token of each slot, on the device: the next step needs no look at the host."""
+        self._image_token = getattr(model.config, "image_token_id", None)
+        self._has_axes = hasattr(model.base_model, "get_rope_index")
+        """Positions have three axes (M-RoPE)."""
+        self._graphs = Graphs() if graphs.are_there(self.device) else None
+        """Of decode steps over these slots."""
+        self._positions: dict[int, tuple[torch.Tensor | None, int]] = {}
+        """Of rows with images: positions [3, prompt] and how far decoding is shifted against the slot's positions."""
+
+    def lay_out(self, layout: Layout) -> None:
+        """Slots of another number or length; what the old ones held is forgotten."""
+        self.slots = Slots(layout)
+        self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
+        if self._graphs is not None:
+            self._graphs.forget()
+
+    def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
+        """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
+        live = sorted(step.live, key=lambda live: live.slot)
+        if self._graphs is not None and not step.chunks and self.slots.are_by_slot:
+            table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in live]
+            if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
+                return logits_RV, [row.row for row in live]
+        chunks = sorted(step.chunks, key=_by_shape)
+        ids, positions, slots, ends = self._stream(live, chunks, requests)
+        images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
+        ragged = Ragged(
+            slots=self.slots,
+            places=Places.of(slots, positions),
+            live_slots=tuple(row.slot for row in live),
+            live_positions=tuple(row.position for row in live),
+            pieces=_pieces(chunks, len(live)),
+        )
+        output = self.model(
+            input_ids=ids[None],
+            position_ids=self._position_ids(live, chunks, requests, positions),
+            use_cache=False,
+            logits_to_keep=upload(ends, self.device, torch.long),
+            ragged=ragged,
+            **images,
+        )
+        rows = [row.row for row in live] + [chunk.row for chunk in chunks if chunk.is_last]
+        return output.logits[0], rows
+
+    def set_newest(self, slots: Sequence[int], tokens_R: torch.Tensor) -> None:
+        """The tokens that were chosen for these slots: the next step decodes them."""
+        self._newest_S.index_copy_(0, upload(slots, self.device, torch.long), tokens_R)
+
+    def forget(self, row: int) -> None:
+        """A row has ended."""
+        self._positions.pop(row, None)
+
+    def _stream(
+        self, live: Sequence[Live], chunks: Sequence[Chunk], requests: dict[int, Request]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+        """Token ids, positions and slots [T], and the indices of the tokens whose logits are wanted."""
+        slots = [row.slot for row in live]
+        positions, ids, ends = [row.position for row in live], [], list(range(len(slots)))
+        for chunk in chunks:
+            length = chunk.end - chunk.start
+            ids.extend(requests[chunk.row].prompt_ids[chunk.start : chunk.end])
+            positions.extend(range(chunk.start, chunk.end))
+            slots.extend([chunk.slot] * length)
+            if chunk.is_last:
+                ends.append(len(slots) - 1)
+        slots_T = upload(slots, self.device, torch.long)
+        newest_N = self._newest_S[slots_T[: len(live)]]
+        ids_T = torch.cat([newest_N, upload(ids, self.device, torch.long)])
+        return ids_T, upload(positions, self.device, torch.long), slots_T, ends
+
+    def _position_ids(
+        self, live: Sequence[Live], chunks: Sequence[Chunk], requests: dict[int, Request], positions_T: torch.Tensor
+    ) -> torch.Tensor:
+        """[1, T], or [3, 1, T] where images give positions three axes."""
+        if not self._has_axes:
+            return positions_T[None]
+        position_ids = positions_T.expand(3, -1).clone()
+        shifts = [self._shift(row.row) for row in live]
+        at = len(shifts)
+        position_ids[:, :at] += upload(shifts, self.device, torch.long)
+        for chunk in chunks:
+            request, length = requests[chunk.row], chunk.end - chunk.start
+            if chunk.row not in self._positions and request.tensors:
+                self._positions[chunk.row] = self._find_positions(request)
+            own, _ = self._positions.get(chunk.row, (None, 0))
+            if own is not None:
+                position_ids[:, at : at + length] = own[:, chunk.start : chunk.end]
+            at += length
+        return position_ids[:, None]
+
+    def _decode(self, table_3R: torch.Tensor) -> torch.Tensor:
+        """Logits [R, vocabulary] of decoded rows from their slots, their positions there and those of the model."""
+        slots_R, positions_R, position_ids_R = table_3R
+        spans = spans_of_decoded(slots_R, positions_R, self.slots.layout.slot_tokens)
+        ragged = Ragged(
+            slots=self.slots,
+            places=Places.of(slots_R, positions_R),
+            live_slots=(),
+            live_positions=(),
+            pieces=(),
+            of_graph=spans,
+        )
+        output = self.model(
+            input_ids=self._newest_S[slots_R][None],
+            position_ids=position_ids_R.expand(3, 1, -1) if self._has_axes else position_ids_R[None],
+            use_cache=False,
+            ragged=ragged,
+        )
+        return output.logits[0]
+
+    def _shift(self, row: int) -> int:
+        return self._positions.get(row, (None, 0))[1]
+
+    def _find_positions(self, request: Request) -> tuple[torch.Tensor, int]:
+        batch = collate([request], 0, self.device)
+        wanted = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
+        positions, delta = self.model.base_model.get_rope_index(**{name: batch[name] for name in wanted})
+        return positions[:, 0], int(delta)
+
+    def _has_image(self, request: Request, chunk: Chunk) -> bool:
+        """Not what follows the images of a row that took them from its family."""
+        token = self._image_token
+        return bool(request.tensors) and (token is None or token in request.prompt_ids[chunk.start : chunk.end])
+
+    def _images(self, requests: Sequence[Request]) -> dict[str, Any]:
+        """The features of all images of a step, from one call of the vision tower."""
+        if not requests:
+            return {}
+        batch = collate(requests, 0, self.device)
+        pixels = {
+            name: tensor for name, tensor in batch.items() if name not in {"input_ids", "attention_mask", *PER_TOKEN}
+        }
+        return {"mm_encoder_outputs": {"image": self.model.get_image_features(**pixels, return_dict=True)}}
+
+
+class RaggedAttention:
+    """Within it the model's text layers attend through slots; outside they are as they were."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._own = model.config.get_text_config(decoder=True)._attn_implementation
+        self._is_nested = model.config.get_text_config(decoder=True) is not model.config
+
+    def __enter__(self) -> None:
+        self._set(NAME)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self._own)
+
+    def _set(self, name: str) -> None:
+        self._model.set_attn_implementation({"text_config": name} if self._is_nested else name)
+
+
+def _by_shape(chunk: Chunk) -> tuple[int, int]:
+    """For kernels that take equal chunks together."""
+    return chunk.start, chunk.end
+
+
+def _pieces(chunks: Sequence[Chunk], first: int) -> list[Pieces]:
+    """Neighbours of equal shape together: one call of the kernel for all of them."""
+    pieces = []
+    for (start, end), group in itertools.groupby(chunks, key=lambda chunk: (chunk.start, chunk.end)):
+        slots = tuple(chunk.slot for chunk in group)
+        pieces.append(Pieces(first=first, slots=slots, start=start, length=end - start))
+        first += len(slots) * (end - start)
+    return pieces

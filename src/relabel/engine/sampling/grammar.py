@@ -1,0 +1,139 @@
+"""Where each constrained row stands in its grammar, and which tokens may come next: the masks of constrained decoding.
+
+Knows tokens and grammars; nothing of logits or of how a token is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from relabel.engine.api.constraint import Constraint
+from relabel.errors import ModelRefused
+
+NUM_KEPT = 64
+"""Grammars that are kept compiled."""
+WORD = 32
+"""Tokens in one number of a mask."""
+
+
+class Matcher:
+    """One row in its grammar."""
+
+    def __init__(self, renew: Callable[[bool], Any], stop_tokens: Sequence[int]) -> None:
+        self._renew, self._stops = renew, stop_tokens
+        self._grammar = renew(False)
+        self._tokens: list[int] = []
+        self._has_ended = False
+
+    def consume(self, token: int) -> None:
+        """The row's next token."""
+        if self._has_ended:
+            return  # a padded batch goes on with rows that have ended, and nobody looks
+        if token in self._stops:
+            self._has_ended = True
+            return
+        self._tokens.append(token)
+        self._grammar.consume_token(token)
+
+    def fill(self, mask_W: np.ndarray) -> None:
+        """Set the bits of the tokens that may come next. A row whose grammar gives up may only end."""
+        if self._has_ended:
+            mask_W[:] = -1
+            return
+        self._compute(mask_W)
+        if self._grammar.is_error():
+            # copies of a grammar share a lexer whose states only grow: one expression had all 250,000 after 606 rows
+            self._grammar = self._renew(True)
+            self._grammar.consume_tokens(self._tokens)
+            self._compute(mask_W)
+
+    def _compute(self, mask_W: np.ndarray) -> None:
+        if self._grammar.is_stopped():
+            mask_W[:] = 0
+            for token in self._stops:
+                mask_W.view(np.uint32)[token // WORD] |= np.uint32(1 << token % WORD)
+        else:
+            self._grammar.unsafe_compute_mask_ptr(mask_W.ctypes.data, mask_W.nbytes)
+
+
+class Grammars:
+    """Makes matchers for one tokenizer; what is common to rows of the same constraint is compiled once."""
+
+    def __init__(self, tokenizer: Any | None, vocab_size: int) -> None:
+        self._tokenizer, self._vocab_size = tokenizer, vocab_size
+        self._vocabularies: dict[tuple[int, ...], Any] = {}
+        self._compiled: dict[tuple[Constraint, tuple[int, ...]], Any] = {}
+
+    def require(self, constraint: Constraint, stop_tokens: Sequence[int]) -> None:
+        """Compile ahead. Raises ModelRefused where the tokenizer or the grammar cannot be used."""
+        self._compile(constraint, self._known(stop_tokens))
+
+    def matcher(self, constraint: Constraint, stop_tokens: Sequence[int]) -> Matcher:
+        """For a row that begins and may end with any of the stop tokens."""
+        stops = self._known(stop_tokens)
+        mine: Any = None
+
+        def renew(is_worn: bool) -> Any:
+            nonlocal mine
+            if is_worn and self._compiled.get((constraint, stops)) is mine:  # else another row has done so
+                del self._compiled[constraint, stops]
+            mine = self._compile(constraint, stops)
+            return mine.deep_copy()
+
+        return Matcher(renew, stops)
+
+    def masks(self, matchers: Sequence[Matcher]) -> np.ndarray:
+        """[R, words] of int32, a bit for each token of the vocabulary that may come next."""
+        masks_RW = np.zeros((len(matchers), -(-self._vocab_size // WORD)), dtype=np.int32)
+        for matcher, mask_W in zip(matchers, masks_RW, strict=True):
+            matcher.fill(mask_W)
+        return masks_RW
+
+    def _compile(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
+        """Of a constraint that has not been used for long it is made anew: rows may all bring their own."""
+        found = self._compiled.pop((constraint, stops), None) or self._new(constraint, stops)
+        self._compiled[constraint, stops] = found
+        if len(self._compiled) > NUM_KEPT:
+            del self._compiled[next(iter(self._compiled))]
+        return found
+
+    def _new(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
+        vocabulary = self._vocabulary(stops)
+        from llguidance import LLMatcher
+
+        is_token = constraint.after is not None and constraint.after in self._added_tokens()
+        text = LLMatcher.grammar_from_lark(constraint.grammar(mark_is_token=is_token))
+        grammar = LLMatcher(vocabulary, text, log_level=0)
+        if grammar.is_error():
+            raise ModelRefused(f"a constraint cannot be used with this model: {grammar.get_error()[:300]}")
+        return grammar
+
+    def _known(self, stop_tokens: Sequence[int]) -> tuple[int, ...]:
+        return tuple(token for token in stop_tokens if token < self._vocab_size)
+
+    def _added_tokens(self) -> dict[str, int]:
+        return self._tokenizer.get_added_vocab() if self._tokenizer is not None else {}
+
+    def _vocabulary(self, stops: tuple[int, ...]) -> Any:
+        if stops not in self._vocabularies:
+            try:
+                from llguidance.hf import from_tokenizer
+            except ImportError as error:
+                raise ModelRefused("constrained decoding needs llguidance: pip install llguidance") from error
+            if self._tokenizer is None or not stops:
+                raise ModelRefused("constrained decoding needs the model's tokenizer and a token that ends a text")
+            try:
+                self._vocabularies[stops] = from_tokenizer(self._tokenizer, self._vocab_size, list(stops))
+            except ValueError as error:
+                raise ModelRefused(f"constrained decoding cannot use this tokenizer: {error}") from error
+        return self._vocabularies[stops]
+
+
+def allowed(masks_RW: torch.Tensor, vocab_size: int) -> torch.Tensor:
+    """[R, vocabulary] of bool: the bits of packed masks, on their device."""
+    shifts = torch.arange(WORD, dtype=torch.int32, device=masks_RW.device)
+    return (masks_RW[:, :, None] >> shifts).bitwise_and_(1).bool().flatten(1)[:, :vocab_size]

@@ -1,0 +1,50 @@
+"""A row as the scheduler sees it: how long it is, what of it is there, which rows it begins like. Plain integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relabel.engine.scheduling.step import Family
+
+
+@dataclass(slots=True)
+class Queued:
+    row: int
+    prompt_tokens: int
+    new_tokens: int
+    is_whole: bool
+    """Its prompt holds images: it is computed in one piece, in a step of such rows alone."""
+    filled: int
+    """Tokens in its slot."""
+    shared: int
+    """Those of a shared prefix, which are there from the beginning."""
+    family: Family | None
+    slot: int = -1
+
+    @property
+    def needs(self) -> int:
+        return self.prompt_tokens + self.new_tokens
+
+    @property
+    def is_filling(self) -> bool:
+        return self.filled < self.prompt_tokens
+
+    @property
+    def is_decoding(self) -> bool:
+        """The last token is chosen but never computed: nothing comes after it."""
+        return self.prompt_tokens <= self.filled < self.needs - 1
+
+
+def in_order(rows: Sequence[Queued]) -> list[Queued]:
+    """Longest first, and the rows of a family together."""
+    longest: dict[int, int] = {}
+    for row in rows:
+        if row.family:
+            longest[row.family.number] = max(row.needs, longest.get(row.family.number, 0))
+
+    def key(row: Queued) -> tuple[int, int, int]:
+        own = row.family
+        return (-longest[own.number], own.number, -row.needs) if own else (-row.needs, -1, 0)
+
+    return sorted(rows, key=key)

@@ -1,0 +1,27 @@
+"""How much a padded batch may hold at the start: from the memory that is free and the shape of the model.
+
+An estimate only; the budget corrects it when a batch does not fit. Knows nothing of rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from relabel.engine.model.sizes import CUDA_ROWS, FREE_FRACTION, token_bytes
+
+CPU_TOKENS = 16_384
+CPU_ROWS = 64
+"""A row costs no less in larger batches (measured with 16 to 128 rows of the benchmark), but padding grows."""
+
+
+def first_bounds(model: Any, device: torch.device) -> tuple[int, int]:
+    """Padded tokens and rows of the first batches."""
+    if device.type != "cuda":
+        return CPU_TOKENS, CPU_ROWS
+    free = int(torch.cuda.mem_get_info(device)[0] * FREE_FRACTION)
+    text = model.config.get_text_config(decoder=True)
+    # logits leave the model in its own type and are copied to float32; sampling makes about four more such copies
+    max_rows = max(1, min(CUDA_ROWS, free // 4 // (text.vocab_size * 4 * 6)))
+    return max(1, free // token_bytes(text, model.dtype.itemsize)), max_rows

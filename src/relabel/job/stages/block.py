@@ -1,0 +1,133 @@
+"""The one Arrow table that carries a unit from stage to stage: a row for each row, or one row that says why it failed.
+
+Knows the names of the travelling columns. `relabel:` keeps them apart from the columns of the source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from safetensors.numpy import load, save
+
+from relabel.data.sources.unit import SourceFile, Unit
+from relabel.errors import RunFailed
+from relabel.spec.job import Query
+
+UNIT = "relabel:unit"
+FAILURE = "relabel:failure"
+REASON = "relabel:reason"
+PROMPT_IDS = "relabel:prompt_ids"
+TENSORS = "relabel:tensors"
+PROMPT_TOKENS = "relabel:prompt_tokens"
+TEXTS = "relabel:texts"
+PROBABILITIES = "relabel:probabilities"
+OLD = "relabel:old"
+SETTINGS = "relabel:settings"
+"""A row's own sampling settings as JSON, where the source has them: see `settings`."""
+FIRST_DRAW = "relabel:first_draw"
+"""Of a retry: the draw that a row goes on with, see `rejects`; null for a row that is not asked again."""
+ENGINE = "relabel:engine"
+
+IDS = pa.list_(pa.int32())
+GENERATED = pa.list_(
+    pa.struct(
+        [
+            ("token_ids", IDS),
+            ("finish_reason", pa.string()),
+            ("error", pa.string()),
+            ("logprob", pa.float32()),
+            ("attempts", pa.int32()),
+            ("num_tokens", pa.int32()),
+        ]
+    )
+)
+"""The texts of a row, one for each sample: see `ask.Generated`."""
+MAX_BLOCK_BYTES = 128 * 2**20
+"""Between stages a block should stay under this; default unit sizes are chosen for it."""
+
+
+def of_query(column: str, name: str) -> str:
+    """The travelling column of one of several labels."""
+    return f"{column}:{name}" if name else column
+
+
+def unit_block(unit: Unit, kept: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """A block of `unit.num_rows` rows: the kept columns and the travelling ones."""
+    block = kept.append_column(UNIT, pa.array([_unit_json(unit)] * unit.num_rows, pa.string()))
+    block = block.append_column(FAILURE, pa.nulls(unit.num_rows, pa.string()))
+    for name, column in columns.items():
+        block = block.append_column(name, column)
+    return block
+
+
+def with_report(block: pa.Table, report: Mapping[str, Any]) -> pa.Table:
+    """The block with what its engine says of itself, beside its first row."""
+    texts = [json.dumps(report), *[None] * (block.num_rows - 1)]
+    return block.append_column(ENGINE, pa.array(texts, pa.string()))
+
+
+def report_of_block(block: pa.Table) -> dict[str, Any] | None:
+    """What the engine said of itself; None where it never saw the block."""
+    return json.loads(block[ENGINE][0].as_py()) if ENGINE in block.column_names else None
+
+
+def old_labels_of(block: pa.Table, queries: Sequence[Query]) -> dict[str, list[str | None]]:
+    """The columns that labels are compared to, by the names of the labels."""
+    columns = {query.name: of_query(OLD, query.name) for query in queries}
+    return {name: block[column].to_pylist() for name, column in columns.items() if column in block.column_names}
+
+
+def failed_block(unit: Unit, why: str) -> pa.Table:
+    """A block that says why a unit has no labels this time."""
+    return pa.table({UNIT: pa.array([_unit_json(unit)]), FAILURE: pa.array([why])})
+
+
+def failure_of(block: pa.Table) -> str | None:
+    """Why the unit of a block failed, or None."""
+    return block[FAILURE][0].as_py()
+
+
+def unit_of(block: pa.Table) -> Unit:
+    """The unit of a block. Raises RunFailed where the block is not that unit, whole, and nothing else."""
+    texts = set(block[UNIT].to_pylist())
+    fields = json.loads(texts.pop())
+    unit = Unit(**{**fields, "file": SourceFile(**fields["file"])})
+    if texts or (failure_of(block) is None and block.num_rows != unit.num_rows):
+        raise RunFailed(
+            f"{unit.part}: Ray cut or joined blocks, so this is not one whole unit; nothing of it was written"
+        )
+    return unit
+
+
+def settings_of(block: pa.Table) -> list[str | None]:
+    """Each row's own sampling settings; None where it has none."""
+    return block[SETTINGS].to_pylist() if SETTINGS in block.column_names else [None] * block.num_rows
+
+
+def first_draws_of(block: pa.Table, name: str) -> list[int | None]:
+    """The draw that each row begins with for a label: the first one, unless the block is that of a retry."""
+    column = of_query(FIRST_DRAW, name)
+    return block[column].to_pylist() if column in block.column_names else [0] * block.num_rows
+
+
+def pack_tensors(rows: Sequence[dict[str, np.ndarray]]) -> pa.Array:
+    """Each row's tensors as one safetensors buffer; null for a row without any."""
+    return pa.array([save(_contiguous(row)) if row else None for row in rows], pa.large_binary())
+
+
+def unpack_tensors(value: Any) -> dict[str, np.ndarray]:
+    """The tensors of one row."""
+    return load(value) if value is not None else {}
+
+
+def _contiguous(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+
+
+def _unit_json(unit: Unit) -> str:
+    return json.dumps(asdict(unit), sort_keys=True)

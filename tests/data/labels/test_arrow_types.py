@@ -1,0 +1,267 @@
+import json
+import math
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from relabel.data.labels.arrow_types import JSON, arrow_value, label_types, value_types
+from relabel.errors import RowRejected
+from relabel.spec import Label
+
+STRING, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+POINT = {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "number"}}}
+POINT_TYPE = pa.struct([("x", INT), ("y", FLOAT)])
+DEFS = {
+    "point": POINT,
+    "node": {"type": "object", "properties": {"value": {}, "kids": {"items": {"$ref": "#/$defs/node"}}}},
+    "left": {"properties": {"right": {"$ref": "#/$defs/right"}}},
+    "right": {"properties": {"left": {"$ref": "#/$defs/left"}}},
+}
+
+
+def type_of(node):
+    schema = {"$defs": DEFS, "type": "object", "properties": {"a": node}}
+    return value_types(Label(parse="json", json_schema=schema))["a"]
+
+
+@pytest.mark.parametrize(
+    ("label", "types"),
+    [
+        (Label(), {"label": STRING}),
+        (Label(parse="last_line", column="caption"), {"caption": STRING}),
+        (Label(parse="choice", choices=["1", "2"]), {"label": STRING}),
+        (Label(parse="regex", pattern=r"\d+"), {"label": STRING}),
+        (Label(parse="regex", pattern=r"(?P<b>\d+) (\w+) (?P<a>\w+)"), {"b": STRING, "a": STRING}),
+        (Label(parse="json", json_schema=POINT), {"x": INT, "y": FLOAT}),
+        (Label(parse="json", json_schema={"type": "array", "items": POINT}), {"label": pa.list_(POINT_TYPE)}),
+        (Label(parse="json", json_schema=POINT | {"type": ["object", "null"]}), {"label": POINT_TYPE}),
+        (Label(parse="json", json_schema={"enum": [1, 2]}, column="stars"), {"stars": INT}),
+        (Label(parse="json", json_schema={}), {"label": STRING}),
+    ],
+)
+def test_a_label_has_the_same_columns_and_types_for_a_whole_run(label, types):
+    assert label_types(label) == types
+    assert list(label_types(label)) == label.columns
+
+
+@pytest.mark.parametrize(
+    ("node", "type"),
+    [
+        ({"type": "string"}, STRING),
+        ({"type": "boolean"}, BOOL),
+        ({"type": "integer", "minimum": 0}, INT),
+        ({"type": "number"}, FLOAT),
+        ({"type": "array", "items": {"type": "integer"}}, pa.list_(INT)),
+        ({"type": "array", "items": {"type": "array", "items": {}}}, pa.list_(pa.list_(JSON))),
+        (POINT, POINT_TYPE),
+        ({"properties": POINT["properties"]}, POINT_TYPE),
+        ({"items": {"type": "string"}}, pa.list_(STRING)),
+        ({"$ref": "#/$defs/point"}, POINT_TYPE),
+        ({"allOf": [{"$ref": "#/$defs/point"}], "description": "where"}, POINT_TYPE),
+        ({"$ref": "#/$defs/point", "properties": {"z": {}}}, pa.struct([*POINT_TYPE, pa.field("z", JSON)])),
+    ],
+)
+def test_what_has_one_type_becomes_that_type(node, type):
+    assert type_of(node) == type
+
+
+@pytest.mark.parametrize(
+    ("node", "type"),
+    [
+        ({"enum": ["a", "b"]}, STRING),
+        ({"enum": [1, 2, None]}, INT),
+        ({"enum": [1, 2.5]}, FLOAT),
+        ({"enum": [True, False]}, BOOL),
+        ({"enum": [True, 1]}, JSON),
+        ({"enum": [1, "a"]}, JSON),
+        ({"enum": [[1], [2]]}, JSON),
+        ({"const": 7}, INT),
+        ({"const": None}, JSON),
+        ({"type": "number", "enum": [1, 2]}, FLOAT),
+        ({"type": ["string", "integer"], "enum": [1, 2]}, INT),
+    ],
+)
+def test_values_that_are_listed_have_the_type_of_their_kind(node, type):
+    assert type_of(node) == type
+
+
+@pytest.mark.parametrize(
+    ("node", "type"),
+    [
+        ({"type": ["integer", "null"]}, INT),
+        ({"anyOf": [{"$ref": "#/$defs/point"}, {"type": "null"}]}, POINT_TYPE),
+        ({"oneOf": [{"type": "null"}, {"type": "array", "items": {"type": "boolean"}}]}, pa.list_(BOOL)),
+        ({"anyOf": [{"const": "a"}, {"type": "string", "minLength": 3}]}, STRING),
+        ({"type": ["integer", "number"]}, FLOAT),
+        ({"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "null"}]}, FLOAT),
+        ({"anyOf": [{"type": "integer"}, {"anyOf": [{"type": "null"}, {"enum": [1]}]}]}, INT),
+        ({"type": "string", "anyOf": [{"format": "date"}, {"format": "time"}]}, STRING),
+    ],
+)
+def test_a_union_with_null_or_of_numbers_has_a_type(node, type):
+    assert type_of(node) == type
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {},
+        True,
+        {"type": "null"},
+        {"type": ["string", "integer"]},
+        {"anyOf": [{"type": "string"}, {"type": "object"}]},
+        {"anyOf": [{"type": "array", "items": {}}, {"type": "array", "items": {"type": "string"}}]},
+        {"anyOf": [POINT, {"type": "integer"}]},
+        {"anyOf": [POINT, {"type": "object", "properties": {"z": {"type": "integer"}}}]},
+        {"allOf": [POINT, {"required": ["x"]}]},
+        {"type": "object"},
+        {"type": "object", "properties": {}},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "array"},
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": False},
+        {"$ref": "#/$defs/node"},
+        {"anyOf": [{"$ref": "#/$defs/left"}, {"type": "null"}]},
+    ],
+)
+def test_what_has_no_one_type_is_json_text(node):
+    assert type_of(node) == JSON
+
+
+def test_json_text_is_written_as_strings():
+    nested = {"type": "object", "properties": {"a": {"type": "array", "items": {}}, "b": {"type": "string"}}}
+    label = Label(parse="json", json_schema={"properties": {"any": {}, "nested": nested}})
+    assert value_types(label) == {"any": JSON, "nested": pa.struct([("a", pa.list_(JSON)), ("b", STRING)])}
+    assert label_types(label) == {"any": STRING, "nested": pa.struct([("a", pa.list_(STRING)), ("b", STRING)])}
+
+
+def test_a_tree_at_the_top_has_typed_columns_with_its_branches_as_json_text():
+    schema = {"$defs": DEFS, "$ref": "#/$defs/node"}
+    types = label_types(Label(parse="json", json_schema=schema))
+    assert types == {"value": STRING, "kids": pa.list_(STRING)}
+
+
+def test_types_that_hold_each_other_in_many_ways_are_told_at_once():
+    names = [f"n{i}" for i in range(30)]
+    all_of_them = {name: {"$ref": f"#/$defs/{name}"} for name in names}
+    schema = {"$defs": {name: {"properties": all_of_them} for name in names}, "properties": all_of_them}
+    assert set(label_types(Label(parse="json", json_schema=schema)).values()) == {STRING}
+
+
+def test_a_pydantic_class_has_the_types_that_one_expects():
+    class Shape(BaseModel):
+        name: str
+        size: int | None = None
+        corners: list[tuple[float, float]] = []
+
+    class Scene(BaseModel):
+        shapes: list[Shape]
+        background: Shape | None
+        score: int | float
+        tags: dict[str, int] = {}
+
+    shape = pa.struct([("name", STRING), ("size", INT), ("corners", pa.list_(STRING))])
+    assert label_types(Label(parse="json", json_schema=Scene.model_json_schema())) == {
+        "shapes": pa.list_(shape),
+        "background": shape,
+        "score": FLOAT,
+        "tags": STRING,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "type", "found"),
+    [
+        (None, INT, None),
+        ("a", STRING, "a"),
+        ({"b": "é", "a": [1, None]}, JSON, '{"a": [1, null], "b": "é"}'),
+        (True, JSON, "true"),
+        (5, JSON, "5"),
+        ("5", JSON, '"5"'),
+        (["5", 5, None], pa.list_(JSON), ['"5"', "5", None]),
+        ({"x": "a"}, pa.struct([("x", JSON), ("y", JSON)]), {"x": '"a"', "y": None}),
+        (1, INT, 1),
+        (-(2**63), INT, -(2**63)),
+        (2.0, INT, 2),
+        (2, FLOAT, 2.0),
+        (False, BOOL, False),
+        ([1, None], pa.list_(INT), [1, None]),
+        ({"x": 1, "z": 3}, POINT_TYPE, {"x": 1, "y": None}),
+    ],
+)
+def test_a_value_is_what_json_gave_or_its_text(value, type, found):
+    assert repr(arrow_value(value, type)) == repr(found)
+    assert pa.array([found], type).to_pylist() == [found]
+
+
+@pytest.mark.parametrize(
+    ("value", "type", "why"),
+    [
+        (2**63, INT, "beyond 64 bits"),
+        (1e19, INT, "beyond 64 bits"),
+        (2.5, INT, "no integer"),
+        (math.inf, INT, "no integer"),
+        (math.nan, FLOAT, "beyond 64 bits"),
+        (-math.inf, FLOAT, "beyond 64 bits"),
+        (10**400, FLOAT, "beyond 64 bits"),
+        ("\ud800", STRING, "surrogate"),
+        ("\ud800", JSON, "surrogate"),
+        ({"\ud800": 1}, JSON, "surrogate"),
+        (["\ud800"], pa.list_(STRING), "surrogate"),
+        (True, INT, "another kind"),
+        (True, FLOAT, "another kind"),
+        (1, BOOL, "another kind"),
+        ("1", INT, "another kind"),
+        ([1], POINT_TYPE, "another kind"),
+        ({}, pa.list_(INT), "another kind"),
+        (1, STRING, "another kind"),
+        (b"", JSON, "another kind"),
+        (math.nan, JSON, "another kind"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_a_reject(value, type, why):
+    with pytest.raises(RowRejected, match=f"^parse: .*{why}"):
+        arrow_value(value, type)
+
+
+def test_an_integer_of_more_digits_than_python_writes_is_a_reject():
+    for type in (INT, FLOAT, JSON):
+        with pytest.raises(RowRejected, match="parse: "):
+            arrow_value(10**5000, type)
+
+
+def test_a_value_that_is_nested_without_end_is_a_reject():
+    value: list = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(RowRejected, match="nested too deeply"):
+        arrow_value(value, JSON)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from("abcd"), part, max_size=3),
+    max_leaves=8,
+)
+TYPES = st.recursive(
+    st.sampled_from([STRING, JSON, INT, FLOAT, BOOL]),
+    lambda part: (
+        part.map(pa.list_)
+        | st.lists(part, max_size=3).map(lambda types: pa.struct(list(zip("abc", types, strict=False))))
+    ),
+    max_leaves=4,
+)
+
+
+@given(ANY, TYPES)
+def test_any_value_and_any_type_give_a_value_of_the_type_or_a_reject(value, type):
+    try:
+        found = arrow_value(value, type)
+    except RowRejected:
+        pass
+    else:
+        assert pa.array([found], type).to_pylist() == [found]
+        if type == JSON and value is not None:
+            assert json.loads(found) == value

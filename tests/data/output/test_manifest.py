@@ -1,0 +1,230 @@
+import base64
+import json
+import threading
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from relabel.data.output.manifest import open_run, read_run
+from relabel.data.output.recipe import fingerprint
+from relabel.data.store.store import Store
+from relabel.errors import RecipeChanged, Refused
+from tests.outputs import RECIPE, SCHEMA, make_plan, planned_file, publish
+
+A, B, C = (planned_file(f"{name}.parquet", 10) for name in "abc")
+OTHER = RECIPE | {"sampling": {"seed": 2}}
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request, tmp_path):
+    return Store(str(tmp_path / "out") if request.param == "local" else request.getfixturevalue("s3_url"))
+
+
+def begin(store, *files, recipe=RECIPE, unreadable=()):
+    plan = make_plan(*files, unreadable=unreadable)
+    return open_run(store, recipe, unit_rows=4, versions={"ray": "2.60"}, replan=lambda known: plan)
+
+
+def documents(folder) -> list[str]:
+    return sorted(path.name for path in folder.glob("_*.json"))
+
+
+def test_a_run_is_written_down_and_read_again(store):
+    assert read_run(store) is None
+    begun = begin(store, A, B)
+    assert read_run(store) == begun
+    assert begun.fingerprint == fingerprint(RECIPE)
+    assert (begun.unit_rows, begun.versions, begun.recipe) == (4, {"ray": "2.60"}, RECIPE)
+    assert begun.schema.equals(SCHEMA)
+
+
+def test_going_on_writes_nothing_when_nothing_is_new(tmp_path):
+    store = Store(str(tmp_path))
+    assert begin(store, A) == begin(store, A)
+    assert documents(tmp_path) == ["_run.json"]
+
+
+def test_going_on_gets_the_known_plan(tmp_path):
+    store, seen = Store(str(tmp_path)), []
+
+    def replan(known):
+        seen.append(known)
+        return make_plan(A)
+
+    for _ in range(2):
+        open_run(store, RECIPE, unit_rows=4, versions={}, replan=replan)
+    assert seen == [None, make_plan(A)]
+
+
+def test_new_files_are_appended_and_change_no_earlier_document(tmp_path):
+    store = Store(str(tmp_path))
+    begin(store, A)
+    first = (tmp_path / "_run.json").read_bytes()
+    begin(store, A, B)
+    begin(store, A, B, C)
+    assert documents(tmp_path) == ["_plan-00001.json", "_plan-00002.json", "_run.json"]
+    assert (tmp_path / "_run.json").read_bytes() == first
+    (entry,) = json.loads((tmp_path / "_plan-00002.json").read_text())["plan"]["files"]
+    assert entry["path"] == "c.parquet"
+    assert read_run(store).plan == make_plan(A, B, C)
+
+
+def test_a_file_that_is_planned_again_overrides_itself(store):
+    newer = planned_file("a.parquet", 12, version="2")
+    begin(store, A, B)
+    begin(store, newer, B)
+    assert read_run(store).plan == make_plan(newer, B)
+
+
+def test_a_file_that_is_left_out_is_forgotten_and_may_come_back(store):
+    why = (("a.parquet", "truncated"),)
+    begin(store, A, B)
+    begin(store, B, unreadable=why)
+    assert read_run(store).plan == make_plan(B, unreadable=why)
+    begin(store, A, B)
+    assert read_run(store).plan == make_plan(A, B)
+
+
+def test_another_way_to_the_same_files_is_no_change_of_plan(tmp_path):
+    file = replace(A.file, url="s3://moved/a.parquet")
+    moved = replace(A, file=file, units=tuple(replace(unit, file=file) for unit in A.units))
+    store = Store(str(tmp_path))
+    begin(store, A)
+    assert begin(store, moved).plan == make_plan(moved), "the new way is the one to read by"
+    assert documents(tmp_path) == ["_run.json"]
+
+
+def test_columns_stay_when_files_are_added(tmp_path):
+    store, wider = Store(str(tmp_path)), pa.schema([("id", pa.int64())])
+    begin(store, A)
+    plan = replace(make_plan(A, B), columns=wider)
+    open_run(store, RECIPE, unit_rows=4, versions={}, replan=lambda known: plan)
+    assert read_run(store).schema.equals(SCHEMA)
+
+
+def test_columns_are_those_of_the_first_file_that_could_be_read(tmp_path):
+    store = Store(str(tmp_path))
+    nothing = replace(make_plan(unreadable=(("a.parquet", "truncated"),)), columns=pa.schema([]))
+    open_run(store, RECIPE, unit_rows=4, versions={}, replan=lambda known: nothing)
+    begin(store, A)
+    assert read_run(store).schema.equals(SCHEMA)
+
+
+def test_another_recipe_is_refused_by_the_name_of_its_field(store):
+    begin(store, A)
+    with pytest.raises(RecipeChanged, match=r"\(sampling.seed: 1 -> 2\)"):
+        begin(store, A, recipe=OTHER)
+
+
+def test_a_changed_recipe_is_refused_before_the_source_is_planned(tmp_path):
+    store = Store(str(tmp_path))
+    begin(store, A)
+    with pytest.raises(RecipeChanged):
+        open_run(store, OTHER, unit_rows=4, versions={}, replan=lambda known: pytest.fail("planned"))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "x.parquet", "deep/er/x.csv"])
+def test_a_folder_of_someone_else_is_refused_by_the_name_of_a_file(store, name):
+    store.put_json(name, 1)
+    with pytest.raises(Refused, match=f"{name}.*no _run.json"):
+        begin(store, A)
+
+
+@pytest.mark.parametrize("name", ["_SUCCESS", ".DS_Store", "_tmp/x.parquet", "_staging/0", "sub/_x.parquet"])
+def test_strays_are_ignored(store, name):
+    store.put_json(name, 1)
+    assert begin(store, A).plan == make_plan(A)
+
+
+def test_parts_of_a_run_that_went_on_are_no_strangers(store):
+    begin(store, A)
+    publish(store, A.units[0], fingerprint(RECIPE))
+    assert begin(store, A).plan == make_plan(A)
+
+
+class Late(Store):
+    """A store whose listing comes after another process has begun the same run and published a part."""
+
+    def names(self):
+        begin(Store(self.url), A)
+        publish(self, A.units[0], fingerprint(RECIPE))
+        return super().names()
+
+
+def test_parts_of_a_run_that_began_a_moment_ago_are_no_strangers(tmp_path):
+    assert begin(Late(str(tmp_path)), A).plan == make_plan(A)
+
+
+def race(store, runs):
+    """Begin all runs at once, each held back until all have planned for the first time."""
+    barrier, outcomes = threading.Barrier(len(runs)), [None] * len(runs)
+
+    def begin_one(index, recipe, own):
+        waited = []
+
+        def replan(known):
+            if not waited:
+                waited.append(True)
+                barrier.wait(30)
+            known_files = {planned.file.path: planned for planned in known.files} if known else {}
+            files = known_files | {planned.file.path: planned for planned in own}
+            return make_plan(*(files[path] for path in sorted(files)))
+
+        try:
+            outcomes[index] = open_run(store, recipe, unit_rows=4, versions={}, replan=replan)
+        except Refused as error:
+            outcomes[index] = error
+
+    threads = [threading.Thread(target=begin_one, args=(index, *run)) for index, run in enumerate(runs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return outcomes
+
+
+def test_of_two_recipes_that_begin_at_once_the_second_is_refused(store):
+    outcomes = race(store, [(RECIPE, [A]), (OTHER, [A])])
+    (refused,) = [outcome for outcome in outcomes if isinstance(outcome, RecipeChanged)]
+    (run,) = [outcome for outcome in outcomes if outcome is not refused]
+    assert read_run(store) == run
+
+
+def test_two_processes_with_one_recipe_both_go_on(store):
+    one, other = race(store, [(RECIPE, [A]), (RECIPE, [A])])
+    assert one == other == read_run(store)
+
+
+def test_plans_that_grow_at_once_lose_nothing(store):
+    begin(store, A)
+    for outcome in race(store, [(RECIPE, [A, B]), (RECIPE, [A, C]), (RECIPE, [A, B, C])]):
+        assert not isinstance(outcome, Refused)
+    run = read_run(store)
+    assert run.plan == make_plan(A, B, C)
+
+
+def test_a_name_that_no_store_takes_is_refused_before_work(tmp_path):
+    with pytest.raises(Refused, match=r"'a\\nb.parquet' has a character"):
+        begin(Store(str(tmp_path)), planned_file("a\nb.parquet", 4))
+    assert documents(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"fingerprint": "x"}'])
+def test_a_damaged_document_is_refused(tmp_path, damage):
+    (tmp_path / "_run.json").write_text(damage)
+    with pytest.raises(Refused, match=r"_run.json"):
+        begin(Store(str(tmp_path)), A)
+
+
+def test_a_bucket_that_does_not_exist_is_refused(s3):
+    with pytest.raises(Refused, match="nobody-has-this"):
+        begin(Store("s3://nobody-has-this/out"), A)
+
+
+def test_the_document_can_be_read_by_people_and_other_programs(tmp_path):
+    begin(Store(str(tmp_path)), A)
+    document = json.loads((tmp_path / "_run.json").read_text())
+    assert document["recipe"]["sampling"] == {"seed": 1}
+    assert document["plan"]["files"][0]["units"] == [[0, 4, 0], [4, 4, 0], [8, 2, 0]]
+    assert pa.ipc.read_schema(pa.py_buffer(base64.b64decode(document["plan"]["columns"]))).names == ["id", "alt"]

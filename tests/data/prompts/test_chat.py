@@ -1,0 +1,171 @@
+import base64
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relabel.data.prompts import chat as chats
+from relabel.data.prompts.chat import Chat, Message, image_of, read_chat
+from relabel.errors import RowRejected
+
+URL = "data:image/png;base64,iVBORw=="
+USER = {"role": "user", "content": "hello"}
+
+
+def user(*parts):
+    return [{"role": "user", "content": list(parts)}]
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+def image(url=URL):
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def test_a_chat_in_texts():
+    messages = [{"role": "developer", "content": "Be brief."}, USER, {"role": "assistant", "content": ""}]
+    assert read_chat(messages) == Chat(
+        messages=(
+            Message(role="system", parts=("Be brief.",)),
+            Message(role="user", parts=("hello",)),
+            Message(role="assistant", parts=("",)),
+        )
+    )
+
+
+@pytest.mark.parametrize("dump", [json.dumps, lambda value: json.dumps(value).encode(), lambda value: value])
+def test_the_list_may_be_its_json(dump):
+    assert read_chat(dump([USER])) == read_chat([USER])
+
+
+def test_images_are_set_apart_in_their_order():
+    chat = read_chat([*user(text("left:"), image("data:a"), text("right:"), image("data:b")), USER])
+    assert chat.messages[0].parts == ("left:", None, "right:", None)
+    assert chat.image_urls == ("data:a", "data:b")
+
+
+def test_a_struct_of_parquet_with_nulls_for_the_keys_of_other_parts():
+    part = pa.struct([("type", pa.string()), ("text", pa.string()), ("image_url", pa.struct([("url", pa.string())]))])
+    column = pa.array(
+        [user(text("a"), image())], pa.list_(pa.struct([("role", pa.string()), ("content", pa.list_(part))]))
+    )
+    assert read_chat(column.to_pylist()[0]) == read_chat(user(text("a"), image()))
+
+
+def test_an_answer_of_the_api_is_a_message():
+    answer = {"role": "assistant", "content": "x", "refusal": None, "annotations": [], "audio": None}
+    assert read_chat([USER, answer]).messages[1].parts == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "no messages"),
+        ("null", "no messages"),
+        ("{", "the messages are not JSON"),
+        ("[" * 100_000, "the messages are not JSON"),
+        (b"\xff", "the messages are not valid UTF-8"),
+        ("{}", "the messages are not a list"),
+        (5, "the messages are not a list"),
+        ([], "the list of messages is empty"),
+        (["secret"], "message 1 is not an object"),
+        ([USER, {"role": "tool", "content": "secret"}], "message 2 has a role other than"),
+        ([{"role": ["secret"], "content": "x"}], "message 1 has a role other than"),
+        ([{"content": "secret"}], "message 1 has a role other than"),
+        ([USER | {"tool_calls": [{"secret": 1}]}], "message 1 has more than a role and content"),
+        ([USER | {"secret": "x"}], "message 1 has more than a role and content"),
+        ([{"role": "user"}], "message 1 has no content"),
+        ([{"role": "user", "content": []}], "message 1 has no content"),
+        ([{"role": "user", "content": 5}], "the content of message 1 is neither text nor a list"),
+        ([{"role": "user", "content": "secret \ud800"}], "message 1 is not valid UTF-8"),
+        ('[{"role": "user", "content": "secret \\ud800"}]', "message 1 is not valid UTF-8"),
+        (user("secret"), "message 1 has a part that is neither text nor image_url"),
+        (user({"type": "input_audio", "input_audio": {}}), "message 1 has a part that is neither text nor image_url"),
+        (user({"type": "text", "text": None}), "message 1 has a part that is neither text nor image_url"),
+        (user({"type": "image_url", "image_url": "secret"}), "message 1 has an image_url without a url"),
+        (user({"type": "image_url", "image_url": {"url": None}}), "message 1 has an image_url without a url"),
+        (user(*[image()] * 65), "65 images, limit 64"),
+    ],
+)
+def test_what_is_no_chat_is_rejected_with_a_sentence_that_quotes_nothing(value, reason):
+    with pytest.raises(RowRejected) as rejected:
+        read_chat(value)
+    assert str(rejected.value).startswith(f"prompt: {reason}")
+    assert "secret" not in str(rejected.value)
+
+
+def test_a_chat_too_long_to_be_tokenized(monkeypatch):
+    monkeypatch.setattr(chats, "MAX_PROMPT_CHARACTERS", 9)
+    with pytest.raises(RowRejected, match="prompt_too_long: 10 characters, limit 9"):
+        read_chat([USER, USER])
+
+
+def test_every_text_can_be_changed_with_those_beside_it_and_nothing_else():
+    chat = read_chat(user(text("a"), text("b"), image(), image(), text("")))
+    changed = chat.with_texts(lambda texts: [f"{one} of {len(texts)}" for one in texts])
+    assert changed.messages == (Message(role="user", parts=("a of 2", "b of 2", None, None, " of 1")),)
+
+
+def test_the_bytes_of_a_data_url():
+    data = bytes(range(256))
+    encoded = base64.b64encode(data).decode()
+    for head in ("data:image/png;base64", "data:;base64", "DATA:image/jpeg;charset=x;BASE64"):
+        assert image_of(f"{head},{encoded}", 256) == data
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("data:image/png,secret", "a data: URL that is not in base64"),
+        ("data:image/png;base64", "a data: URL that is not in base64"),
+        ("data:image/png;base64,secret!", "a data: URL that is not valid base64"),
+        ("data:image/png;base64,sécrét", "a data: URL that is not valid base64"),
+        ("data:;base64," + "A" * 400, "300 bytes is over the limit of 256"),
+    ],
+)
+def test_a_data_url_that_is_none(url, reason):
+    with pytest.raises(RowRejected) as rejected:
+        image_of(url, 256)
+    assert str(rejected.value) == f"image: {reason}"
+
+
+@pytest.mark.parametrize("url", ["https://example.com/a.png", "file:///etc/passwd", "a.png", ""])
+def test_another_url_is_left_to_the_decoder_which_refuses_it(url):
+    assert image_of(url, 256) == url
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "type", "text", "image_url", "url"]), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+PART = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "image_url"]) | JSON}, optional={"text": JSON, "image_url": JSON}
+)
+MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "system"]) | JSON, "content": st.lists(PART | JSON, max_size=3) | JSON}
+)
+
+
+@given(st.lists(MESSAGE | JSON, max_size=4) | JSON | st.text() | st.binary())
+def test_any_value_is_a_chat_or_a_reject(value):
+    chat = outcome(value)
+    if isinstance(chat, str):
+        assert chat.startswith("prompt: ")
+    else:
+        assert chat.messages
+        assert sum(message.parts.count(None) for message in chat.messages) == len(chat.image_urls)
+
+
+def outcome(value):
+    try:
+        return read_chat(value)
+    except RowRejected as error:
+        return str(error)

@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS, PromptTemplate, check_columns
+from relabel.errors import RowRejected, SpecError
+from relabel.spec import Prompt
+
+
+def rendered(user, row, system=None):
+    template = PromptTemplate(Prompt(user=user, system=system))
+    return template.render(template.values(row))
+
+
+def test_columns_are_rendered_into_both_texts():
+    text = rendered("Alt: {{ alt }}", {"alt": "a dog", "tone": "plain", "other": None}, system="Be {{ tone }}.")
+    assert (text.user, text.system) == ("Alt: a dog", "Be plain.")
+
+
+def test_the_columns_a_template_reads_are_known_before_any_row():
+    assert PromptTemplate(Prompt(user="{{ a }} {% for x in b %}{{ x }}{% endfor %}", system="{{ c.d }}")).columns == {
+        "a",
+        "b",
+        "c",
+    }
+
+
+def test_a_null_rejects_the_row_by_column():
+    with pytest.raises(RowRejected, match="prompt: column 'alt' is null"):
+        rendered("{{ alt }}", {"alt": None})
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", "\ud800"])
+def test_text_that_is_not_utf8_rejects_the_row(value):
+    with pytest.raises(RowRejected, match="not valid UTF-8"):
+        rendered("{{ alt }}", {"alt": value})
+
+
+def test_a_missing_field_inside_a_column_rejects_the_row():
+    with pytest.raises(RowRejected, match="UndefinedError"):
+        rendered("{{ meta.title }}", {"meta": {"name": "x"}})
+
+
+@pytest.mark.parametrize("template", ["{{ x.__class__.__mro__ }}", "{{ ''.__class__ }}", "{{ x.append(1) }}"])
+def test_the_sandbox_refuses_to_reach_into_python(template):
+    with pytest.raises(RowRejected, match="SecurityError"):
+        rendered(template, {"x": []})
+
+
+def test_a_reason_never_quotes_the_row():
+    with pytest.raises(RowRejected) as rejected:
+        rendered("{{ alt + 1 }}", {"alt": "the secret text"})
+    assert "secret" not in str(rejected.value)
+
+
+def test_a_text_without_end_is_rejected():
+    with pytest.raises(RowRejected, match="prompt_too_long"):
+        rendered("{{ x * 1000 }}", {"x": "y" * (MAX_PROMPT_CHARACTERS // 999)})
+
+
+def test_a_broken_template_is_refused_with_its_line():
+    with pytest.raises(SpecError, match=r"prompt\.user, line 2"):
+        PromptTemplate(Prompt(user="fine\n{{ broken"))
+
+
+def test_an_unknown_column_is_refused_with_the_known_ones():
+    with pytest.raises(SpecError, match=r"prompt names column 'alt_txt' \(did you mean 'alt_text'\?\); the source has"):
+        check_columns({"alt_txt": "prompt"}, ["id", "alt_text"])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_row_text_is_a_value_and_never_a_template(text):
+    assert rendered("<{{ alt }}>", {"alt": text}).user == f"<{text}>"

@@ -1,0 +1,164 @@
+import dataclasses
+import os
+
+import pyarrow as pa
+import pytest
+
+from relabel.data.sources.plan import Plan, _first_columns, make_plan
+from relabel.errors import SourceChanged
+from tests.data.builders import source_of, write_bytes, write_json, write_parquet
+
+
+def write_files(root, *names, rows=10):
+    for name in names:
+        write_parquet(root / f"{name}.parquet", {"id": range(rows)})
+
+
+def paths(plan):
+    return [planned.file.path for planned in plan.files]
+
+
+def test_a_plan_tiles_the_rows_of_every_file(tmp_path):
+    write_files(tmp_path, "a", rows=10)
+    write_files(tmp_path, "sub/b", rows=3)
+    plan = make_plan(source_of(tmp_path, "parquet"), 4)
+    assert [(unit.part, unit.first_row, unit.num_rows) for unit in plan.units] == [
+        ("a-00000.parquet", 0, 4),
+        ("a-00001.parquet", 4, 4),
+        ("a-00002.parquet", 8, 2),
+        ("sub/b-00000.parquet", 0, 3),
+    ]
+    assert (plan.num_units, plan.num_rows) == (4, 13)
+    assert plan.columns == pa.schema([("id", pa.int64())])
+    assert plan.unreadable == ()
+
+
+def test_a_plan_survives_json(tmp_path):
+    write_json(tmp_path / "a.jsonl", [{"id": n, "t": "ü"} for n in range(9)])
+    (tmp_path / "b.jsonl.gz").write_bytes(b"no archive")
+    plan = make_plan(source_of(tmp_path, "jsonl"), 2)
+    assert len(plan.unreadable) == 1
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_a_broken_file_is_named_and_costs_only_itself(tmp_path):
+    write_files(tmp_path, "a", "c")
+    write_bytes(tmp_path / "b.parquet", b"broken")
+    plan = make_plan(source_of(tmp_path, "parquet"), 4)
+    assert paths(plan) == ["a.parquet", "c.parquet"]
+    ((path, why),) = plan.unreadable
+    assert path == "b.parquet"
+    assert str(tmp_path / "b.parquet") in why
+
+
+def test_a_broken_file_is_tried_again_and_the_first_columns_stay(tmp_path):
+    write_bytes(tmp_path / "a.parquet", b"broken")
+    write_files(tmp_path, "b")
+    source = source_of(tmp_path, "parquet")
+    known = Plan.from_json(make_plan(source, 4).to_json())
+    write_parquet(tmp_path / "a.parquet", {"id": pa.array([1], pa.int32())})
+    plan = make_plan(source, 4, known)
+    assert paths(plan) == ["a.parquet", "b.parquet"]
+    assert plan.unreadable == ()
+    assert plan.columns == known.columns
+
+
+def test_columns_are_of_the_first_file_with_rows(tmp_path):
+    write_json(tmp_path / "a.jsonl", [])
+    write_json(tmp_path / "b.jsonl", [{"id": 1}])
+    assert make_plan(source_of(tmp_path, "jsonl"), 4).columns.names == ["id"]
+
+
+def test_a_source_of_broken_files_only_has_no_columns(tmp_path):
+    write_bytes(tmp_path / "a.parquet", b"broken")
+    plan = make_plan(source_of(tmp_path, "parquet"), 4)
+    assert (plan.files, plan.columns) == ((), pa.schema([]))
+
+
+def test_what_is_known_is_not_scanned_again(tmp_path):
+    """A unit that no scan would cut comes through, so it came from the known plan."""
+    write_files(tmp_path, "a")
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    (planned,) = known.files
+    odd = dataclasses.replace(planned, units=(dataclasses.replace(planned.units[0], num_rows=3),))
+    write_files(tmp_path, "b")
+    plan = make_plan(source, 4, dataclasses.replace(known, files=(odd,)))
+    assert [unit.num_rows for unit in plan.units] == [3, 4, 4, 2]
+
+
+def test_a_source_that_moved_is_read_at_its_new_place(tmp_path):
+    write_files(tmp_path / "old", "a")
+    known = make_plan(source_of(tmp_path / "old", "parquet"), 4)
+    (tmp_path / "old").rename(tmp_path / "new")
+    plan = make_plan(source_of(tmp_path / "new", "parquet"), 4, known)
+    assert {unit.file.url for unit in plan.units} == {str(tmp_path / "new/a.parquet")}
+    assert plan == make_plan(source_of(tmp_path / "new", "parquet"), 4)
+
+
+@pytest.mark.parametrize("change", ["size", "time"])
+def test_a_changed_file_is_refused_by_name(tmp_path, change):
+    write_files(tmp_path, "a", "b")
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    if change == "size":
+        write_files(tmp_path, "b", rows=500)
+    else:
+        os.utime(tmp_path / "b.parquet", ns=(1, 1))
+    with pytest.raises(SourceChanged, match=r": b\.parquet; run with --redo-changed"):
+        make_plan(source, 4, known)
+
+
+def test_of_many_changed_files_five_are_named(tmp_path):
+    names = [f"f{k}" for k in range(8)]
+    write_files(tmp_path, *names)
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    write_files(tmp_path, *names, rows=500)
+    with pytest.raises(SourceChanged, match=r"f0\.parquet, .*f4\.parquet and 3 more;"):
+        make_plan(source, 4, known)
+
+
+def test_a_changed_file_is_redone_where_that_is_asked_for(tmp_path):
+    write_files(tmp_path, "a", "b")
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    write_files(tmp_path, "b", rows=3)
+    plan = make_plan(source, 4, known, redo_changed=True)
+    assert [unit.num_rows for unit in plan.units] == [4, 4, 2, 3]
+
+
+@pytest.mark.parametrize("redo_changed", [False, True])
+def test_a_vanished_file_is_always_refused(tmp_path, redo_changed):
+    write_files(tmp_path, "a", "b")
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    (tmp_path / "b.parquet").unlink()
+    with pytest.raises(SourceChanged, match=r"gone .*: b\.parquet;"):
+        make_plan(source, 4, known, redo_changed)
+
+
+def test_a_changed_file_that_cannot_be_read_is_named_and_its_old_labels_are_to_go(tmp_path):
+    write_files(tmp_path, "a", "b")
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    write_bytes(tmp_path / "b.parquet", b"broken")
+    plan = make_plan(source, 4, known, redo_changed=True)
+    assert paths(plan) == ["a.parquet"]
+    assert [path for path, _ in plan.unreadable] == ["b.parquet"]
+
+
+def test_the_columns_are_those_of_the_first_file_that_can_still_be_read(tmp_path):
+    """A file may break between the scan of its units and the look at its columns."""
+
+    def columns_without(*broken):
+        source = source_of(tmp_path, "parquet")
+        files = make_plan(source, 4).files
+        for name in broken:
+            write_bytes(tmp_path / f"{name}.parquet", b"broken")
+        return _first_columns(files, source)
+
+    write_files(tmp_path, "a", "b")
+    assert columns_without("a").names == ["id"]
+    write_files(tmp_path, "a", "b")
+    assert columns_without("a", "b").names == []

@@ -1,0 +1,95 @@
+"""Decoded rows attend to their own tokens, wherever their slots lie and however unequal their lengths."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relabel.engine.runner.decode_attention import plan_reads
+from relabel.engine.runner.kv_cache import BLOCK, Places, Slots
+from relabel.engine.runner.softmax import Softmax
+from relabel.engine.scheduling.step import Layout
+
+HEADS, GROUPS, SIZE, LONG, NUM_SLOTS = 2, 3, 4, 7 * BLOCK + 5, 12
+CPU = torch.device("cpu")
+rows = st.lists(
+    st.tuples(st.integers(0, NUM_SLOTS - 1), st.integers(0, LONG - 1)),
+    min_size=1,
+    max_size=NUM_SLOTS,
+    unique_by=lambda row: row[0],
+)
+
+
+def plain(
+    q_HGD: torch.Tensor, keys_HWD: torch.Tensor, values_HWD: torch.Tensor, window: int | None, softmax: Softmax
+) -> torch.Tensor:
+    """One row, its newest token at the end, by the textbook."""
+    first = max(0, keys_HWD.shape[1] - window) if window else 0
+    scores = q_HGD @ keys_HWD[:, first:].transpose(1, 2) * softmax.scale
+    if softmax.softcap:
+        scores = softmax.softcap * torch.tanh(scores / softmax.softcap)
+    top = scores.exp()
+    below = top.sum(-1, keepdim=True)
+    if softmax.sinks is not None:
+        below = below + softmax.sinks.view(HEADS, GROUPS, 1).exp()
+    return top / below @ values_HWD[:, first:]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=rows, window=st.sampled_from([None, 1, BLOCK - 3, BLOCK, LONG]), kind=st.sampled_from(["", "cap", "sinks"]))
+def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window: int | None, kind: str) -> None:
+    torch.manual_seed(0)
+    slots = Slots(Layout(NUM_SLOTS, LONG))
+    for slot in range(NUM_SLOTS):
+        places = Places.of(torch.full((LONG,), slot), torch.arange(LONG))
+        slots.write(0, places, *torch.randn(2, LONG, HEADS, SIZE))
+    sinks = torch.randn(HEADS * GROUPS) if kind == "sinks" else None
+    softmax = Softmax(scale=0.7, softcap=2.0 if kind == "cap" else None, sinks=sinks)
+    q_NHGD = torch.randn(len(rows), HEADS, GROUPS, SIZE)
+
+    reads = plan_reads([slot for slot, _ in rows], [end for _, end in rows], window, CPU)
+    out = reads.attend(slots, 0, q_NHGD, softmax)
+
+    for (slot, end), q_HGD, own in zip(rows, q_NHGD, out, strict=True):
+        keys, values = slots.read(0, torch.tensor([slot]), end + 1)
+        torch.testing.assert_close(own, plain(q_HGD, keys[0], values[0], window, softmax))
+
+
+def num_read(slots: list[int], ends: list[int], window: int | None = None) -> int:
+    """Blocks of single slots."""
+    reads = plan_reads(slots, ends, window, CPU)
+    return sum(
+        block.slots.stop - block.slots.start if isinstance(block.slots, slice) else len(block.slots)
+        for batch in reads.batches
+        for block in batch.blocks
+    )
+
+
+def test_one_long_row_does_not_make_its_neighbours_long() -> None:
+    assert num_read(list(range(8)), [10] * 7 + [4 * BLOCK - 1]) == 8 + 3
+
+
+@pytest.mark.parametrize("window", [None, 2 * BLOCK])
+def test_scores_that_nobody_needs_are_few_however_long_one_row_is(window: int | None) -> None:
+    ends = [10] * 40 + [3 * BLOCK] * 2 + [70 * BLOCK, 90 * BLOCK]
+    reads = plan_reads(list(range(44)), ends, window, CPU)
+    made = sum(batch.num_places * batch.bias_P11W.shape[-1] for batch in reads.batches)
+    needed = sum(min(end, window or end) // BLOCK + 1 for end in ends) * BLOCK
+    assert len(reads.batches) == 2
+    assert made <= 4 * needed
+
+
+def test_long_rows_side_by_side_are_read_as_they_lie() -> None:
+    reads = plan_reads(list(range(8)), [10, BLOCK, BLOCK, 10, BLOCK, 10, 10, 10], None, CPU)
+    assert [block.slots for batch in reads.batches for block in batch.blocks] == [slice(0, 8), slice(1, 5)]
+
+
+def test_a_window_leaves_out_what_no_row_sees() -> None:
+    assert num_read([0, 1], [5 * BLOCK, 5 * BLOCK], window=10) == 2 * 2
+
+
+@pytest.mark.parametrize(("slots", "expected"), [([3, 0], 4), ([9, 0], 2)])
+def test_slots_far_apart_are_copied_and_close_ones_read_as_they_lie(slots: list[int], expected: int) -> None:
+    assert num_read(slots, [1, 1]) == expected
