@@ -30,7 +30,7 @@ from relabel.demo.task import Task
 from relabel.job.cluster.connect import LOCAL, connected
 from relabel.job.cluster.graph import receipts
 from relabel.job.engine import engine_of
-from relabel.job.prepare import default_unit_rows, make_encoder, prepare, preview_context
+from relabel.job.prepare import default_unit_rows, make_encoder, prepare, preview_job
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.read import encode_unit
 from relabel.spec import Spec
@@ -42,14 +42,14 @@ def bare_tokens_per_second(spec: Spec) -> float:
     """The engine alone, unit by unit, on rows that are encoded already; one unit first to warm up."""
     encoder = make_encoder(spec)
     files = list_files(spec.source)
-    context = preview_context(spec, columns_of(files[0], spec.source))
+    job = preview_job(spec, columns_of(files[0], spec.source))
     units = [unit for file in files for unit in scan(file, spec.source, default_unit_rows(spec, encoder))]
-    blocks = [encode_unit(unit, encoder, context) for unit in units]
+    blocks = [encode_unit(unit, encoder, job) for unit in units]
     engine = engine_of(spec)
-    generate_unit(blocks[0], engine, context)
+    generate_unit(blocks[0], engine, job)
     before, started = engine.goodput.useful_tokens, time.perf_counter()
     for block in blocks:
-        generate_unit(block, engine, context)
+        generate_unit(block, engine, job)
     return (engine.goodput.useful_tokens - before) / (time.perf_counter() - started)
 
 
@@ -80,7 +80,7 @@ def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
     prepared = prepare(spec, Store(spec.output.path))
     all_up = None
     with connected(LOCAL, spec.resources):
-        for receipt in receipts(list(prepared.run.plan.units), prepared.context, Timed):
+        for receipt in receipts(list(prepared.run.plan.units), prepared.job, Timed):
             assert receipt["failure"] is None, receipt
             all_up = all_up or time.time()
     lines = Path(f"{spec.output.path}.times").read_text().splitlines()

@@ -28,7 +28,7 @@ ENGINE_ROOMS = {
     f"engine/{name}" for name in ("api", "scheduling", "model", "sampling", "runner", "continuous", "static")
 }
 DATA_ROOMS = {f"data/{name}" for name in ("sources", "prompts", "labels", "quality", "store", "output")}
-STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/context.py", "job/engine.py"}
+STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py"}
 ROOMS = {
     "spec": Room(packages={"jsonschema", "pydantic", "regex", "yaml"}),
     "data/sources": Room(knows={"spec"}, packages={"fsspec", "pyarrow"}),

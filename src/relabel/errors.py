@@ -17,6 +17,8 @@ RelabelError
 Anything else that escapes is a bug or a broken machine.
 """
 
+from relabel.rejected import Code, Rejected
+
 
 class RelabelError(Exception):
     """The root of the tree; its text is a sentence for the person at the terminal."""
@@ -67,4 +69,8 @@ class RunFailed(RelabelError):
 
 
 class RowRejected(RelabelError):
-    """A row that gets a reason in place of a label. The text is `code: detail` and never quotes the row."""
+    """A row that gets a reason in place of a label; its text is that of the reason, and never quotes the row."""
+
+    def __init__(self, code: Code, detail: str) -> None:
+        self.rejected = Rejected(code, detail)
+        super().__init__(str(self.rejected))

@@ -67,7 +67,7 @@ def read_all(source, columns, keep=(), unit_rows=3):
             part = read(unit, source, columns, schema)
             assert len(part.reasons) == part.kept.num_rows == unit.num_rows
             values = zip(*(part.columns[name] for name in columns), strict=True) if columns else [()] * unit.num_rows
-            rows += zip(values, part.reasons, strict=True)
+            rows += zip(values, [why and str(why) for why in part.reasons], strict=True)
             kept.append(part.kept)
     return rows, pa.concat_tables(kept).combine_chunks()
 

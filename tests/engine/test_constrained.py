@@ -165,7 +165,7 @@ def test_a_constraint_without_a_tokenizer_refuses_the_engine_or_rejects_the_row(
     bound, free = own.generate(
         [Request(id=0, prompt_ids=[5], sampling=Sampling(constraint=JSON)), Request(id=1, prompt_ids=[5])]
     )
-    assert bound.error.startswith("sampling: constrained decoding needs")
+    assert str(bound.error).startswith("sampling: constrained decoding needs")
     assert free.error is None
 
 

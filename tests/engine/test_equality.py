@@ -87,4 +87,4 @@ def test_an_empty_call_gives_nothing_and_an_empty_prompt_an_error() -> None:
     assert engine.generate([]) == []
     (result,) = engine.generate([Request(id=0, prompt_ids=[])])
     assert result.error is not None
-    assert result.error.startswith("prompt: ")
+    assert str(result.error).startswith("prompt: ")

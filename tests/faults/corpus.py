@@ -12,6 +12,7 @@ from PIL import Image
 from relabel.data.sources import read
 from relabel.data.sources.plan import make_plan
 from relabel.errors import SourceUnreadable
+from relabel.rejected import Code
 from tests.pictures import encoded, png
 
 NUM_ROWS, UNIT_ROWS = 60, 16
@@ -107,10 +108,10 @@ def read_planned(source, columns, keep=(), unit_rows=UNIT_ROWS):
                 part = read(unit, source, columns, kept)
                 assert len(part.reasons) == part.kept.num_rows == unit.num_rows
                 assert all(len(values) == unit.num_rows for values in part.columns.values())
-                assert all(why is None or why.startswith("source: ") for why in part.reasons)
+                assert all(why is None or why.code is Code.SOURCE for why in part.reasons)
                 part.kept.validate(full=True)
                 values = zip(*(part.columns[name] for name in columns), strict=True)
-                rows += zip(values, part.reasons, strict=True)
+                rows += zip(values, [why and str(why) for why in part.reasons], strict=True)
         except SourceUnreadable as error:
             broken[planned.file.path] = str(error)
         else:

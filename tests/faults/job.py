@@ -158,7 +158,7 @@ class Job:
             "source_file": [unit.file.path] * unit.num_rows,
             "source_row": list(range(unit.first_row, unit.first_row + unit.num_rows)),
             "status": ["ok" if reason is None else "rejected" for reason in found.reasons],
-            "reason": found.reasons,
+            "reason": [reason and str(reason) for reason in found.reasons],
             "id": found.kept["id"],
         }
         texts = [None if alt is None else f"{self.recipe['sampling']['seed']}: {alt}" for alt in found.columns["alt"]]

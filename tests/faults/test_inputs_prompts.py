@@ -8,6 +8,7 @@ from relabel.data.sources.plan import make_plan
 from relabel.errors import RowRejected
 from relabel.job.encoding.encode import Encoder
 from relabel.job.encoding.row import RowEncoder
+from relabel.rejected import Rejected
 from relabel.spec import make_spec
 from tests.data.builders import source_of, write_lines
 from tests.tiny import make_tokenizer, save_model
@@ -106,7 +107,7 @@ def test_hostile_rows_of_a_file_are_encoded_or_rejected_one_by_one(tmp_path, mod
     encoded = [
         why or encoder.encode({"a": value})[0] for value, why in zip(rows.columns["a"], rows.reasons, strict=True)
     ]
-    reasons = [one if isinstance(one, str) else None for one in encoded]
+    reasons = [str(one) if isinstance(one, Rejected) else None for one in encoded]
     assert reasons[:6] == [
         None,
         "source: column a holds invalid UTF-8",

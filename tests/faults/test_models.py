@@ -175,7 +175,7 @@ def test_a_prompt_and_its_text_beyond_the_positions_of_the_model_reject_the_row(
     assert 512 < len(long) < 4096
     engine = engine_of(folder, batching, max_new_tokens=16)
     results = engine.generate([Request(id=0, prompt_ids=long), Request(id=1, prompt_ids=short)])
-    assert results[0].error == f"prompt_too_long: {len(long)} tokens, and the model takes 496 beside 16 new ones"
+    assert str(results[0].error) == f"prompt_too_long: {len(long)} tokens, and the model takes 496 beside 16 new ones"
     assert results[1].error is None
 
 
@@ -183,4 +183,4 @@ def test_texts_longer_than_the_model_can_reject_every_row_by_name(folder):
     engine = engine_of(folder, max_new_tokens=600)
     assert isinstance(engine, ContinuousEngine)
     result = engine.generate([Request(id=0, prompt_ids=[5])])[0]
-    assert result.error == "sampling: 600 new tokens, and the model takes 512 with the prompt"
+    assert str(result.error) == "sampling: 600 new tokens, and the model takes 512 with the prompt"

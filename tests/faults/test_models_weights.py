@@ -97,7 +97,7 @@ def test_one_token_whose_embedding_is_no_number_costs_the_rows_that_read_it(fold
     edit_weights(folder, lambda weights: weights["model.embed_tokens.weight"][300].fill_(float("nan")))
     rows = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(([5, 6], [5, 300, 6], [7, 8]))]
     results = engine_of(folder, batching).generate(rows)
-    assert [None if result.error is None else result.error.split(":")[0] for result in results] == [
+    assert [None if result.error is None else result.error.code for result in results] == [
         None,
         "nonfinite",
         None,

@@ -79,8 +79,8 @@ def run_with(load, fields):
     spec = make_spec(fields)
     store = Store(spec.output.path)
     prepared = prepare(spec, store)
-    ended = list(receipts(list(prepared.run.plan.units), prepared.context, load))
-    return ended, conclude(prepared.run.plan, store, prepared.context.fingerprint)
+    ended = list(receipts(list(prepared.run.plan.units), prepared.job, load))
+    return ended, conclude(prepared.run.plan, store, prepared.job.fingerprint)
 
 
 def test_rows_that_kill_their_process_are_rejected_and_no_other_pays(fields, tmp_path):

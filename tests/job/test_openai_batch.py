@@ -16,7 +16,7 @@ from relabel.data.store.store import Store
 from relabel.demo import MODEL_PATH
 from relabel.engine import Sampling
 from relabel.job.engine import engine_of
-from relabel.job.prepare import make_context, make_encoder
+from relabel.job.prepare import make_encoder, make_job
 from relabel.job.preview import preview
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit, publish_unit
@@ -56,21 +56,19 @@ class Batch:
         self.run = open_run(
             self.store, recipe, unit_rows=8, versions={}, replan=lambda known: make_plan(self.spec.source, 8, known)
         )
-        self.context = make_context(self.spec, self.run.fingerprint, self.run.plan.columns)
+        self.job = make_job(self.spec, self.run.fingerprint, self.run.plan.columns)
         self.encoder = make_encoder(self.spec)
         self.units = list(self.run.plan.units)
 
     def generated(self, engine, unit):
-        return generate_unit(encode_unit(unit, self.encoder, self.context), engine, self.context)
+        return generate_unit(encode_unit(unit, self.encoder, self.job), engine, self.job)
 
     def rows(self, engine):
-        return [
-            row for unit in self.units for row in label_unit(self.generated(engine, unit), self.context).to_pylist()
-        ]
+        return [row for unit in self.units for row in label_unit(self.generated(engine, unit), self.job).to_pylist()]
 
     def publish(self, engine, units=None):
         for unit in self.units if units is None else units:
-            publish_unit(self.generated(engine, unit), self.context, self.store)
+            publish_unit(self.generated(engine, unit), self.job, self.store)
 
     def exported(self):
         path = self.folder / "answers.jsonl"

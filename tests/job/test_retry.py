@@ -15,8 +15,8 @@ from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.demo import MODEL_PATH
 from relabel.errors import RecipeChanged, Refused, SourceChanged, SpecError
-from relabel.job.context import Retry
 from relabel.job.engine import engine_of
+from relabel.job.job import Retry
 from relabel.job.prepare import prepare
 from relabel.job.retry import retry
 from relabel.job.stages.block import PROMPT_IDS
@@ -40,30 +40,30 @@ class Here:
         self.spec = make_spec(fields)
         self.store = Store(self.spec.output.path)
         prepared = prepare(self.spec, self.store)
-        self.context, self.units = prepared.context, list(prepared.run.plan.units)
+        self.job, self.units = prepared.job, list(prepared.run.plan.units)
         self._engine = engine_of(self.spec)
 
     def run(self):
         for unit in self.units:
-            self.publish(self.ask(unit, self.context), self.context)
+            self.publish(self.ask(unit, self.job), self.job)
         return self
 
-    def retry(self, *units, context=None):
-        context = context or self.retrying()
-        return [self.publish(self.ask(unit, context), context) for unit in units or self.units]
+    def retry(self, *units, job=None):
+        job = job or self.retrying()
+        return [self.publish(self.ask(unit, job), job) for unit in units or self.units]
 
     def retrying(self, *reasons, **label):
-        fields = self.context.spec.model_dump()
+        fields = self.job.spec.model_dump()
         changed = {key: fields[key] for key in fields if key != "label"} | {"label": {**fields["label"], **label}}
         if fields["labels"]:
             changed = {key: fields[key] for key in fields if key != "label"}
-        return replace(self.context, spec=make_spec(changed), retry=Retry(reasons=frozenset(reasons)))
+        return replace(self.job, spec=make_spec(changed), retry=Retry(reasons=frozenset(reasons)))
 
-    def ask(self, unit, context):
-        return generate_unit(read_unit(unit, context), self._engine, context)
+    def ask(self, unit, job):
+        return generate_unit(read_unit(unit, job), self._engine, job)
 
-    def publish(self, block, context):
-        return publish_unit(block, context, self.store)
+    def publish(self, block, job):
+        return publish_unit(block, job, self.store)
 
     @property
     def rows(self):
@@ -164,7 +164,7 @@ def test_rejects_get_labels_and_whoever_reads_meanwhile_sees_every_row_once(done
 @pytest.mark.usefixtures("cluster")
 def test_one_that_was_stopped_between_two_parts_goes_on_with_what_is_still_rejected(done, tmp_path):
     here, before = Here(done), rows_of("out")
-    receipts = here.retry(*here.units[:5], context=here.retrying("parse"))
+    receipts = here.retry(*here.units[:5], job=here.retrying("parse"))
     assert sum(receipt["ok"] for receipt in receipts) > 0
     rows = assert_every_row_once(tmp_path / "out", ALL)
     assert len(rejected(rows)) == len(rejected(before)) - sum(receipt["ok"] for receipt in receipts)
@@ -212,7 +212,7 @@ def test_a_retry_draws_what_more_attempts_in_the_run_would_have_drawn(text_model
     here = Here(fields_of(tmp_path, text_model, **label)).run()
     assert here.rows != at_once.rows
     for changes in later:
-        here.retry(context=here.retrying(**changes))
+        here.retry(job=here.retrying(**changes))
     assert here.rows == at_once.rows
     assert {row["attempts"] for row in here.rows} == {1, 2, 3}
 
@@ -258,9 +258,9 @@ def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
         ],
         "parse",
     )
-    here.retry(context=here.retrying("prompt_too_long"))
+    here.retry(job=here.retrying("prompt_too_long"))
     assert here.rows == before
-    here.retry(context=here.retrying("parse"))
+    here.retry(job=here.retrying("parse"))
     asked = [row for row, old in zip(here.rows, before, strict=True) if row["second_attempts"] > old["second_attempts"]]
     assert len(asked) == sum(row["second_status"] == "rejected" for row in before) > 0
     assert {row["long_attempts"] for row in here.rows} == {None}
@@ -279,7 +279,7 @@ def test_two_at_once_are_wasteful_and_take_no_label_from_each_other(done):
     here = Here(done)
     one, other = here.retrying("parse"), here.retrying()
     unit = next(unit for unit in here.units if unit.part == "b-00000.parquet")
-    blocks = [(here.ask(unit, context), context) for context in (one, other, one)]
+    blocks = [(here.ask(unit, job), job) for job in (one, other, one)]
     here.publish(*blocks[0])
     rows = here.rows
     for late in blocks[1:]:
@@ -293,11 +293,11 @@ def test_two_at_once_are_wasteful_and_take_no_label_from_each_other(done):
 
 def test_a_part_that_is_gone_meanwhile_is_not_brought_back(done):
     here = Here(done)
-    block = here.ask(here.units[0], context := here.retrying())
+    block = here.ask(here.units[0], job := here.retrying())
     here.store.delete(here.units[0].part)
-    assert "is not there" in here.publish(block, context)["failure"]
+    assert "is not there" in here.publish(block, job)["failure"]
     assert here.units[0].part not in here.store.parts()
-    assert "is not there" in here.publish(here.ask(here.units[0], context), context)["failure"]
+    assert "is not there" in here.publish(here.ask(here.units[0], job), job)["failure"]
 
 
 def test_a_run_that_is_not_at_its_end_is_refused(done, tmp_path):
@@ -354,7 +354,7 @@ def test_greedy_texts_that_would_be_the_same_again_are_refused_with_the_remedy(t
         retry(str(tmp_path / "out"))
     assert retry(str(tmp_path / "out"), ["image"]).complete, "no text is asked for"
     before = here.rows
-    here.retry(context=here.retrying(retry_temperatures=[2.0]))
+    here.retry(job=here.retrying(retry_temperatures=[2.0]))
     changed = [one["text"] != other["text"] for one, other in zip(before, here.rows, strict=True)]
     assert sum(changed) > 30
 

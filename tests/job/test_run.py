@@ -149,4 +149,4 @@ def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
 
 def receipts_of(spec, load):
     prepared = prepare(spec, Store(spec.output.path))
-    return list(receipts(list(prepared.run.plan.units), prepared.context, load))
+    return list(receipts(list(prepared.run.plan.units), prepared.job, load))

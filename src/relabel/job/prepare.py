@@ -23,9 +23,9 @@ from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import SourceRefused, SpecError
-from relabel.job.context import Retry, RunContext
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of
+from relabel.job.job import Job, Retry
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
 from relabel.version import __version__
@@ -38,7 +38,7 @@ PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "pillow")
 class Prepared:
     """A run that may begin: what is planned, and what every stage must know."""
 
-    context: RunContext
+    job: Job
     run: Run
 
 
@@ -58,7 +58,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared
         return plan
 
     run = open_run(store, recipe, unit_rows=unit_rows, versions=_versions(), replan=replan)
-    return Prepared(context=make_context(spec, run.fingerprint, run.plan.columns), run=run)
+    return Prepared(job=make_job(spec, run.fingerprint, run.plan.columns), run=run)
 
 
 def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retry) -> Prepared:
@@ -75,8 +75,8 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     listed = make_plan(spec.source, known.unit_rows, known.plan)
     plan = replace(known.plan, files=tuple(planned for planned in listed.files if planned.file.path in paths))
     check_plan(plan, asked, encoder)
-    context = replace(make_context(asked, known.fingerprint, plan.columns), retry=retry)
-    return Prepared(context=context, run=replace(known, plan=plan))
+    job = replace(make_job(asked, known.fingerprint, plan.columns), retry=retry)
+    return Prepared(job=job, run=replace(known, plan=plan))
 
 
 def make_encoder(spec: Spec) -> RowEncoder:
@@ -87,9 +87,9 @@ def make_encoder(spec: Spec) -> RowEncoder:
     return RowEncoder(spec, _image_root(spec))
 
 
-def make_context(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> RunContext:
+def make_job(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> Job:
     """What every stage must know of a spec, given the columns of its source; relative paths do not travel."""
-    return RunContext(
+    return Job(
         fingerprint=run_fingerprint,
         spec=_travelling(spec),
         kept=pa.schema([columns.field(name) for name in spec.output.keep]),
@@ -98,9 +98,9 @@ def make_context(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> RunCon
     )
 
 
-def preview_context(spec: Spec, columns: pa.Schema) -> RunContext:
-    """A context for rows that are never published."""
-    return make_context(spec, fingerprint(make_recipe(spec, {})), columns)
+def preview_job(spec: Spec, columns: pa.Schema) -> Job:
+    """A job for rows that are never published."""
+    return make_job(spec, fingerprint(make_recipe(spec, {})), columns)
 
 
 def check_source_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:

@@ -12,13 +12,14 @@ import pyarrow as pa
 from relabel.data.sources import columns_of, list_files, read, scan
 from relabel.data.sources.unit import Unit
 from relabel.errors import RowRejected, SourceRefused
-from relabel.job.context import RunContext
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
-from relabel.job.prepare import check_source_columns, default_unit_rows, make_encoder, preview_context
+from relabel.job.job import Job
+from relabel.job.prepare import check_source_columns, default_unit_rows, make_encoder, preview_job
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
 from relabel.job.stages.read import encode_unit
+from relabel.rejected import Rejected
 from relabel.spec import Spec
 from relabel.spec.section import column_of
 
@@ -36,13 +37,13 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
         raise SourceRefused("the source has no rows; name files that hold some in source.path")
     columns = columns_of(units[0].file, spec.source)
     check_source_columns(spec, encoder, columns)
-    context = preview_context(spec, columns)
-    table = pd.concat([_prompts(unit, encoder, context) for unit in units], ignore_index=True)
+    job = preview_job(spec, columns)
+    table = pd.concat([_prompts(unit, encoder, job) for unit in units], ignore_index=True)
     if not generate:
         return table
     engine = engine_of(spec)
-    blocks = [generate_unit(encode_unit(unit, encoder, context), engine, context) for unit in units]
-    labels = pa.concat_tables([label_unit(block, context) for block in blocks]).to_pandas()
+    blocks = [generate_unit(encode_unit(unit, encoder, job), engine, job) for unit in units]
+    labels = pa.concat_tables([label_unit(block, job) for block in blocks]).to_pandas()
     places = ["source_file", "source_row", *spec.output.keep]
     return table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
 
@@ -56,13 +57,13 @@ def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:
             num_rows -= unit.num_rows
 
 
-def _prompts(unit: Unit, encoder: RowEncoder, context: RunContext) -> pd.DataFrame:
-    rows = read(unit, context.spec.source, list(encoder.columns), context.kept)
+def _prompts(unit: Unit, encoder: RowEncoder, job: Job) -> pd.DataFrame:
+    rows = read(unit, job.spec.source, list(encoder.columns), job.kept)
     lines = []
     for at, reason in enumerate(rows.reasons):
         row = {column: values[at] for column, values in rows.columns.items()}
         line = {"source_file": unit.file.path, "source_row": unit.first_row + at}
-        lines.append(line | (_shown(context.spec, encoder, row) if reason is None else _unread(context.spec, reason)))
+        lines.append(line | (_shown(job.spec, encoder, row) if reason is None else _unread(job.spec, str(reason))))
     table = pd.DataFrame(lines)
     return table.astype({name: "Int64" for name in table.columns if str(name).endswith("prompt_tokens")})
 
@@ -75,10 +76,10 @@ def _shown(spec: Spec, encoder: RowEncoder, row: dict[str, Any]) -> dict[str, An
             prompt = one.prompt_text(row)
         except RowRejected:
             prompt = None  # its reason is the encoder's too
-        is_refused = isinstance(encoded, str)
+        is_refused = isinstance(encoded, Rejected)
         shown[column_of(query.name, "prompt")] = prompt
         shown[column_of(query.name, "prompt_tokens")] = None if is_refused else len(encoded.prompt_ids)
-        shown[column_of(query.name, "reason")] = encoded if is_refused else encoded.remark
+        shown[column_of(query.name, "reason")] = str(encoded) if is_refused else encoded.remark
     return shown
 
 

@@ -20,7 +20,7 @@ from relabel.data.store.store import Store
 from relabel.errors import PartDamaged, Refused, SpecError
 from relabel.job.cluster.connect import LOCAL
 from relabel.job.cluster.label import label_units
-from relabel.job.context import Retry
+from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
 from relabel.spec import Spec, make_spec
 from relabel.spec.job import split_override
@@ -65,7 +65,7 @@ def retry(
     fields = _fields_of(known.recipe, read_gates(store), store.url)
     asked = make_spec(_changed(fields, overrides), where="--set")
     prepared = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted := Retry(reasons=frozenset(reasons)))
-    plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
+    plan, fingerprint = prepared.run.plan, prepared.job.fingerprint
     found = _reasons(list(plan.units), store, fingerprint)
     rejected = {code for counts in found.values() for code in counts if wanted.wants(code)}
     if asked.labels:  # stamps count the reason of a row, which is that of its first reject: any part may hold others
@@ -77,7 +77,7 @@ def retry(
     todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
     num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
     log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
-    figures = label_units(todo, prepared.context, address, num_rows=num_rows) if todo else dict(NOTHING)
+    figures = label_units(todo, prepared.job, address, num_rows=num_rows) if todo else dict(NOTHING)
     report = conclude(plan, store, fingerprint, {query.name: query.label.gate for query in asked.queries})
     for problem in report.problems:
         log.warning("%s", problem)

@@ -50,7 +50,7 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     """
     store = Store(spec.output.path)
     prepared = prepare(spec, store, redo_changed=redo_changed)
-    plan, fingerprint = prepared.run.plan, prepared.context.fingerprint
+    plan, fingerprint = prepared.run.plan, prepared.job.fingerprint
     start = sweep(plan, store, fingerprint)
     for part in start.bad:
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
@@ -62,8 +62,8 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     todo = [unit for unit in plan.units if unit.part not in done_parts]
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
-    context = replace(prepared.context, bad=start.bad)
-    figures = label_units(todo, context, address, num_rows=num_rows) if todo else {}
+    job = replace(prepared.job, bad=start.bad)
+    figures = label_units(todo, job, address, num_rows=num_rows) if todo else {}
     gates = {query.name: query.label.gate for query in spec.queries}
     write_gates(store, gates)
     report = conclude(plan, store, fingerprint, gates=gates)

@@ -5,6 +5,7 @@ import pytest
 
 from relabel.data.sources import absolute_source, list_files, read, scan
 from relabel.errors import SourceRefused, SourceUnreadable
+from relabel.rejected import Code, Rejected
 from tests.data.builders import read_all, source_of, write_bytes
 
 
@@ -60,7 +61,7 @@ def folder_with_a_lost_image(tmp_path):
 
 def test_an_image_that_cannot_be_opened_costs_its_row(tmp_path):
     rows = read(*folder_with_a_lost_image(tmp_path), ["image"], pa.schema([]))
-    assert rows.reasons == [None, "source: the image cannot be opened", None]
+    assert rows.reasons == [None, Rejected(Code.SOURCE, "the image cannot be opened"), None]
     assert rows.columns["image"] == [b"a.jpg", None, b"c.jpg"]
 
 

@@ -19,9 +19,10 @@ from relabel.engine.loading import settle_batching
 from relabel.engine.runner import cuda_graphs as graphs
 from relabel.engine.runner import flash
 from relabel.engine.runner.cuda_graphs import Captured
-from tests.engine import models, test_flash
+from tests.engine import models
 from tests.engine.continuous.test_engine import FEW, continuous, many
 from tests.engine.model.test_upload import WAITS
+from tests.engine.runner import test_flash
 from tests.engine.test_equality import FAMILIES, STOP
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from relabel.engine import Request, Result, Sampling
 from relabel.job.stages.completions import Ask, ask, probabilities, row_id
+from relabel.rejected import Code, Rejected
 from relabel.spec import Label
 
 GREEDY, SAMPLED = Sampling(max_new_tokens=4), Sampling(max_new_tokens=4, temperature=0.5)
@@ -99,7 +100,7 @@ def test_a_row_that_is_greedy_by_itself_is_not_asked_for_the_same_text_again():
 
 
 def test_an_error_of_the_engine_is_not_tried_again():
-    engine = Scripted(lambda request: Result(id=request.id, error="nonfinite: x"))
+    engine = Scripted(lambda request: Result(id=request.id, error=Rejected(Code.NONFINITE, "x")))
     (outcome,) = ask(engine, [make_ask(attempts=3)])
     assert (outcome.error, outcome.token_ids, outcome.attempts) == ("nonfinite: x", None, 1)
 
@@ -142,7 +143,7 @@ def test_the_probability_of_a_choice_is_that_of_its_tokens_among_all_choices():
 
     def answer(request):
         if request.prompt_ids[0] == 0:
-            return Result(id=request.id, error="nonfinite: x")
+            return Result(id=request.id, error=Rejected(Code.NONFINITE, "x"))
         logprobs = [table[token] for token in request.forced_ids]
         return Result(id=request.id, token_ids=list(request.forced_ids), finish_reason="length", logprobs=logprobs)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.errors import RowRejected
+from relabel.rejected import Code
 from relabel.spec import Label
 from relabel.spec.json_schema import is_recursive, properties_of, resolved
 
@@ -28,7 +29,7 @@ _SCALARS = {
     "null": pa.null(),
 }
 _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
-_WRONG_KIND = "parse: a value is of another kind than its column"
+_WRONG_KIND = Code.PARSE, "a value is of another kind than its column"
 
 
 def label_types(label: Label) -> dict[str, pa.DataType]:
@@ -46,7 +47,7 @@ def value_types(label: Label) -> dict[str, pa.DataType]:
 
 
 def arrow_value(value: Any, type: pa.DataType) -> Any:
-    """A value from JSON as a column of one of `value_types` takes it. Raises RowRejected("parse: ...") if it cannot."""
+    """A value from JSON as a column of one of `value_types` takes it. Raises RowRejected (parse) if it cannot."""
     if value is None:
         return None
     if type == JSON:
@@ -64,31 +65,31 @@ def arrow_value(value: Any, type: pa.DataType) -> Any:
             return _integer(value)
         if pa.types.is_float64(type):
             return _number(value)
-    raise RowRejected(_WRONG_KIND)
+    raise RowRejected(*_WRONG_KIND)
 
 
 def _json_of(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise RowRejected(_WRONG_KIND) from error
+        raise RowRejected(*_WRONG_KIND) from error
     except RecursionError as error:
-        raise RowRejected("parse: the JSON is nested too deeply") from error
+        raise RowRejected(Code.PARSE, "the JSON is nested too deeply") from error
 
 
 def _text(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise RowRejected("parse: a text holds half a surrogate pair") from error
+        raise RowRejected(Code.PARSE, "a text holds half a surrogate pair") from error
     return text
 
 
 def _integer(value: int | float) -> int:
     if isinstance(value, float) and not value.is_integer():
-        raise RowRejected("parse: a number is no integer")
+        raise RowRejected(Code.PARSE, "a number is no integer")
     if not -(2**63) <= value < 2**63:
-        raise RowRejected("parse: an integer is beyond 64 bits")
+        raise RowRejected(Code.PARSE, "an integer is beyond 64 bits")
     return int(value)
 
 
@@ -98,7 +99,7 @@ def _number(value: int | float) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise RowRejected("parse: a number is beyond 64 bits")
+        raise RowRejected(Code.PARSE, "a number is beyond 64 bits")
     return number
 
 

@@ -17,12 +17,13 @@ from jsonschema.exceptions import best_match
 from relabel.data.labels.arrow_types import arrow_value, value_types
 from relabel.data.labels.validator import PATTERN_SECONDS, make_validator
 from relabel.errors import RowRejected
+from relabel.rejected import Code, Rejected
 from relabel.spec import Label
 from relabel.spec.json_schema import properties_of
 
 Parser = Callable[[str], dict[str, Any]]
 
-NOTHING_WRITTEN = "parse: the model wrote nothing"
+NOTHING_WRITTEN = Rejected(Code.PARSE, "the model wrote nothing")
 MAX_DEPTH = 64
 """Of JSON: jsonschema needs up to 10 of Python's 1,000 frames for each level."""
 
@@ -33,12 +34,12 @@ _CUT = re.compile(r"|-|tr?u?|fa?l?s?|nu?l?|\.|[eE][+-]?|u[0-9a-fA-F]{0,4}")
 
 
 def make_parser(label: Label) -> Parser:
-    """A function that takes a label from an answer, or raises RowRejected("parse: ...")."""
+    """A function that takes a label from an answer, or raises RowRejected (parse)."""
     take, types = _TAKERS[label.parse](label), value_types(label)
 
     def parse(text: str) -> dict[str, Any]:
         if not (stripped := text.strip()):
-            raise RowRejected(NOTHING_WRITTEN)
+            raise RowRejected(NOTHING_WRITTEN.code, NOTHING_WRITTEN.detail)
         return {column: arrow_value(value, types[column]) for column, value in take(stripped).items()}
 
     return parse
@@ -59,9 +60,9 @@ def _take_match(label: Label) -> Parser:
         try:
             found = pattern.fullmatch(text, timeout=PATTERN_SECONDS) or pattern.search(text, timeout=PATTERN_SECONDS)
         except TimeoutError as error:
-            raise RowRejected(f"parse: the pattern took more than {PATTERN_SECONDS} s") from error
+            raise RowRejected(Code.PARSE, f"the pattern took more than {PATTERN_SECONDS} s") from error
         if found is None:
-            raise RowRejected("parse: the pattern matches nothing")
+            raise RowRejected(Code.PARSE, "the pattern matches nothing")
         return found.groupdict() or {label.column: found[0]}
 
     return take
@@ -79,7 +80,7 @@ def _take_choice(label: Label) -> Parser:
         for found in (*(exact.get(answer) for answer in answers), *(plain.get(_plain(answer)) for answer in answers)):
             if found is not None and len(found) == 1:
                 return {label.column: found[0]}
-        raise RowRejected("parse: none of the choices")
+        raise RowRejected(Code.PARSE, "none of the choices")
 
     return take
 
@@ -94,17 +95,19 @@ def _take_json(label: Label) -> Parser:
             _check_depth(value)
             error = best_match(validator.iter_errors(value))
         except TimeoutError as error:
-            raise RowRejected(f"parse: a pattern of the JSON schema took longer than {PATTERN_SECONDS} s") from error
+            raise RowRejected(
+                Code.PARSE, f"a pattern of the JSON schema took longer than {PATTERN_SECONDS} s"
+            ) from error
         except RecursionError as error:
-            raise RowRejected("parse: the JSON is nested too deeply") from error
+            raise RowRejected(Code.PARSE, "the JSON is nested too deeply") from error
         if error is not None:
             place = "".join(_step(step, known) for step in error.absolute_path)
             rule = error.validator or "false"
-            raise RowRejected(f"parse: the JSON does not fit its schema at ${place[:100]} ({rule})")
+            raise RowRejected(Code.PARSE, f"the JSON does not fit its schema at ${place[:100]} ({rule})")
         if not columns:
             return {label.column: value}
         if not isinstance(value, dict):  # of a schema that does not say `type: object`
-            raise RowRejected("parse: the JSON is no object")
+            raise RowRejected(Code.PARSE, "the JSON is no object")
         return {column: value.get(column) for column in columns}
 
     return take
@@ -138,7 +141,7 @@ def _decode(text: str) -> Any:
     try:
         return _DECODER.raw_decode(text, bracket.start())[0] if bracket else _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise RowRejected(f"parse: {_what_is_wrong(error, text)}") from error
+        raise RowRejected(Code.PARSE, f"{_what_is_wrong(error, text)}") from error
 
 
 def _what_is_wrong(error: json.JSONDecodeError, text: str) -> str:
@@ -157,7 +160,7 @@ def _check_depth(value: Any) -> None:
         if not level:
             return
         level = [part for whole in level for part in (whole.values() if isinstance(whole, dict) else whole)]
-    raise RowRejected("parse: the JSON is nested too deeply")
+    raise RowRejected(Code.PARSE, "the JSON is nested too deeply")
 
 
 def _step(step: str | int, known: frozenset[str]) -> str:
@@ -176,14 +179,14 @@ def _keys(node: Any) -> Iterator[str]:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields := dict(pairs)) < len(pairs):
-        raise RowRejected("parse: the JSON has a key twice")
+        raise RowRejected(Code.PARSE, "the JSON has a key twice")
     return fields
 
 
 def _number(digits: str, kind: type[int] | type[float]) -> int | float:
     # Python refuses integers of more than 4,300 digits with a ValueError, and floats beyond 1e308 become inf.
     if math.isinf(float(digits)):
-        raise RowRejected("parse: a number is beyond 64 bits")
+        raise RowRejected(Code.PARSE, "a number is beyond 64 bits")
     return kind(digits)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
+from relabel.rejected import Code
 
 MAX_IMAGES = 64
 """In one chat. Decoded at a model's size an image has some 3 MB, and a small file may claim any number of them."""
@@ -55,22 +56,22 @@ def _changed(parts: Sequence[str | None], change: Callable[[Sequence[str]], Sequ
 
 
 def read_chat(value: Any) -> Chat:
-    """The chat that a column holds: a list of `{role, content}`, or its JSON. Raises RowRejected("prompt: ...")."""
+    """The chat that a column holds: a list of `{role, content}`, or its JSON. Raises RowRejected (prompt)."""
     if isinstance(value, str | bytes):
         value = _parsed(value)
     if value is None:
-        raise RowRejected("prompt: no messages")
+        raise RowRejected(Code.PROMPT, "no messages")
     if not isinstance(value, list):
-        raise RowRejected("prompt: the messages are not a list")
+        raise RowRejected(Code.PROMPT, "the messages are not a list")
     if not value:
-        raise RowRejected("prompt: the list of messages is empty")
+        raise RowRejected(Code.PROMPT, "the list of messages is empty")
     urls: list[str] = []
     messages = tuple(_message(message, f"message {at}", urls) for at, message in enumerate(value, start=1))
     if len(urls) > MAX_IMAGES:
-        raise RowRejected(f"prompt: {len(urls)} images, limit {MAX_IMAGES}")
+        raise RowRejected(Code.PROMPT, f"{len(urls)} images, limit {MAX_IMAGES}")
     length = sum(len(part or "") for message in messages for part in message.parts)
     if length > MAX_PROMPT_CHARACTERS:
-        raise RowRejected(f"prompt_too_long: {length} characters, limit {MAX_PROMPT_CHARACTERS}")
+        raise RowRejected(Code.PROMPT_TOO_LONG, f"{length} characters, limit {MAX_PROMPT_CHARACTERS}")
     return Chat(messages=messages, image_urls=tuple(urls))
 
 
@@ -80,40 +81,40 @@ def image_of(url: str, max_bytes: int) -> bytes | str:
         return url
     head, comma, data = url.partition(",")
     if not comma or not head.lower().endswith(";base64"):
-        raise RowRejected("image: a data: URL that is not in base64")
+        raise RowRejected(Code.IMAGE, "a data: URL that is not in base64")
     if len(data) * 3 // 4 - 2 > max_bytes:
-        raise RowRejected(f"image: {len(data) * 3 // 4} bytes is over the limit of {max_bytes}")
+        raise RowRejected(Code.IMAGE, f"{len(data) * 3 // 4} bytes is over the limit of {max_bytes}")
     try:
         return b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RowRejected("image: a data: URL that is not valid base64") from error
+        raise RowRejected(Code.IMAGE, "a data: URL that is not valid base64") from error
 
 
 def _parsed(text: str | bytes) -> Any:
     try:
         return json.loads(text.decode() if isinstance(text, bytes) else text)
     except UnicodeDecodeError as error:
-        raise RowRejected("prompt: the messages are not valid UTF-8") from error
+        raise RowRejected(Code.PROMPT, "the messages are not valid UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise RowRejected("prompt: the messages are not JSON") from error
+        raise RowRejected(Code.PROMPT, "the messages are not JSON") from error
 
 
 def _message(value: Any, where: str, urls: list[str]) -> Message:
     if not isinstance(value, dict):
-        raise RowRejected(f"prompt: {where} is not an object")
+        raise RowRejected(Code.PROMPT, f"{where} is not an object")
     role = value.get("role")
     if not isinstance(role, str) or role not in _ROLES:
-        raise RowRejected(f"prompt: {where} has a role other than {', '.join(_ROLES)}")
+        raise RowRejected(Code.PROMPT, f"{where} has a role other than {', '.join(_ROLES)}")
     # what answers of the API hold besides, such as `refusal: null`, says nothing; tool calls would
     if _has_more(value, ("role", "content")):
-        raise RowRejected(f"prompt: {where} has more than a role and content, such as tool calls")
+        raise RowRejected(Code.PROMPT, f"{where} has more than a role and content, such as tool calls")
     content = value.get("content")
     if content is None or content == []:
-        raise RowRejected(f"prompt: {where} has no content")
+        raise RowRejected(Code.PROMPT, f"{where} has no content")
     if isinstance(content, str):
         return Message(role=_ROLES[role], parts=(_text(content, where),))
     if not isinstance(content, list):
-        raise RowRejected(f"prompt: the content of {where} is neither text nor a list of parts")
+        raise RowRejected(Code.PROMPT, f"the content of {where} is neither text nor a list of parts")
     return Message(role=_ROLES[role], parts=tuple(_parts(content, where, urls)))
 
 
@@ -126,13 +127,13 @@ def _parts(content: Sequence[Any], where: str, urls: list[str]) -> Iterator[str 
             urls.append(_url(part.get("image_url"), where))
             yield None
         else:
-            raise RowRejected(f"prompt: {where} has a part that is neither text nor image_url")
+            raise RowRejected(Code.PROMPT, f"{where} has a part that is neither text nor image_url")
 
 
 def _url(image: Any, where: str) -> str:
     url = image.get("url") if isinstance(image, dict) else None
     if not isinstance(url, str):
-        raise RowRejected(f"prompt: {where} has an image_url without a url")
+        raise RowRejected(Code.PROMPT, f"{where} has an image_url without a url")
     return url
 
 
@@ -145,5 +146,5 @@ def _text(text: str, where: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise RowRejected(f"prompt: {where} is not valid UTF-8") from error
+        raise RowRejected(Code.PROMPT, f"{where} is not valid UTF-8") from error
     return text

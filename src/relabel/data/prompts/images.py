@@ -22,6 +22,7 @@ from PIL import Image
 
 from relabel.data.sources import files
 from relabel.errors import RowRejected, SourceUnreadable
+from relabel.rejected import Code
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Raster formats with decoders that are fuzzed; others (PostScript, PDF, icons, ...) do more than images need."""
@@ -63,7 +64,7 @@ def decode_image(value: Any, *, root: str | None, max_bytes: int, max_pixels: in
     """
     data = _bytes_of(value, root, max_bytes)
     if not data:
-        raise RowRejected("image: empty")
+        raise RowRejected(Code.IMAGE, "empty")
     if len(data) > max_bytes:
         raise _too_large(len(data), max_bytes)
     with warnings.catch_warnings():
@@ -72,13 +73,13 @@ def decode_image(value: Any, *, root: str | None, max_bytes: int, max_pixels: in
         try:
             return _decode(data, max_pixels, fit_pixels)
         except Image.UnidentifiedImageError as error:
-            raise RowRejected("image: not an image, or of a format that is not read") from error
+            raise RowRejected(Code.IMAGE, "not an image, or of a format that is not read") from error
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
-            raise RowRejected(f"image: more pixels than the limit of {limit}") from error
+            raise RowRejected(Code.IMAGE, f"more pixels than the limit of {limit}") from error
         except _DAMAGE as error:
             reason = "truncated" if "truncated" in str(error) else "damaged"
-            raise RowRejected(f"image: {reason}") from error
+            raise RowRejected(Code.IMAGE, f"{reason}") from error
 
 
 def fit_size(width: int, height: int, fit_pixels: int) -> tuple[int, int]:
@@ -95,7 +96,7 @@ def _decode(data: bytes, max_pixels: int, fit_pixels: int) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = image.size
     if width * height > max_pixels:
-        raise RowRejected(f"image: {width} x {height} pixels is over the limit of {max_pixels}")
+        raise RowRejected(Code.IMAGE, f"{width} x {height} pixels is over the limit of {max_pixels}")
     size = fit_size(width, height, fit_pixels)
     if size != image.size:
         image.draft(image.mode, (2 * size[0], 2 * size[1]))  # JPEG only; twice the size keeps the resize sharp
@@ -139,23 +140,23 @@ def _bytes_of(value: Any, root: str | None, max_bytes: int) -> bytes:
     if isinstance(value, dict):
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
     if value is None:
-        raise RowRejected("image: missing")
+        raise RowRejected(Code.IMAGE, "missing")
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if not isinstance(value, str):
-        raise RowRejected("image: neither bytes nor a path")
+        raise RowRejected(Code.IMAGE, "neither bytes nor a path")
     return _bytes_under(value, root, max_bytes)
 
 
 def _bytes_under(path: str, root: str | None, max_bytes: int) -> bytes:
     if not path:
-        raise RowRejected("image: empty path")
+        raise RowRejected(Code.IMAGE, "empty path")
     if _URL.match(path) or path.startswith("//"):
-        raise RowRejected("image: a URL, which is never fetched")
+        raise RowRejected(Code.IMAGE, "a URL, which is never fetched")
     if path.startswith("/") or "\0" in path or ".." in path.replace("\\", "/").split("/"):
-        raise RowRejected("image: a path that leaves the image root")
+        raise RowRejected(Code.IMAGE, "a path that leaves the image root")
     if root is None:
-        raise RowRejected("image: a path, but there is no image root")
+        raise RowRejected(Code.IMAGE, "a path, but there is no image root")
     root = files.absolute(root)
     filesystem, base = files.locate(root)
     try:
@@ -164,15 +165,15 @@ def _bytes_under(path: str, root: str | None, max_bytes: int) -> bytes:
         place = f"{base.rstrip('/')}/{path}"
         info = filesystem.get_file_info(place)
         if info.type != pafs.FileType.File:
-            raise RowRejected("image: missing")
+            raise RowRejected(Code.IMAGE, "missing")
         if info.size is not None and info.size > max_bytes:
             raise _too_large(info.size, max_bytes)
         with filesystem.open_input_file(place) as handle:
             return handle.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RowRejected("image: missing") from error
+        raise RowRejected(Code.IMAGE, "missing") from error
     except PermissionError as error:
-        raise RowRejected("image: not allowed to be read") from error
+        raise RowRejected(Code.IMAGE, "not allowed to be read") from error
     except (OSError, pa.ArrowException) as error:
         raise SourceUnreadable(f"the image root {root} cannot be read: {files.sentence(error)}") from error
 
@@ -183,11 +184,11 @@ def _local_bytes(base: str, path: str, max_bytes: int) -> bytes:
         base = os.path.realpath(base)
         place = os.path.realpath(os.path.join(base, path))
         if os.path.commonpath([base, place]) != base:
-            raise RowRejected("image: a path that leaves the image root")
+            raise RowRejected(Code.IMAGE, "a path that leaves the image root")
         if not os.path.isfile(place):
-            raise RowRejected("image: missing")
+            raise RowRejected(Code.IMAGE, "missing")
     except ValueError as error:  # a name that cannot be encoded
-        raise RowRejected("image: missing") from error
+        raise RowRejected(Code.IMAGE, "missing") from error
     if (size := os.path.getsize(place)) > max_bytes:
         raise _too_large(size, max_bytes)
     with open(place, "rb") as handle:
@@ -195,4 +196,4 @@ def _local_bytes(base: str, path: str, max_bytes: int) -> bytes:
 
 
 def _too_large(num_bytes: int, max_bytes: int) -> RowRejected:
-    return RowRejected(f"image: {num_bytes} bytes is over the limit of {max_bytes}")
+    return RowRejected(Code.IMAGE, f"{num_bytes} bytes is over the limit of {max_bytes}")

@@ -14,6 +14,7 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from relabel.errors import RowRejected, SpecError
+from relabel.rejected import Code
 from relabel.spec import Prompt
 
 MAX_PROMPT_CHARACTERS = 4_000_000
@@ -70,11 +71,11 @@ class PromptTemplate:
                 text = join(list(template.generate(values)), self._sources[name])
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
-                raise RowRejected("prompt: the text is not valid UTF-8") from error
+                raise RowRejected(Code.PROMPT, "the text is not valid UTF-8") from error
             except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-                raise RowRejected(f"prompt: prompt.{name} cannot be rendered ({type(error).__name__})") from error
+                raise RowRejected(Code.PROMPT, f"prompt.{name} cannot be rendered ({type(error).__name__})") from error
             if len(text) > MAX_PROMPT_CHARACTERS:
-                raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
+                raise RowRejected(Code.PROMPT_TOO_LONG, f"{len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
             texts[name] = text
         return PromptText(user=texts["user"], system=texts.get("system"))
 
@@ -90,10 +91,10 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
 
 def _checked(column: str, value: Any) -> Any:
     if value is None:
-        raise RowRejected(f"prompt: column {column!r} is null")
+        raise RowRejected(Code.PROMPT, f"column {column!r} is null")
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise RowRejected(f"prompt: column {column!r} is not valid UTF-8") from error
+            raise RowRejected(Code.PROMPT, f"column {column!r} is not valid UTF-8") from error
     return value

@@ -137,7 +137,7 @@ def measure(
     labels = {at: " ".join(text.split()) for at, text in enumerate(texts) if text is not None}
     before = {at: " ".join(text.split()) for at in labels if old is not None and (text := old[at]) is not None}
     found = {
-        "empty": [at for at, reason in enumerate(reasons or ()) if reason == NOTHING_WRITTEN],
+        "empty": [at for at, reason in enumerate(reasons or ()) if reason == str(NOTHING_WRITTEN)],
         "truncated": [at for at in labels if finish_reasons[at] == "length"],
         "repeated": [at for at, label in labels.items() if repeats(label)],
         "refused": [at for at, label in labels.items() if refuses(label)],

@@ -19,6 +19,7 @@ from relabel.data.sources.cutting import cut_rows
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, is_unicode, make_rows
 from relabel.errors import SourceUnreadable
+from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = tuple(name + end for name in (".csv", ".tsv") for end in ("", ".gz", ".zst"))
@@ -71,11 +72,11 @@ class _Table:
             raise SourceUnreadable(f"{unit.file.url} ends before row {unit.first_row + unit.num_rows}; run again")
         return records
 
-    def _name(self, fields: list[str] | str) -> Record:
-        if isinstance(fields, str):
+    def _name(self, fields: list[str] | Rejected) -> Record:
+        if isinstance(fields, Rejected):
             return fields
         if len(fields) != len(self.names):
-            return f"source: {len(fields)} fields where the header has {len(self.names)}"
+            return Rejected(Code.SOURCE, f"{len(fields)} fields where the header has {len(self.names)}")
         return dict(zip(self.names, fields, strict=True))
 
     def close(self) -> None:
@@ -108,7 +109,7 @@ class _Feed:
         return line.decode(errors="surrogateescape")
 
 
-def _records(stream: io.BufferedReader, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+def _records(stream: io.BufferedReader, delimiter: str) -> Iterator[tuple[int, list[str] | Rejected]]:
     """The byte each row begins at, and its fields, or why it has none. Blank lines are no rows."""
     feed = _Feed(stream)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
@@ -121,14 +122,14 @@ def _records(stream: io.BufferedReader, delimiter: str) -> Iterator[tuple[int, l
         except csv.Error as error:  # the reader goes on with the next line
             if feed.is_at_end:
                 raise OSError("it ends inside a quote: cut short, or a quote is not closed") from error
-            fields = "source: not a row of CSV"
+            fields = Rejected(Code.SOURCE, "not a row of CSV")
         if fields:
             yield start, fields
 
 
 def _header(file: SourceFile, stream: io.BufferedReader) -> list[str]:
-    _, fields = next(_records(stream, _delimiter(file)), (0, "no header"))
-    if isinstance(fields, str):
+    _, fields = next(_records(stream, _delimiter(file)), (0, None))
+    if fields is None or isinstance(fields, Rejected):
         raise OSError("it has no header row")
     if len(set(fields)) < len(fields):
         raise OSError("its header names a column twice")

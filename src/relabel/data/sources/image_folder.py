@@ -16,6 +16,7 @@ from relabel.data.sources.cutting import cut_rows
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
 from relabel.errors import SourceUnreadable
+from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -63,13 +64,13 @@ def _record(image: files.Entry, root: str, with_bytes: bool) -> Record:
     if not with_bytes:
         return record
     if image.size > files.MAX_IMAGE_BYTES:
-        return f"source: an image of more than {files.MAX_IMAGE_BYTES >> 20} MiB"
+        return Rejected(Code.SOURCE, f"an image of more than {files.MAX_IMAGE_BYTES >> 20} MiB")
     filesystem, path = files.locate(image.url)
     try:
         with filesystem.open_input_file(path) as handle:
             return record | {"image": handle.read()}
     except (FileNotFoundError, PermissionError):  # other errors are the storage's: they cost a retry, not the row
-        return "source: the image cannot be opened"
+        return Rejected(Code.SOURCE, "the image cannot be opened")
 
 
 def _images(file: SourceFile, source: Source) -> list[files.Entry]:

@@ -14,6 +14,7 @@ from relabel.data.sources.cutting import cut_rows
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, infer_schema, make_rows
 from relabel.errors import SourceUnreadable
+from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = tuple(name + end for name in (".jsonl", ".ndjson", ".json") for end in ("", ".gz", ".zst"))
@@ -79,11 +80,11 @@ def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
 
 def _parse(line: bytes | None) -> Record:
     if line is None:
-        return f"source: a line of more than {files.MAX_ROW_BYTES >> 20} MiB"
+        return Rejected(Code.SOURCE, f"a line of more than {files.MAX_ROW_BYTES >> 20} MiB")
     try:
         record = json.loads(line.decode().removeprefix("\ufeff"))
     except UnicodeDecodeError:
-        return "source: invalid UTF-8"
+        return Rejected(Code.SOURCE, "invalid UTF-8")
     except (ValueError, RecursionError):
-        return "source: not a line of JSON"
-    return record if isinstance(record, dict) else "source: not a JSON object"
+        return Rejected(Code.SOURCE, "not a line of JSON")
+    return record if isinstance(record, dict) else Rejected(Code.SOURCE, "not a JSON object")

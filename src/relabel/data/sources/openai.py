@@ -15,6 +15,7 @@ import pyarrow as pa
 from relabel.data.sources import jsonl
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
+from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
@@ -42,14 +43,14 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
     ids = pa.schema([SCHEMA.field("custom_id")])
     lines = jsonl.read(unit, source, ["custom_id", *_ENVELOPE], ids)
     records: list[Record] = []
-    reasons: list[str | None] = []
+    reasons: list[Rejected | None] = []
     for at, why in enumerate(lines.reasons):
         request = {name: values[at] for name, values in lines.columns.items()}
         found = why or _request(request)
-        reasons.append(found if isinstance(found, str) else None)
+        reasons.append(found if isinstance(found, Rejected) else None)
         # a request that cannot be taken keeps its name, so that its error can be told to whoever sent it
         name = {"custom_id": lines.kept["custom_id"][at].as_py()}
-        records.append(name if isinstance(found, str) else name | found)
+        records.append(name if isinstance(found, Rejected) else name | found)
     rows = make_rows(records, columns, kept)
     reasons = [own or why for own, why in zip(reasons, rows.reasons, strict=True)]
     sound = {
@@ -59,24 +60,24 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
     return Rows(columns=sound, reasons=reasons, kept=rows.kept)
 
 
-def _request(line: dict[str, Any]) -> dict[str, str] | str:
+def _request(line: dict[str, Any]) -> dict[str, str] | Rejected:
     """The messages and settings of one line, or why it holds none."""
     body = line["body"]
     if not isinstance(line["custom_id"], str) or not line["custom_id"]:
-        return "source: no custom_id, or one that is no text"
+        return Rejected(Code.SOURCE, "no custom_id, or one that is no text")
     if line["method"] not in (None, "POST"):
-        return "source: the method is not POST"
+        return Rejected(Code.SOURCE, "the method is not POST")
     if line["url"] != _URL:
-        return f"source: the url is not {_URL}"
+        return Rejected(Code.SOURCE, f"the url is not {_URL}")
     if not isinstance(body, dict):
-        return "source: no body, or one that is no object"
+        return Rejected(Code.SOURCE, "no body, or one that is no object")
     if body.get("messages") is None:
-        return "source: the body has no messages"
+        return Rejected(Code.SOURCE, "the body has no messages")
     settings = {name: value for name, value in body.items() if name not in _NO_SAY and value is not None}
     try:
         return {"messages": _text(body["messages"]), "settings": _text(settings)}
     except RecursionError:
-        return "source: the body is nested too deeply"
+        return Rejected(Code.SOURCE, "the body is nested too deeply")
 
 
 def _text(value: Any) -> str:

@@ -22,6 +22,7 @@ from relabel.data.sources.cutting import cut_groups
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import make_table
 from relabel.errors import SourceUnreadable
+from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = (".parquet",)
@@ -103,18 +104,18 @@ class _Stream:
 
 
 def _rows(unit: Unit, table: pa.Table, columns: Sequence[str], kept: pa.Schema) -> Rows:
-    reasons: list[str | None] = [None] * table.num_rows
+    reasons: list[Rejected | None] = [None] * table.num_rows
     sound: dict[str, pa.ChunkedArray] = {}
     values: dict[str, list[Any]] = {}
     for name in table.column_names:
         sound[name], bad = _without_bad_text(table.column(name))
         for row in bad:
-            reasons[row] = reasons[row] or f"source: column {name} holds invalid UTF-8"
+            reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds invalid UTF-8")
     for name in columns:
         values[name] = _to_python(sound[name])
         for row, value in enumerate(values[name]):
             if isinstance(value, _Unreadable):
-                reasons[row] = reasons[row] or f"source: column {name} holds a value out of range"
+                reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds a value out of range")
     arrays = [_cast(unit.file, sound[field.name], field) for field in kept]
     return Rows(
         columns={

@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from relabel.rejected import Rejected
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
@@ -57,7 +59,7 @@ class Rows:
 
     columns: dict[str, list[Any]]
     """Python values of the columns asked for. The value of a row that has a reason is None."""
-    reasons: list[str | None]
+    reasons: list[Rejected | None]
     """Why row k cannot be used (`source: ...`), or None."""
     kept: pa.Table
     """The kept columns in the run's fixed types."""

@@ -12,22 +12,23 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.data.sources.unit import Rows
+from relabel.rejected import Code, Rejected
 
-Record = dict[str, Any] | str
+Record = dict[str, Any] | Rejected
 
 _PYTHON_TYPES = {pa.bool_(): bool, pa.int64(): int, pa.binary(): bytes}
 
 
 def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema) -> Rows:
     """Rows with the asked columns as they are and the kept columns in their fixed types; a missing key is a null."""
-    reasons: list[str | None] = [record if isinstance(record, str) else None for record in records]
+    reasons: list[Rejected | None] = [record if isinstance(record, Rejected) else None for record in records]
     values: dict[str, list[Any]] = {}
     for name in dict.fromkeys([*columns, *kept.names]):
-        values[name] = [None if isinstance(record, str) else record.get(name) for record in records]
+        values[name] = [None if isinstance(record, Rejected) else record.get(name) for record in records]
         for row, value in enumerate(values[name]):
             if not is_unicode(value):
                 values[name][row] = None
-                reasons[row] = reasons[row] or f"source: column {name} holds invalid UTF-8"
+                reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds invalid UTF-8")
     arrays = []
     for field in kept:
         fitted = []
@@ -36,7 +37,7 @@ def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema
                 fitted.append(_fit(value, field.type))
             except (TypeError, OverflowError, RecursionError):
                 fitted.append(None)
-                reasons[row] = reasons[row] or f"source: column {field.name} is not {field.type}"
+                reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {field.name} is not {field.type}")
         arrays.append(pa.array(fitted, field.type))
     asked = {
         name: [value if why is None else None for value, why in zip(values[name], reasons, strict=True)]
@@ -56,7 +57,7 @@ def infer_schema(records: Sequence[Record]) -> pa.Schema:
     """Types for the columns of some first records. What is no plain bool, number or text is kept as its JSON text."""
     seen: dict[str, list[Any]] = {}
     for record in records:
-        if not isinstance(record, str):
+        if not isinstance(record, Rejected):
             for name, value in record.items():
                 seen.setdefault(name, []).append(value)
     return pa.schema([(name, _type_of(values)) for name, values in seen.items() if is_unicode(name)])

@@ -18,6 +18,7 @@ from relabel.data.sources.cutting import cut_rows
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
 from relabel.errors import SourceUnreadable
+from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = (".tar",)
@@ -142,15 +143,15 @@ def _record(tar: _Tar, sample: _Sample, needed: set[str]) -> Record:
     for column in sorted(needed & sample.members.keys()):
         member = sample.members[column]
         if member.size > _MAX_BYTES[column]:
-            return f"source: {column} is over {_MAX_BYTES[column] >> 20} MiB"
+            return Rejected(Code.SOURCE, f"{column} is over {_MAX_BYTES[column] >> 20} MiB")
         body = tar.body(member)
         try:
             record[column] = body if column == "image" else body.decode()
         except UnicodeDecodeError:
-            return f"source: {column} is not valid UTF-8"
+            return Rejected(Code.SOURCE, f"{column} is not valid UTF-8")
         if column == "json":
             try:
                 record[column] = json.loads(record[column])
             except (ValueError, RecursionError):
-                return "source: json is not valid JSON"
+                return Rejected(Code.SOURCE, "json is not valid JSON")
     return record

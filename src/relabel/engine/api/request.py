@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from relabel.engine.api.constraint import Constraint
+from relabel.rejected import Code, Rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,26 +90,33 @@ class Result:
     """None when there is an error."""
     logprobs: list[float] | None = None
     """Of each token, the stop token included, under the model alone: before temperature, cuts and constraint."""
-    error: str | None = None
-    """`code: detail` with code nonfinite, out_of_memory, prompt_too_long or prompt (an empty one)."""
+    error: Rejected | None = None
+    """Why there is no text: nonfinite, out_of_memory, prompt_too_long, sampling or prompt."""
 
 
-def unfit(request: Request, sampling: Sampling, *, max_tokens: int, num_embeddings: int) -> str | None:
-    """Why a row cannot be generated for at all, `code: detail`; None where it can. The bounds are the model's."""
+def unfit(request: Request, sampling: Sampling, *, max_tokens: int, num_embeddings: int) -> Rejected | None:
+    """Why a row cannot be generated for at all; None where it can. The bounds are the model's."""
     length = len(request.prompt_ids)
     if length == 0:
-        return "prompt: it has no tokens"
+        return Rejected(Code.PROMPT, "it has no tokens")
     known = (*request.prompt_ids, *request.forced_ids)
     if not 0 <= min(known) <= max(known) < num_embeddings:
-        return f"prompt: a token beyond the {num_embeddings} that the model knows; its tokenizer belongs to another"
+        return Rejected(
+            Code.PROMPT, f"a token beyond the {num_embeddings} that the model knows; its tokenizer belongs to another"
+        )
     if sampling.max_new_tokens >= max_tokens:
-        return f"sampling: {sampling.max_new_tokens} new tokens, and the model takes {max_tokens} with the prompt"
+        return Rejected(
+            Code.SAMPLING, f"{sampling.max_new_tokens} new tokens, and the model takes {max_tokens} with the prompt"
+        )
     room = max_tokens - sampling.max_new_tokens
     if length > room:
-        return f"prompt_too_long: {length} tokens, and the model takes {room} beside {sampling.max_new_tokens} new ones"
+        return Rejected(
+            Code.PROMPT_TOO_LONG,
+            f"{length} tokens, and the model takes {room} beside {sampling.max_new_tokens} new ones",
+        )
     return None
 
 
-def too_large(request: Request) -> str:
+def too_large(request: Request) -> Rejected:
     """Why a row that did not fit into memory by itself has no text."""
-    return f"out_of_memory: {len(request.prompt_ids)} prompt tokens did not fit alone"
+    return Rejected(Code.OUT_OF_MEMORY, f"{len(request.prompt_ids)} prompt tokens did not fit alone")

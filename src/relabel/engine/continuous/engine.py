@@ -27,6 +27,7 @@ from relabel.engine.sampling.stops import Tails
 from relabel.engine.scheduling.scheduler import Scheduler
 from relabel.engine.scheduling.step import Layout, Limits, Step
 from relabel.errors import ModelRefused
+from relabel.rejected import Code, Rejected
 
 MAX_LOST = 16
 """Rows that may fail alone one after the other; then it is not the rows, and all calls fail."""
@@ -91,7 +92,7 @@ class ContinuousEngine:
                 own = self.intake.sampling_of(request)
                 self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix, family=family))
 
-    def _refuse(self, request: Request) -> str | None:
+    def _refuse(self, request: Request) -> Rejected | None:
         new_tokens = self.intake.sampling_of(request).max_new_tokens
         if (why := self.intake.refuse(request)) is not None:
             return why
@@ -183,7 +184,7 @@ class ContinuousEngine:
             row.tokens.append(int(token))
             row.logprobs.append(logprob)
             if not is_finite:
-                self._end(number, row.failed("nonfinite: the model's logits are not finite numbers"))
+                self._end(number, row.failed(Rejected(Code.NONFINITE, "the model's logits are not finite numbers")))
             elif how == 1:
                 self._end(number, row.ended("stop", row.tokens[:-1]))
             elif how == 2 or len(row.tokens) == row.sampling.max_new_tokens:
@@ -221,7 +222,9 @@ class ContinuousEngine:
             row.begin_again()
         if lost is not None:
             row = self._rows[lost]
-            error = too_large(row.request) if why is None else f"prompt: the model cannot take it ({why})"
+            error = (
+                too_large(row.request) if why is None else Rejected(Code.PROMPT, f"the model cannot take it ({why})")
+            )
             self._drop(lost, row.failed(error))
             self._num_lost += 1
             if why is not None and self._num_lost > MAX_LOST:

@@ -11,6 +11,7 @@ from relabel.engine.api.request import Request, Result, Sampling
 from relabel.engine.continuous.calls import Call
 from relabel.engine.continuous.prefixes import Prefix
 from relabel.engine.scheduling.step import Family
+from relabel.rejected import Rejected
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Row:
         logprobs = self.logprobs if self.sampling.logprobs else None
         return Result(id=self.request.id, token_ids=token_ids, finish_reason=reason, logprobs=logprobs)
 
-    def failed(self, error: str) -> Result:
+    def failed(self, error: Rejected) -> Result:
         return Result(id=self.request.id, error=error)
 
 

@@ -12,6 +12,7 @@ from relabel.engine.model.sizes import bounds_of
 from relabel.engine.sampling.grammar import Grammars
 from relabel.engine.sampling.stops import StopStrings, StopTokens, find_end_token, find_pad_token, find_stop_tokens
 from relabel.errors import ModelRefused
+from relabel.rejected import Code, Rejected
 
 NEVER = 2**31 - 1
 """A stop token beyond every vocabulary: a text that is given ends with its last token alone."""
@@ -40,14 +41,16 @@ class Intake:
             return own
         return Sampling(max_new_tokens=len(request.forced_ids), stop_token_ids=(NEVER,), logprobs=own.logprobs)
 
-    def refuse(self, request: Request) -> str | None:
-        """Why a row cannot be taken, `code: detail`; None where it can, and then all is ready for it."""
+    def refuse(self, request: Request) -> Rejected | None:
+        """Why a row cannot be taken; None where it can, and then all is ready for it."""
         own = self.sampling_of(request)
         if (why := unfit(request, own, **self._bounds)) is None and request.sampling is not None:
             try:
                 self.prepare(own)
             except ModelRefused as error:
-                return f"sampling: {str(error).partition(': ')[0]}"  # what follows may quote the row's own schema
+                return Rejected(
+                    Code.SAMPLING, f"{str(error).partition(': ')[0]}"
+                )  # what follows may quote the row's own schema
         return why
 
     def prepare(self, sampling: Sampling) -> None:

@@ -19,6 +19,7 @@ from relabel.engine.model.collate import collate
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.static.callbacks import Ends, Scores, Watch
+from relabel.rejected import Code, Rejected
 
 SHRINK_FROM = 4
 """Rows below which a smaller batch is not worth a new call of `generate`."""
@@ -123,6 +124,6 @@ def _result(
     row_id: int, new: list[int], num_tokens: int, stopped: bool, nonfinite: bool, logprobs: list[float] | None
 ) -> Result:
     if nonfinite:
-        return Result(id=row_id, error="nonfinite: the model's logits are not finite numbers")
+        return Result(id=row_id, error=Rejected(Code.NONFINITE, "the model's logits are not finite numbers"))
     reason = "stop" if stopped else "length"
     return Result(id=row_id, token_ids=new[:num_tokens], finish_reason=reason, logprobs=logprobs)

@@ -23,6 +23,7 @@ from relabel.engine.sampling.intake import Intake
 from relabel.engine.scheduling.batching import Budget, longest_first, take_batch
 from relabel.engine.static.bounds import first_bounds
 from relabel.engine.static.decode import Decoder
+from relabel.rejected import Code
 
 
 class StaticEngine:
@@ -126,4 +127,4 @@ class StaticEngine:
 
 
 def _is_nonfinite(result: Result) -> bool:
-    return result.error is not None and result.error.startswith("nonfinite")
+    return result.error is not None and result.error.code is Code.NONFINITE

@@ -18,6 +18,7 @@ from relabel.errors import UnitGivenUp
 from relabel.job.faults.attempt import Trial
 from relabel.job.faults.deaths import Attempts
 from relabel.job.faults.watchdog import Watchdog
+from relabel.rejected import Code, Rejected
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ def attempt(attempts: Any, stage: str, unit: Unit, watchdog: Watchdog, work: Cal
     trial = Trial(
         poison=frozenset(found.poison),
         groups=found.groups,
-        reason=f"poison: the {stage} process died of this row alone, again and again",
+        reason=str(Rejected(Code.POISON, f"the {stage} process died of this row alone, again and again")),
         tries=tries if found.are_apart else None,
     )
     with watchdog.watching():

@@ -25,12 +25,12 @@ from relabel.data.store.store import Store
 from relabel.engine.model.faults import is_device_fault
 from relabel.errors import UnitGivenUp
 from relabel.job.cluster.attempts import attempt, died_before, start_attempts
-from relabel.job.context import RunContext
 from relabel.job.engine import engine_of, report_of
 from relabel.job.faults.attempt import Trial
 from relabel.job.faults.exclusive import Turns
 from relabel.job.faults.poison_search import MAX_DEATHS
 from relabel.job.faults.watchdog import Watchdog
+from relabel.job.job import Job
 from relabel.job.stages.block import failed_block, failure_of, unit_of, with_report
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import publish_unit
@@ -58,10 +58,10 @@ LoadEngine = Callable[[Spec], Any]
 class Units(Datasource):
     """One read task per unit."""
 
-    def __init__(self, units: list[Unit], context: RunContext, attempts: Any) -> None:
+    def __init__(self, units: list[Unit], job: Job, attempts: Any) -> None:
         super().__init__()
         self._units = units
-        self._context = ray.put(context)
+        self._job = ray.put(job)
         self._attempts = attempts
 
     def estimate_inmemory_data_size(self) -> int | None:
@@ -69,17 +69,17 @@ class Units(Datasource):
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
         size = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(partial(_read, unit, self._context, self._attempts), size) for unit in self._units]
+        return [ReadTask(partial(_read, unit, self._job, self._attempts), size) for unit in self._units]
 
 
 class Generate:
     """The actor: holds the model and generates for a few units side by side, each in a thread of its own."""
 
-    def __init__(self, context: RunContext, attempts: Any, load: LoadEngine) -> None:
+    def __init__(self, job: Job, attempts: Any, load: LoadEngine) -> None:
         self._attempts = attempts
         self._turns = Turns()
-        self._context, self._engine = context, load(context.spec)
-        self._watchdog = Watchdog(context.spec.resources.deadline, lambda: self._engine.goodput.num_forwards)
+        self._job, self._engine = job, load(job.spec)
+        self._watchdog = Watchdog(job.spec.resources.deadline, lambda: self._engine.goodput.num_forwards)
         self._process = uuid.uuid4().hex
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -99,7 +99,7 @@ class Generate:
             return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
 
     def _generate(self, block: pa.Table, trial: Trial) -> pa.Table:
-        generated = generate_unit(block, self._engine, self._context, trial)
+        generated = generate_unit(block, self._engine, self._job, trial)
         return with_report(generated, report_of(self._engine, self._process))
 
 
@@ -110,11 +110,11 @@ class Publish:
     workers after a second, whose successor imports transformers for 5 CPU seconds.
     """
 
-    def __init__(self, context: RunContext, attempts: Any) -> None:
+    def __init__(self, job: Job, attempts: Any) -> None:
         _give_way()
-        self._context, self._attempts = context, attempts
-        self._watchdog = Watchdog(context.spec.resources.deadline)
-        self._store = Store(context.output)
+        self._job, self._attempts = job, attempts
+        self._watchdog = Watchdog(job.spec.resources.deadline)
+        self._store = Store(job.output)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         unit = unit_of(block)
@@ -124,7 +124,7 @@ class Publish:
                 "publishing",
                 unit,
                 self._watchdog,
-                lambda trial: publish_unit(block, self._context, self._store, trial),
+                lambda trial: publish_unit(block, self._job, self._store, trial),
             )
         except UnitGivenUp as error:
             receipt = {"part": unit.part, "failure": str(error)}
@@ -132,20 +132,20 @@ class Publish:
 
 
 def receipts(
-    units: list[Unit], context: RunContext, load: LoadEngine = engine_of, *, num_rows: int | None = None
+    units: list[Unit], job: Job, load: LoadEngine = engine_of, *, num_rows: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """Run the units and yield the receipt of each as it ends; no row reaches the driver. `load` makes an engine.
 
     `num_rows` are asked of them: in a retry few of each.
     """
-    resources = context.spec.resources
+    resources = job.spec.resources
     at_once = units_at_once(sum(unit.num_rows for unit in units), num_rows)
     _settle_context(resources.deadline)
     attempts = start_attempts()
     actors = min(resources.actors, len(units))
     labelled = (
         ray.data.read_datasource(
-            Units(units, context, attempts),
+            Units(units, job, attempts),
             override_num_blocks=len(units),
             num_cpus=1,
             memory=READ_MEMORY,
@@ -163,7 +163,7 @@ def receipts(
             ),
             num_gpus=resources.gpus_per_actor or None,
             num_cpus=0 if resources.gpus_per_actor else 1,
-            fn_constructor_args=(context, attempts, load),
+            fn_constructor_args=(job, attempts, load),
         )
         .map_batches(
             Publish,
@@ -172,7 +172,7 @@ def receipts(
             zero_copy_batch=True,
             compute=ActorPoolStrategy(size=-(-actors // GENERATORS_PER_PUBLISHER)),
             num_cpus=0,
-            fn_constructor_args=(context, attempts),
+            fn_constructor_args=(job, attempts),
         )
     )
     for row in labelled.iter_rows():
@@ -192,12 +192,12 @@ def no_progress_seconds(deadline: float) -> int:
     return max(NO_PROGRESS_SECONDS, (MAX_DEATHS + 1) * int(deadline))
 
 
-def _read(unit: Unit, context_ref: Any, attempts: Any) -> list[pa.Table]:
+def _read(unit: Unit, job_ref: Any, attempts: Any) -> list[pa.Table]:
     _give_way()
-    context: RunContext = ray.get(context_ref)
-    watchdog = Watchdog(context.spec.resources.deadline)
+    job: Job = ray.get(job_ref)
+    watchdog = Watchdog(job.spec.resources.deadline)
     try:
-        return [attempt(attempts, "reading", unit, watchdog, lambda trial: read_unit(unit, context, trial))]
+        return [attempt(attempts, "reading", unit, watchdog, lambda trial: read_unit(unit, job, trial))]
     except UnitGivenUp as error:
         return [failed_block(unit, str(error))]
 

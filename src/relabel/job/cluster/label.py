@@ -11,16 +11,16 @@ from relabel.data.sources.unit import Unit
 from relabel.errors import RelabelError, RunFailed
 from relabel.job.cluster.connect import connected
 from relabel.job.cluster.graph import receipts
-from relabel.job.context import RunContext
+from relabel.job.job import Job
 from relabel.job.progress import RunProgress
 
 
-def label_units(todo: list[Unit], context: RunContext, address: str, *, num_rows: int) -> dict[str, Any]:
+def label_units(todo: list[Unit], job: Job, address: str, *, num_rows: int) -> dict[str, Any]:
     """Send the units through the graph, on the Ray cluster at `address`; `num_rows` of them are asked. The figures."""
-    with connected(address, context.spec.resources):
+    with connected(address, job.spec.resources):
         with RunProgress(num_units=len(todo), num_rows=num_rows) as progress:
             try:
-                for receipt in receipts(todo, context, num_rows=num_rows):
+                for receipt in receipts(todo, job, num_rows=num_rows):
                     progress.add(receipt)
             except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
                 raise _cause(error) from error

@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 from relabel.data.prompts.chat import Message
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
+from relabel.rejected import Code
 
 # fmt: off
 FAILS = (
@@ -38,9 +39,9 @@ class ChatTemplate:
         try:
             text = self.render_unguarded(turns)
         except FAILS as error:
-            raise RowRejected("prompt: the model's chat template does not take such messages") from error
+            raise RowRejected(Code.PROMPT, "the model's chat template does not take such messages") from error
         if len(text) > MAX_PROMPT_CHARACTERS:
-            raise RowRejected(f"prompt_too_long: {len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
+            raise RowRejected(Code.PROMPT_TOO_LONG, f"{len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
         return text
 
     def render_unguarded(self, turns: Sequence[Message]) -> str:

@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any
 
 from relabel.errors import RowRejected
+from relabel.rejected import Code
 
 # noncharacters: Unicode keeps them out of text, so they cannot stand in a valid row
 _OPEN, _CLOSE, _EDGE = "\ufdd0", "\ufdd1", "\ufdd2"
@@ -38,7 +39,7 @@ class ControlTokens:
         """Replace every control token in a column's value, however deep, by its mark."""
         if isinstance(value, str):
             if _OPEN in value or _CLOSE in value or _EDGE in value:
-                raise RowRejected("prompt: the text holds a code point that is not a character (U+FDD0 to U+FDD2)")
+                raise RowRejected(Code.PROMPT, "the text holds a code point that is not a character (U+FDD0 to U+FDD2)")
             return self._pattern.sub(lambda found: self._mark_of(found.group()), value)
         if isinstance(value, dict):
             return {self.mark(key): self.mark(item) for key, item in value.items()}

@@ -20,6 +20,7 @@ from relabel.engine.model.processor import load_processor, within
 from relabel.errors import ModelRefused, RowRejected, SpecError
 from relabel.job.encoding.chat_template import FAILS, ChatTemplate
 from relabel.job.encoding.control_tokens import ControlTokens
+from relabel.rejected import Code
 from relabel.spec import Prompt, Spec
 
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
@@ -84,7 +85,7 @@ class Encoder:
             return [self._image(row[column]) for column in self._prompt.images]
         urls = self._read_chat(row).image_urls
         if urls and not self._sees:
-            raise RowRejected("image: the messages hold one, and the model takes none")
+            raise RowRejected(Code.IMAGE, "the messages hold one, and the model takes none")
         return [self._image(image_of(url, self._prompt.max_image_bytes)) for url in urls]
 
     def encode(self, row: Mapping[str, Any], images: list[Image.Image]) -> Encoded:
@@ -104,7 +105,7 @@ class Encoder:
             if len(encoded.prompt_ids) <= limit:
                 remark = f"truncated: column {cut!r} was cut, the prompt had {length} tokens, limit {limit}"
                 return Encoded(prompt_ids=encoded.prompt_ids, tensors=encoded.tensors, remark=remark)
-        raise RowRejected(f"prompt_too_long: {length} tokens, limit {limit}")
+        raise RowRejected(Code.PROMPT_TOO_LONG, f"{length} tokens, limit {limit}")
 
     def prompt_text(self, row: Mapping[str, Any]) -> str:
         """The rendered prompt before tokenization, as `preview` shows it."""
@@ -176,7 +177,7 @@ class Encoder:
             tensors = _extended(tensors, len(ids), new_tensors, len(new))
             ids += new
         if waiting:
-            raise RowRejected("prompt: the rendered prompt has no place for its image")
+            raise RowRejected(Code.PROMPT, "the rendered prompt has no place for its image")
         if len(seen) > 1:  # only the processor knows how the tensors of several images are laid out
             whole = self._ids("".join(seen), images, is_first=True)[1]
             tensors |= {name: tensor for name, tensor in whole.items() if name not in SEQUENCE_INPUTS}

@@ -12,6 +12,7 @@ from relabel.data.sources.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
 from relabel.job.encoding.encode import Encoded, Encoder
 from relabel.job.encoding.settings import check_settings
+from relabel.rejected import Code, Rejected
 from relabel.spec import Spec
 
 
@@ -35,7 +36,7 @@ class RowEncoder:
         settings = {self.settings: "source.format"} if self.settings else {}
         return settings | {column: key for encoder in self.encoders for column, key in encoder.columns.items()}
 
-    def encode(self, row: Mapping[str, Any]) -> list[Encoded | str]:
+    def encode(self, row: Mapping[str, Any]) -> list[Encoded | Rejected]:
         """For each query what the model reads, or the reason why the row cannot be encoded for it."""
         images, encoded = None, []
         for query, encoder in zip(self._queries, self.encoders, strict=True):
@@ -45,9 +46,9 @@ class RowEncoder:
                 images = encoder.images(row) if images is None else images
                 encoded.append(encoder.encode(row, images))
             except RowRejected as error:
-                encoded.append(str(error))
+                encoded.append(error.rejected)
             except SourceUnreadable:
                 raise
             except Exception as error:  # noqa: BLE001  the boundary of a row: a processor that cannot take it
-                encoded.append(f"prompt: it cannot be encoded ({type(error).__name__})")
+                encoded.append(Rejected(Code.PROMPT, f"it cannot be encoded ({type(error).__name__})"))
         return encoded

@@ -17,6 +17,7 @@ from relabel.engine import Constraint, Sampling
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import RowRejected, SpecError
 from relabel.job.engine import END_OF_REASONING, sampling_of
+from relabel.rejected import Code
 from relabel.spec.job import Query
 
 MAX_SCHEMA_CHARACTERS = 50_000
@@ -64,7 +65,7 @@ class _Own(BaseModel):
 
 
 def sampling_for(query: Query, settings: str | None) -> Sampling:
-    """The settings of one label's texts for a row with these of its own. Raises RowRejected("settings: ...")."""
+    """The settings of one label's texts for a row with these of its own. Raises RowRejected (settings)."""
     sampling = sampling_of(query)
     if settings is None:
         return sampling
@@ -81,19 +82,19 @@ def sampling_for(query: Query, settings: str | None) -> Sampling:
     after = END_OF_REASONING if query.label.reasoning else None
     if (schema := _schema(own.response_format)) is not None:
         if stop:
-            raise RowRejected("settings: stop does not go with response_format, whose JSON ends by itself")
+            raise RowRejected(Code.SETTINGS, "stop does not go with response_format, whose JSON ends by itself")
         constraint = Constraint(kind="json", value=schema, after=after)
         changes |= {"constraint": constraint, "stop_strings": (), "min_new_tokens": 0}
     if query.label.is_constrained and (schema is not None or stop):
         name = "stop" if stop else "response_format"
-        raise RowRejected(f"settings: {name} does not go with a label that is held to its own format")
+        raise RowRejected(Code.SETTINGS, f"{name} does not go with a label that is held to its own format")
     if changes.get("min_new_tokens", sampling.min_new_tokens) > changes.get("max_new_tokens", sampling.max_new_tokens):
-        raise RowRejected("settings: max_tokens is under the sampling.min_new_tokens of the spec")
+        raise RowRejected(Code.SETTINGS, "max_tokens is under the sampling.min_new_tokens of the spec")
     return replace(sampling, **changes)
 
 
 def check_settings(query: Query, settings: str | None) -> None:
-    """Raises RowRejected("settings: ...") also for a JSON schema that texts cannot be held to."""
+    """Raises RowRejected (settings) also for a JSON schema that texts cannot be held to."""
     sampling = sampling_for(query, settings)
     if sampling.constraint != sampling_of(query).constraint and sampling.constraint is not None:
         _check(sampling.constraint)
@@ -101,7 +102,7 @@ def check_settings(query: Query, settings: str | None) -> None:
 
 def _check(constraint: Constraint) -> None:
     if not _can_hold(constraint):
-        raise RowRejected("settings: response_format has a JSON schema that texts cannot be held to")
+        raise RowRejected(Code.SETTINGS, "response_format has a JSON schema that texts cannot be held to")
 
 
 @lru_cache(maxsize=256)
@@ -117,22 +118,22 @@ def _read(settings: str) -> _Own:
     try:
         fields = json.loads(settings)
     except (ValueError, RecursionError) as error:
-        raise RowRejected("settings: not JSON") from error
+        raise RowRejected(Code.SETTINGS, "not JSON") from error
     if not isinstance(fields, dict):
-        raise RowRejected("settings: not a JSON object")
+        raise RowRejected(Code.SETTINGS, "not a JSON object")
     known = {name: fields[name] for name in _Own.model_fields if name in fields}
     for name in sorted(fields.keys() - known.keys()):
         if fields[name] is not None and fields[name] not in _SAYS_NOTHING.get(name, ()):
             shown = name if name in _SAYS_NOTHING else "a field that is not of the API"
             remedy = ": set sampling.num_samples in the spec" if name == "n" else ""
-            raise RowRejected(f"settings: {shown} is not supported{remedy}")
+            raise RowRejected(Code.SETTINGS, f"{shown} is not supported{remedy}")
     try:
         own = _Own.model_validate(known)
     except ValidationError as error:
         name = error.errors()[0]["loc"][0]
-        raise RowRejected(f"settings: {name} is out of range, or of another kind than the API's") from error
+        raise RowRejected(Code.SETTINGS, f"{name} is out of range, or of another kind than the API's") from error
     if None not in (own.max_tokens, own.max_completion_tokens) and own.max_tokens != own.max_completion_tokens:
-        raise RowRejected("settings: max_tokens and max_completion_tokens differ")
+        raise RowRejected(Code.SETTINGS, "max_tokens and max_completion_tokens differ")
     return own
 
 
@@ -145,11 +146,13 @@ def _schema(response_format: dict[str, Any] | None) -> str | None:
     described = response_format.get("json_schema")
     schema = described.get("schema") if isinstance(described, dict) else None
     if response_format.get("type") != "json_schema" or not isinstance(schema, dict):
-        raise RowRejected("settings: response_format is neither text, json_object nor a json_schema with its schema")
+        raise RowRejected(
+            Code.SETTINGS, "response_format is neither text, json_object nor a json_schema with its schema"
+        )
     try:
         text = json.dumps(schema)
     except RecursionError as error:
-        raise RowRejected("settings: the JSON schema of response_format is nested too deeply") from error
+        raise RowRejected(Code.SETTINGS, "the JSON schema of response_format is nested too deeply") from error
     if len(text) > MAX_SCHEMA_CHARACTERS:
-        raise RowRejected(f"settings: a JSON schema of {len(text)} characters, limit {MAX_SCHEMA_CHARACTERS}")
+        raise RowRejected(Code.SETTINGS, f"a JSON schema of {len(text)} characters, limit {MAX_SCHEMA_CHARACTERS}")
     return text

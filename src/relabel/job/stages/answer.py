@@ -15,7 +15,7 @@ from relabel.data.labels.reasoning import split_reasoning
 from relabel.engine import Constraint, Sampling
 from relabel.engine.model.processor import load_tokenizer
 from relabel.errors import RowRejected
-from relabel.job.context import RunContext
+from relabel.job.job import Job
 from relabel.spec.job import Query
 
 
@@ -49,7 +49,7 @@ class Reader:
         try:
             return Answer(text=text, reasoning=reasoning, values=self._parse(text), reason=None)
         except RowRejected as error:
-            return Answer(text=text, reasoning=reasoning, values=None, reason=str(error))
+            return Answer(text=text, reasoning=reasoning, values=None, reason=str(error.rejected))
 
     def holds_label(self, token_ids: list[int]) -> bool:
         """Whether the text needs no other attempt."""
@@ -60,19 +60,19 @@ class Reader:
         return self._tokenizer.decode(ids, skip_special_tokens=True).encode("utf-8", "replace").decode("utf-8")
 
 
-def reader_of(context: RunContext, query: Query, sampling: Sampling) -> Reader:
+def reader_of(job: Job, query: Query, sampling: Sampling) -> Reader:
     """The reader of a label's texts, also of a row with stop texts or a constraint of its own."""
-    return _reader(context, query.name, tuple(sampling.stop_strings), sampling.constraint)
+    return _reader(job, query.name, tuple(sampling.stop_strings), sampling.constraint)
 
 
 @lru_cache(maxsize=64)
-def _reader(context: RunContext, name: str, stop: tuple[str, ...], constraint: Constraint | None) -> Reader:
-    (query,) = (query for query in context.spec.queries if query.name == name)
+def _reader(job: Job, name: str, stop: tuple[str, ...], constraint: Constraint | None) -> Reader:
+    (query,) = (query for query in job.spec.queries if query.name == name)
     own = replace(query, sampling=query.sampling.model_copy(update={"stop": list(stop)}))
-    return Reader(own, tokenizer_of(context), constraint)
+    return Reader(own, tokenizer_of(job), constraint)
 
 
 @lru_cache(maxsize=1)
-def tokenizer_of(context: RunContext) -> Any:
+def tokenizer_of(job: Job) -> Any:
     """The tokenizer of a run's model, kept by the process."""
-    return load_tokenizer(context.spec.model.path, context.spec.model.revision)
+    return load_tokenizer(job.spec.model.path, job.spec.model.revision)

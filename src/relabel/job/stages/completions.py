@@ -154,7 +154,7 @@ def _generated(turn: _Turn, result: Any) -> Generated:
     return Generated(
         token_ids=result.token_ids if result.error is None else None,
         finish_reason=result.finish_reason,
-        error=result.error,
+        error=None if result.error is None else str(result.error),
         logprob=sum(logprobs) / len(logprobs) if logprobs else None,
         attempts=turn.attempts,
         num_tokens=turn.num_tokens,

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from relabel.data.sources.unit import Unit
 from relabel.engine import Request
-from relabel.job.context import RunContext
 from relabel.job.encoding.settings import sampling_for
 from relabel.job.engine import choice_ids
 from relabel.job.faults.attempt import Trial, whole
+from relabel.job.job import Job
 from relabel.job.stages import block as blocks
 from relabel.job.stages.answer import reader_of, tokenizer_of
 from relabel.job.stages.block import of_query
@@ -24,14 +24,14 @@ from relabel.job.stages.completions import Ask, Generated, ask, probabilities
 from relabel.spec.job import Query
 
 
-def generate_unit(block: pa.Table, engine: Any, context: RunContext, trial: Trial | None = None) -> pa.Table:
+def generate_unit(block: pa.Table, engine: Any, job: Job, trial: Trial | None = None) -> pa.Table:
     """Generate for every row of a block that has a prompt, and that the trial does not pass over."""
     if blocks.failure_of(block) is not None:
         return block
     unit = blocks.unit_of(block)
     trial = trial or whole(unit.num_rows)
-    queries, columns = context.spec.queries, {}
-    asks = _asks(block, unit, context)
+    queries, columns = job.spec.queries, {}
+    asks = _asks(block, unit, job)
     texts: dict[int, Generated] = {}
     shares: dict[str, dict[int, list[float] | None]] = {query.name: {} for query in queries}
     for group in trial.each():
@@ -41,7 +41,7 @@ def generate_unit(block: pa.Table, engine: Any, context: RunContext, trial: Tria
         texts |= zip(map(id, some), ask(engine, some), strict=True)
         for query, own in zip(queries, asks, strict=True):
             if _has_probabilities(query):
-                shares[query.name] |= _probabilities(engine, query, [one for one in own if one.row in rows], context)
+                shares[query.name] |= _probabilities(engine, query, [one for one in own if one.row in rows], job)
     for query, own in zip(queries, asks, strict=True):
         by_row: list[list[dict[str, Any]] | None] = [None] * block.num_rows
         for one in own:
@@ -56,7 +56,7 @@ def generate_unit(block: pa.Table, engine: Any, context: RunContext, trial: Tria
         if _has_probabilities(query):
             column = [shares[query.name].get(row) for row in range(block.num_rows)]
             columns[of_query(blocks.PROBABILITIES, query.name)] = pa.array(column, pa.list_(pa.float32()))
-        if context.retry:
+        if job.retry:
             columns[of_query(blocks.FIRST_DRAW, query.name)] = block[of_query(blocks.FIRST_DRAW, query.name)]
     for name in block.column_names:
         if name == blocks.SETTINGS or name.startswith(blocks.OLD):
@@ -69,12 +69,12 @@ def _plain(text: Generated) -> dict[str, Any]:
     return {name: getattr(text, name) for name in Generated.__dataclass_fields__}  # asdict would copy every token
 
 
-def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:
+def _asks(block: pa.Table, unit: Unit, job: Job) -> list[list[Ask]]:
     """What a block asks for each label."""
     asks: list[list[Ask]] = []
     settings = blocks.settings_of(block)
     seen: list[dict[str, np.ndarray]] = [{} for _ in range(block.num_rows)]
-    for query in context.spec.queries:
+    for query in job.spec.queries:
         own: list[Ask] = []
         tensors = block[of_query(blocks.TENSORS, query.name)]
         prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
@@ -87,7 +87,7 @@ def _asks(block: pa.Table, unit: Unit, context: RunContext) -> list[list[Ask]]:
             if first_draw is None:
                 continue
             sampling = common if settings[at] is None else sampling_for(query, settings[at])
-            holds_label = reader_of(context, query, sampling).holds_label
+            holds_label = reader_of(job, query, sampling).holds_label
             request = Request(id=0, prompt_ids=prompt, tensors=seen[at], sampling=sampling, group=at)
             key = "\0".join(filter(None, (unit.file.path, str(unit.first_row + at), query.name)))
             own += [
@@ -110,10 +110,8 @@ def _has_probabilities(query: Query) -> bool:
     return query.label.logprobs and query.label.choices is not None
 
 
-def _probabilities(
-    engine: Any, query: Query, asks: Sequence[Ask], context: RunContext
-) -> dict[int, list[float] | None]:
+def _probabilities(engine: Any, query: Query, asks: Sequence[Ask], job: Job) -> dict[int, list[float] | None]:
     """The probability of each choice, by row."""
     firsts = [one for one in asks if one.sample == 0]
-    choices = choice_ids(query.label, tokenizer_of(context), engine)
+    choices = choice_ids(query.label, tokenizer_of(job), engine)
     return dict(zip([one.row for one in firsts], probabilities(engine, firsts, choices), strict=True))

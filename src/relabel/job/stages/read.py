@@ -13,40 +13,44 @@ import pyarrow as pa
 from relabel.data.sources import read
 from relabel.data.sources.unit import Unit
 from relabel.errors import PartDamaged, SourceUnreadable
-from relabel.job.context import RunContext
 from relabel.job.encoding.encode import Encoded
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.faults.attempt import Trial, whole
+from relabel.job.job import Job
 from relabel.job.stages import block as blocks
 from relabel.job.stages.block import of_query
 from relabel.job.stages.rejects import limited, read_draws
+from relabel.rejected import Rejected
 
 
-def read_unit(unit: Unit, context: RunContext, trial: Trial | None = None) -> pa.Table:
+def read_unit(unit: Unit, job: Job, trial: Trial | None = None) -> pa.Table:
     """Read and encode one unit. A row that cannot be used carries its reason; an unreadable file fails the unit."""
-    return encode_unit(unit, _encoder(context), context, trial)
+    return encode_unit(unit, _encoder(job), job, trial)
 
 
-def encode_unit(unit: Unit, encoder: RowEncoder, context: RunContext, trial: Trial | None = None) -> pa.Table:
+def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, trial: Trial | None = None) -> pa.Table:
     """The same with an encoder at hand."""
-    queries, trial = context.spec.queries, trial or whole(unit.num_rows)
+    queries, trial = job.spec.queries, trial or whole(unit.num_rows)
     try:
-        draws = read_draws(unit, context, context.retry) if context.retry else {}
+        draws = read_draws(unit, job, job.retry) if job.retry else {}
         compared = {query.name: query.label.compare_to for query in queries if query.label.compare_to is not None}
-        rows = read(unit, context.spec.source, sorted({*encoder.columns, *compared.values()}), context.kept)
-        reasons = trial.reasons(limited(rows.reasons, draws) if draws else rows.reasons)
-        encoded: list[list[Encoded | str]] = [[reason or ""] * len(queries) for reason in reasons]
+        rows = read(unit, job.spec.source, sorted({*encoder.columns, *compared.values()}), job.kept)
+        found = [None if why is None else str(why) for why in rows.reasons]
+        reasons = trial.reasons(limited(found, draws) if draws else found)
+        encoded: list[list[Encoded | Rejected | str]] = [[reason or ""] * len(queries) for reason in reasons]
         for group in trial.each():
             for at in group:
                 if reasons[at] is None:
-                    encoded[at] = encoder.encode({column: values[at] for column, values in rows.columns.items()})
+                    encoded[at] = [*encoder.encode({column: values[at] for column, values in rows.columns.items()})]
     except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
     columns: dict[str, pa.Array] = {}
     seen: list[dict[str, np.ndarray]] = [{} for _ in encoded]
     for query, own in zip(queries, zip(*encoded, strict=True), strict=True):
-        reasons = [row if isinstance(row, str) else row.remark for row in own]
-        ids = [None if isinstance(row, str) else row.prompt_ids for row in own]
+        reasons = [
+            row if isinstance(row, str) else str(row) if isinstance(row, Rejected) else row.remark for row in own
+        ]
+        ids = [row.prompt_ids if isinstance(row, Encoded) else None for row in own]
         columns[of_query(blocks.REASON, query.name)] = pa.array(reasons, pa.string())
         columns[of_query(blocks.PROMPT_IDS, query.name)] = pa.array(ids, blocks.IDS)
         columns[of_query(blocks.TENSORS, query.name)] = blocks.pack_tensors(
@@ -64,9 +68,9 @@ def encode_unit(unit: Unit, encoder: RowEncoder, context: RunContext, trial: Tri
     return blocks.unit_block(unit, rows.kept, columns)
 
 
-def _new_tensors(row: Encoded | str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _new_tensors(row: Encoded | Rejected | str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors that the queries before this one do not have as they are: pixels travel once for all labels."""
-    if isinstance(row, str):
+    if not isinstance(row, Encoded):
         return {}
     new = {
         name: tensor
@@ -78,5 +82,5 @@ def _new_tensors(row: Encoded | str, known: dict[str, np.ndarray]) -> dict[str, 
 
 
 @lru_cache(maxsize=1)
-def _encoder(context: RunContext) -> RowEncoder:
-    return RowEncoder(context.spec, context.image_root)
+def _encoder(job: Job) -> RowEncoder:
+    return RowEncoder(job.spec, job.image_root)

@@ -14,7 +14,7 @@ from relabel.data.sources.unit import Unit
 from relabel.data.store.stamp import Stamp
 from relabel.data.store.store import Part, Store
 from relabel.errors import PartDamaged
-from relabel.job.context import Retry, RunContext
+from relabel.job.job import Job, Retry
 from relabel.job.stages.output_rows import row_status
 from relabel.spec.job import Query
 from relabel.spec.section import column_of
@@ -24,11 +24,11 @@ Draws = Mapping[str, Sequence[int | None]]
 NOT_ASKED = "not asked again"
 
 
-def read_draws(unit: Unit, context: RunContext, retry: Retry) -> Draws:
+def read_draws(unit: Unit, job: Job, retry: Retry) -> Draws:
     """What is asked again of a unit. Raises PartDamaged where its part is not there or cannot be read."""
-    part = _read(Store(context.output, create=False), unit, context).rows
+    part = _read(Store(job.output, create=False), unit, job).rows
     draws: dict[str, Sequence[int | None]] = {}
-    for query in context.spec.queries:
+    for query in job.spec.queries:
         reasons = part[column_of(query.name, "reason")].to_pylist()
         numbers = zip(reasons, _next_draws(part, query), strict=True)
         draws[query.name] = [number if retry.wants(reason or "") else None for reason, number in numbers]
@@ -42,7 +42,7 @@ def limited(reasons: Sequence[str | None], draws: Draws) -> list[str | None]:
 
 
 def replace_rejects(
-    unit: Unit, new: pa.Table, draws: Draws, context: RunContext, store: Store, stamp: Callable[[pa.Table], Stamp]
+    unit: Unit, new: pa.Table, draws: Draws, job: Job, store: Store, stamp: Callable[[pa.Table], Stamp]
 ) -> dict[str, Any]:
     """Publish the part once more with what came of its rejects, stamped anew, and return what to say of them.
 
@@ -51,8 +51,8 @@ def replace_rejects(
     Raises PartDamaged where the part is gone or is no longer that of the unit.
     """
     while True:
-        old = _read(store, unit, context)
-        table = merged(old.rows, new, context.spec.queries, draws)
+        old = _read(store, unit, job)
+        table = merged(old.rows, new, job.spec.queries, draws)
         if table.equals(old.rows) or store.replace(unit.part, table, stamp(table).to_json(), old.version):
             break
     asked = [any(number is not None for number in row) for row in zip(*draws.values(), strict=True)]
@@ -80,11 +80,11 @@ def merged(old: pa.Table, new: pa.Table, queries: Sequence[Query], draws: Draws)
     return pa.table([columns[name] for name in new.column_names], schema=new.schema)
 
 
-def _read(store: Store, unit: Unit, context: RunContext) -> Part:
+def _read(store: Store, unit: Unit, job: Job) -> Part:
     part = store.read(unit.part)
-    if not part.stamp.is_of(unit, context.fingerprint):
+    if not part.stamp.is_of(unit, job.fingerprint):
         raise PartDamaged(f"{store.url}/{unit.part} was made from something else meanwhile")
-    if not part.rows.schema.equals(context.schema):
+    if not part.rows.schema.equals(job.schema):
         raise PartDamaged(f"{store.url}/{unit.part} has other columns than this version of relabel writes")
     return part
 

@@ -25,7 +25,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunContext:
+class Job:
     """One run. Two contexts are equal where their recipes are, so that a process can keep what it built for one."""
 
     fingerprint: str
