@@ -9,8 +9,7 @@ from typing import Any
 
 from relabel.engine import Constraint, Sampling
 from relabel.errors import ModelRefused
-from relabel.spec import Label, Spec
-from relabel.spec.job import Query
+from relabel.spec import Label, Query, Spec
 
 END_OF_REASONING = "</think>"
 

@@ -23,7 +23,7 @@ from relabel.job.cluster.label import label_units
 from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
 from relabel.spec import Spec, make_spec
-from relabel.spec.job import split_override
+from relabel.spec.load import split_override
 
 log = logging.getLogger("relabel")
 

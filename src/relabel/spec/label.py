@@ -20,29 +20,33 @@ NEEDS = {"regex": "pattern", "choice": "choices", "json": "json_schema"}
 
 
 class Gate(Section):
-    """Limits of the whole run. Where one is exceeded the run ends with exit code 1 and `_SUCCESS` is withheld.
+    """Limits on the quality of a whole run. Where one is exceeded, the run ends with exit code 1, without `_SUCCESS`.
 
-    Shares of all rows for `max_rejected` and `max_empty`, else of the rows that have a label. May change between runs
-    of one recipe.
+    Limits are shares from 0 to 1; one that is not given is not checked. They may change between runs of one recipe.
     """
 
     max_rejected: Fraction | None = None
+    """The largest share of all rows that may be rejected, from 0 to 1."""
     max_empty: Fraction | None = None
-    """Rows for which the model wrote nothing: they are rejected, too."""
+    """The largest share of all rows for which the model may write nothing, from 0 to 1. Such rows are rejected, too."""
     max_truncated: Fraction | None = None
-    """Labels whose text was cut off by `max_new_tokens`."""
+    """The largest share of labels whose text `max_new_tokens` may cut off, from 0 to 1."""
     max_repeated: Fraction | None = None
-    """Labels that repeat themselves in a loop."""
+    """The largest share of labels that may repeat themselves in a loop, from 0 to 1."""
     max_refused: Fraction | None = None
-    """Labels such as `I cannot help with that`."""
+    """The largest share of labels that may refuse, such as `I cannot help with that`, from 0 to 1."""
     max_duplicates: Fraction | None = None
-    """Labels that another row has too, less one of each."""
+    """The largest share of labels that may repeat the label of another row, not counting one of each, from 0 to 1."""
     max_changed: Fraction | None = None
+    """The largest share of labels that may differ from the column `compare_to`, from 0 to 1."""
     max_unchanged: Fraction | None = None
+    """The largest share of labels that may equal the column `compare_to`, from 0 to 1."""
     max_length_drift: Annotated[float, Field(ge=0)] | None = None
-    """How far the mean length may be from that of the old column: 0.5 allows half to one and a half times."""
+    """How far the mean length may be from that of the column `compare_to`: 0.5 allows half to one and a half times
+    it."""
     max_vocabulary_drift: Fraction | None = None
-    """Jensen-Shannon divergence of the words, 0 for the same to 1 for none in common."""
+    """The largest distance between the words of the labels and those of the column `compare_to`: their Jensen-Shannon
+    divergence, from 0 for equal frequencies to 1 for no word in common."""
 
     @property
     def compares(self) -> list[str]:
@@ -52,40 +56,50 @@ class Gate(Section):
 
 
 class Label(Section):
-    """How the label is taken from the generated text."""
+    """How a label is taken from the generated text, and what happens where the text holds none."""
 
     parse: Literal["text", "last_line", "regex", "choice", "json"] = "text"
-    """`text` is the whole text, stripped; `last_line` its last line that is not blank; `regex` its named groups, each a
-    column; `choice` one of `choices`; `json` an object whose properties become typed columns."""
+    """The parser. `text` takes the whole text, stripped; `last_line` its last line that is not blank; `regex` the named
+    groups of `pattern`; `choice` one of `choices`; `json` an object whose properties become typed columns."""
     column: str = "label"
-    """The column of the label, where its parts have no names of their own."""
+    """The output column of the label. Named groups and the properties of a JSON schema name their own columns
+    instead."""
     pattern: str | None = None
-    """Of `parse: regex`. Its named groups become columns; without any, the whole match is the label."""
+    """The regular expression of `parse: regex`. Each named group becomes a column; without any, the match is the
+    label."""
     choices: list[str] | None = None
-    """Of `parse: choice`."""
+    """The possible labels of `parse: choice`. The label is always spelled as it is here."""
     json_schema: dict[str, Any] | None = None
-    """Of `parse: json`: inline, the path of a .json or .yaml file, or `module:Class` for a pydantic model."""
+    """The JSON schema of `parse: json`: inline, the path of a .json or .yaml file, or `module:Class` for a pydantic
+    model."""
     constrain: bool = True
-    """Let the model write nothing else than a text that `regex`, `choice` or `json` can take."""
+    """Constrained decoding: with `regex`, `choice` or `json` the model can only write what the parser takes. `false`
+    checks the finished text alone."""
     reasoning: bool = False
-    """The model thinks first: what it writes up to `</think>` is free, and the constraint begins after it."""
+    """Set this for a model that thinks first: its text up to `</think>` is then free, and the constraint begins after
+    it."""
     attempts: Annotated[int, Field(ge=1, le=16)] = 1
-    """How often a row whose text is no label is generated, each time with another draw."""
+    """The most times that a row is generated while its text holds no label, each time with new random draws."""
     retry_temperatures: list[Temperature] = []
-    """Of the second attempt, the third, ...; the last one stays. By default that of `sampling`."""
+    """The temperatures of the second attempt, the third and so on; the last one stays. The default is `sampling`'s
+    own."""
     max_new_tokens_on_retry: Annotated[int, Field(ge=1)] | None = None
-    """A row that was cut off by `sampling.max_new_tokens` is generated once more with so many."""
+    """The most tokens of a text that `sampling.max_new_tokens` cut off: it goes on once, up to here. The default is no
+    second chance."""
     logprobs: bool = False
-    """Write the mean log-probability of the text's tokens, and for `choice` the probability of each choice."""
+    """Adds the column `logprob`, the mean log-probability of the text's tokens, and with `parse: choice` the column
+    `probabilities`, the probability of each choice."""
     vote: bool = False
-    """Of `sampling.num_samples` answers keep the most frequent one, with an `agreement` column."""
+    """Keeps the most frequent label of `sampling.num_samples` texts, and adds the column `agreement`, its share of
+    them. Goes with `choice` and `json`."""
     compare_to: str | None = None
-    """A source column with an older label, which the audit compares the new ones with."""
+    """The source column of an older label. The report at the end of a run compares the new labels with it."""
     gate: Gate = Gate()
+    """Limits on the quality of the whole run, each a share from 0 to 1. The default checks none."""
 
-    @field_validator("json_schema", mode="before")
+    @field_validator("json_schema", mode="before", json_schema_input_type=dict[str, Any] | str | None)
     @classmethod
-    def _is_loaded(cls, value: Any) -> Any:
+    def _is_loaded(cls, value: object) -> dict[str, Any] | None:
         return value if value is None else load_schema(value)
 
     @field_validator("pattern")
@@ -150,9 +164,10 @@ class NamedLabel(Label):
     """One of several labels of a row, each with a prompt of its own. Its columns begin with its name."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    """The name that the columns of this label begin with: letters, digits and underscores, a letter first."""
     user: str | None = None
-    """By default `prompt.user`."""
+    """The template of the user's message for this label. The default is `prompt.user`."""
     system: str | None = None
-    """By default `prompt.system`."""
+    """The template of the system message for this label. The default is `prompt.system`."""
     max_new_tokens: Annotated[int, Field(ge=1)] | None = None
-    """By default `sampling.max_new_tokens`."""
+    """The most tokens of a generated text for this label. The default is `sampling.max_new_tokens`."""

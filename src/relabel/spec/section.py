@@ -29,6 +29,9 @@ def column_of(name: str, key: str) -> str:
 
 
 class Section(BaseModel):
-    """Frozen, and no key that is not known. A wrong value is named by its place, never quoted: it may be a secret."""
+    """Frozen, without unknown keys. An error names the place of a wrong value and never quotes it: it may be a secret.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    The docstring of a field is its description in the JSON schema and in the reference: it stands alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)

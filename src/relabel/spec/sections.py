@@ -14,16 +14,19 @@ from relabel.spec.section import RESERVED_COLUMNS, Section
 
 
 class Source(Section):
-    """Where the rows are."""
+    """Where the rows come from."""
 
     path: str | list[str]
-    """A file, folder, glob or URL, or a list of them. Local, s3://, gs://, hf:// or any fsspec URL."""
+    """A file, a folder, a glob (`**` too) or a list of them, local or at a URL: s3://, gs://, hf:// or any of
+    fsspec."""
     format: Literal["parquet", "jsonl", "csv", "webdataset", "images", "openai"]
-    """`openai`: batch files of OpenAI's API. Each row brings its messages and its own sampling settings."""
+    """The format of the files. `images` is folders of image files; `openai` is batch files of OpenAI's API, whose rows
+    bring their own messages and sampling settings."""
     unit_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Rows in one unit of work; by default 1,024 rows of text, or at most 128 rows with images."""
+    """Rows in one unit, the range of rows that is scheduled and published as one file. The default is 1,024 rows of
+    text, or at most 128 rows with images, divided by the number of texts for each row."""
     image_root: str | None = None
-    """The folder that paths in an image column may not leave; by default the folder of the source."""
+    """The folder that image paths in a column are relative to and may not leave. The default is the source's folder."""
 
     @field_validator("path")
     @classmethod
@@ -38,24 +41,28 @@ class Source(Section):
 
 
 class Prompt(Section):
-    """What the model is shown of a row: sandboxed Jinja2 over the row's columns."""
+    """What the model reads of a row. Templates are Jinja2, run in a sandbox over the row's columns."""
 
     user: str | None = None
+    """The template of the user's message, for example `Describe the image. Its alt text was: {{ alt_text }}`."""
     system: str | None = None
+    """The template of the system message. Without it the chat has none, unless the model's chat template adds one."""
     messages: str | None = None
-    """In place of `user` and `system`: the column that holds a whole chat, a list of `{role, content}` or its JSON."""
+    """The column that holds a whole chat, as a list of `{role, content}` or its JSON. It replaces `user` and
+    `system`."""
     image: str | list[str] | None = None
-    """The column or columns that hold images: bytes, `{bytes, path}` structs, or paths under the image root."""
+    """The column or columns of images: encoded bytes, `{bytes, path}` structs, or paths under `source.image_root`."""
     chat: Literal["always", "never"] = "always"
-    """`always` uses the model's chat template; `never` sends the rendered text as it is."""
+    """Whether the prompt goes through the model's chat template (`always`) or is sent as it is rendered (`never`)."""
     chat_template_kwargs: dict[str, bool | int | float | str] = {}
     """Options of the model's chat template, for example `{enable_thinking: false}` for Qwen3."""
     truncate: str | None = None
-    """The column whose text may be cut so that a prompt fits `model.max_prompt_tokens`; else the row is rejected."""
+    """The column whose text is cut where a prompt exceeds `model.max_prompt_tokens`. Without it such a row is
+    rejected."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 32 * 2**20
-    """A larger encoded image is rejected before it is decoded."""
+    """The most bytes of an encoded image. A row with a larger one is rejected before the image is decoded."""
     max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000
-    """An image with more pixels (width x height) is rejected before it is decoded."""
+    """The most pixels (width x height) of an image. A row with a larger one is rejected before the image is decoded."""
 
     @model_validator(mode="after")
     def _is_one_prompt(self) -> Prompt:
@@ -75,16 +82,21 @@ class Prompt(Section):
 
 
 class Model(Section):
-    """Which model, loaded how."""
+    """Which model is loaded, and how."""
 
     path: str
-    """A folder, or a name on the Hugging Face hub."""
+    """The folder of a checkpoint, or its name on the Hugging Face hub. Weights are read from safetensors files only."""
     revision: str | None = None
-    """A commit of the hub repository, 40 hexadecimal digits; a branch name is refused because it moves."""
+    """The commit of the hub repository, 40 hexadecimal digits; a branch or tag is refused because it moves. The
+    default is the newest commit: once there is a newer one, a further run into the same output is refused."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """The number type of weights and activations. `auto` is the one that the checkpoint was saved in."""
     max_prompt_tokens: Annotated[int, Field(ge=1)] = 2048
+    """The most tokens of a prompt, chat template and images included. A row with more is rejected, or cut where
+    `prompt.truncate` names a column."""
     image_pixels: Annotated[int, Field(ge=1)] = 1_003_520
-    """An image with more pixels is scaled down to this before the model's own processor sees it."""
+    """The most pixels (width x height) of an image that the model sees. A larger one is scaled down before the model's
+    own processor runs."""
 
     @field_validator("revision")
     @classmethod
@@ -97,26 +109,33 @@ class Model(Section):
 
 
 class Sampling(Section):
-    """How tokens are chosen. Temperature 0 is greedy; nothing is taken from the checkpoint's own defaults."""
+    """How tokens are chosen. Nothing is taken from the checkpoint's own sampling defaults."""
 
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    """The most tokens of a generated text. A text that reaches it is cut off, with `finish_reason: length`."""
     temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """The sampling temperature. The default of 0 is greedy decoding: always the most probable token."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus sampling: only the most probable tokens whose probabilities reach this sum are drawn. 1 keeps all."""
     top_k: Annotated[int, Field(ge=0)] = 0
-    """0 keeps the whole vocabulary."""
+    """Only this many of the most probable tokens are drawn. The default of 0 keeps the whole vocabulary."""
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Tokens less probable than this fraction of the most probable one are left out."""
+    """Tokens less probable than this fraction of the most probable one are not drawn. The default of 0 keeps all."""
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
-    """Above 1 makes tokens that the prompt or the text holds already less probable."""
+    """Above 1, tokens that the prompt or the text already holds become less probable. The default of 1 changes
+    nothing."""
     min_new_tokens: Annotated[int, Field(ge=0)] = 0
-    """A row does not end before this many tokens."""
+    """The fewest tokens of a generated text: before them no stop token is chosen. The default of 0 sets no minimum."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The seed of all random draws. Equal seeds give a row the same draws, in any batch, order or resumed run."""
     num_samples: Annotated[int, Field(ge=1, le=256)] = 1
-    """Texts for each row, each with a draw of its own. Above 1 the columns of a label hold lists."""
+    """The number of texts generated for each row. Above 1, and without `label.vote`, the columns of a label hold
+    lists."""
     stop: list[Annotated[str, Field(min_length=1)]] = []
-    """Texts that end a row; they are not part of the label."""
+    """Texts at which generation ends. A stop text is not part of the label."""
     stop_token_ids: list[Annotated[int, Field(ge=0)]] = []
-    """Tokens that end a row; by default the model's own: its EOS list and its tokenizer's end of turn."""
+    """Token ids at which generation ends. The default is the model's own: its EOS tokens and the tokenizer's end of
+    turn."""
 
     @model_validator(mode="after")
     def _can_end(self) -> Sampling:
@@ -126,10 +145,13 @@ class Sampling(Section):
 
 
 class Output(Section):
-    """Where parts go, and which source columns go with them."""
+    """Where the labels are written, and which source columns go with them."""
 
     path: str
+    """The folder or URL of the output, local, s3://, gs:// or az://. It is new, empty, or of a run of the same
+    recipe."""
     keep: list[str] = []
+    """Source columns that are copied to the output as they are, for example an id."""
 
     @field_validator("keep")
     @classmethod
@@ -142,19 +164,21 @@ class Output(Section):
 
 
 class Resources(Section):
-    """Speed only: may change between runs of the same recipe."""
+    """What decides speed alone, and may change between runs of one recipe."""
 
     actors: Annotated[int, Field(ge=1)] = 1
+    """The number of processes that each hold the model and generate."""
     gpus_per_actor: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """0 runs the model on CPUs; a fraction lets actors share a GPU, whose memory `kv_memory` then divides. One model on
-    several GPUs is not supported."""
+    """GPUs for each actor. 0 runs the model on CPUs; a fraction lets actors share one GPU, whose memory `kv_memory`
+    then divides. One model over several GPUs is not supported."""
     batching: Literal["auto", "continuous", "static"] = "auto"
-    """`auto` and `continuous` never pad and never wait for the longest row; where a model does not allow it, or the
-    check at the start finds a difference, `static` takes its place and the log says why."""
+    """The engine: `continuous` never pads and never waits for the longest row, `static` runs left-padded batches.
+    `auto` is continuous; where the model does not allow that, both fall back to static and the log says why."""
     batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Padded tokens (prompt and new) in one static batch; by default from the memory that is free."""
+    """The most padded tokens, prompts and new ones, in one static batch. The default follows from the free memory."""
     kv_memory: ByteSize | None = None
-    """Keys and values of the continuous engine, for example 20GiB; by default what is left of the memory."""
+    """Memory of the continuous engine's KV cache, in bytes or as in `20GiB`. The default is what the weights leave
+    free."""
     deadline: Annotated[float, Field(gt=0, le=7 * 86400)] = 1800.0
-    """Seconds in which a unit must be read, or published, and a model must come one step further; a process that hangs
-    for longer is ended and its unit tried again."""
+    """Seconds in which a unit must be read or published and the model must make a step. A process that hangs for longer
+    is ended, and its unit is tried again."""

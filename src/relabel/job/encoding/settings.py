@@ -18,7 +18,7 @@ from relabel.engine.api.constraint import check_constraint
 from relabel.errors import RowRejected, SpecError
 from relabel.job.engine import END_OF_REASONING, sampling_of
 from relabel.rejected import Code
-from relabel.spec.job import Query
+from relabel.spec import Query
 
 MAX_SCHEMA_CHARACTERS = 50_000
 """Of a JSON schema: compiling one takes half a second by then."""

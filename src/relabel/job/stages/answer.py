@@ -16,7 +16,7 @@ from relabel.engine import Constraint, Sampling
 from relabel.engine.model.processor import load_tokenizer
 from relabel.errors import RowRejected
 from relabel.job.job import Job
-from relabel.spec.job import Query
+from relabel.spec import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from relabel.data.sources.unit import SourceFile, Unit
 from relabel.errors import RunFailed
-from relabel.spec.job import Query
+from relabel.spec import Query
 
 UNIT = "relabel:unit"
 FAILURE = "relabel:failure"

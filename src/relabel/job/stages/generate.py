@@ -21,7 +21,7 @@ from relabel.job.stages import block as blocks
 from relabel.job.stages.answer import reader_of, tokenizer_of
 from relabel.job.stages.block import of_query
 from relabel.job.stages.completions import Ask, Generated, ask, probabilities
-from relabel.spec.job import Query
+from relabel.spec import Query
 
 
 def generate_unit(block: pa.Table, engine: Any, job: Job, trial: Trial | None = None) -> pa.Table:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.data.quality.figures import Quality, measure
-from relabel.spec.job import Query
+from relabel.spec import Query
 from relabel.spec.section import column_of
 
 

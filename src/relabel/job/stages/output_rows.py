@@ -14,7 +14,7 @@ import pyarrow as pa
 from relabel.data.labels.columns import columns_beside, label_columns
 from relabel.data.labels.vote import vote
 from relabel.job.stages.answer import Answer
-from relabel.spec.job import Query
+from relabel.spec import Query
 from relabel.spec.section import column_of
 
 MAX_REJECTED_TEXT = 2_000

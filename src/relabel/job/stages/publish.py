@@ -24,7 +24,7 @@ from relabel.job.stages.block import of_query
 from relabel.job.stages.measure import measure_labels
 from relabel.job.stages.output_rows import Asked, label_table, row_status
 from relabel.job.stages.rejects import replace_rejects
-from relabel.spec.job import Query
+from relabel.spec import Query
 from relabel.spec.section import column_of
 
 

@@ -16,7 +16,7 @@ from relabel.data.store.store import Part, Store
 from relabel.errors import PartDamaged
 from relabel.job.job import Job, Retry
 from relabel.job.stages.output_rows import row_status
-from relabel.spec.job import Query
+from relabel.spec import Query
 from relabel.spec.section import column_of
 
 Draws = Mapping[str, Sequence[int | None]]

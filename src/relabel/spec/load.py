@@ -1,0 +1,109 @@
+"""A spec from a YAML file, from `--set` or from plain fields, and the sentence for each thing that is wrong in it.
+
+Quotes no value of a spec, which may be a key or a token. Knows nothing of what the sections mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from relabel.errors import SpecError
+from relabel.spec.spec import Spec
+
+_NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What PyYAML raises: ValueError for the 30th of February."""
+
+
+def load_spec(path: str | Path, overrides: Sequence[str] | None = None) -> Spec:
+    """Read a YAML spec and apply `a.b=c` overrides, values in YAML. Raises SpecError with the place and the remedy."""
+    try:
+        fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"cannot read the spec {path}: {error.strerror or error}") from error
+    except _NO_YAML as error:
+        raise SpecError(f"{path} is not valid YAML: {_yaml_problem(error)}") from None
+    if not isinstance(fields, dict):
+        raise SpecError(f"{path} must hold the sections {', '.join(Spec.model_fields)}")
+    for override in overrides or []:
+        _set(fields, override)
+    return make_spec(fields, where=str(path))
+
+
+def make_spec(fields: Mapping[str, object], where: str = "spec") -> Spec:
+    """Check plain fields (from YAML or Python). Raises SpecError naming every wrong key and the nearest known one."""
+    try:
+        return Spec.model_validate(fields)
+    except ValidationError as error:
+        raise SpecError(
+            "\n".join(
+                f"{where}: {_sentence(problem['type'], problem['loc'], problem['msg'])}" for problem in error.errors()
+            )
+        ) from error
+
+
+def _set(fields: dict[str, object], override: str) -> None:
+    (*sections, name), value = split_override(override)
+    key = ".".join((*sections, name))
+    target = fields
+    for section in sections:
+        inner = target.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise SpecError(f"--set {key}: {section} is not a section")
+        target = inner
+    target[name] = value
+
+
+def split_override(override: str) -> tuple[list[str], object]:
+    """The steps of `section.key=value` and its value. Raises SpecError, which does not quote the value."""
+    key, equals, value = override.partition("=")
+    steps = key.split(".")
+    if not (equals and len(steps) > 1 and all(steps)):
+        got = f"{key}=..." if equals else f"no = in {len(override)} characters"
+        raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {got}")
+    try:
+        return steps, yaml.safe_load(value)
+    except _NO_YAML as error:
+        raise SpecError(f"--set {key}: not a YAML value: {_yaml_problem(error)}; put it in quotes") from None
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Where and what, without the line itself, which may hold a key or a token."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        if isinstance(error, RecursionError):
+            return "it is nested too deeply"
+        if isinstance(error, yaml.YAMLError):
+            return "a character that YAML does not allow"
+        return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "a date or a number that there is not"
+    mark = error.problem_mark or error.context_mark
+    what = re.sub(r"'[^'<]{3,}'", "'...'", " ".join(filter(None, (error.context, error.problem))))
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark else what
+
+
+def _sentence(kind: str, steps: Sequence[str | int], message: str) -> str:
+    place = ".".join(str(step) for step in steps)
+    if kind == "extra_forbidden":
+        *section, key = steps
+        near = difflib.get_close_matches(str(key), _keys_at(section), n=1, cutoff=0.0)
+        return f"unknown key {place}; did you mean {near[0]}?" if near else f"unknown key {place}"
+    if kind == "missing":
+        return f"{place} is missing"
+    message = message.removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _keys_at(steps: Sequence[str | int]) -> list[str]:
+    """The keys known at a place of the spec, for example at `label.gate` or `labels.0`."""
+    section: object = Spec
+    for step in steps:
+        if isinstance(step, int):
+            section = get_args(section)[0]
+        elif isinstance(section, type) and issubclass(section, BaseModel) and step in section.model_fields:
+            section = section.model_fields[step].annotation
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
