@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What the files of a folder may import, beside the standard library, each other and `errors.py`."""
+    """What the files of a folder may import, beside the standard library, each other, `errors.py` and `rejected.py`."""
 
     knows: set[str] = frozenset()  # type: ignore[assignment]
     """Rooms, or single files of rooms."""
@@ -133,7 +133,7 @@ def test_the_sources_are_found():
 def test_a_room_imports_what_its_row_names(path):
     name = room_of(below(path))
     room = ROOMS[name]
-    for other in own_imports(path) - {"errors.py", "__init__.py" * (name != "")}:
+    for other in own_imports(path) - {"errors.py", "rejected.py", "__init__.py" * (name != "")}:
         is_known = any(other == known or other.startswith(f"{known}/") for known in room.knows)
         assert is_known or room_of(other) == name, f"{name or 'the top'} may not know {other}"
     packages = {module.partition(".")[0] for module in imports_of(path)} - {"relabel", *sys.stdlib_module_names}

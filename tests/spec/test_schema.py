@@ -21,7 +21,7 @@ def fields():
         yield from ((f"{name}.{key}", field) for key, field in section["properties"].items())
 
 
-@pytest.mark.parametrize(("name", "field"), fields(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "field"), list(fields()), ids=lambda value: value if isinstance(value, str) else "")
 def test_a_key_is_explained_by_sentences_that_stand_alone(name, field):
     sentences = field["description"]
     assert re.match(r"[A-Z`]", sentences), "a sentence begins with a capital letter, or with a word of code"

@@ -40,8 +40,7 @@ def scan(file: SourceFile, source: Source, unit_rows: int) -> list[Unit]:
 
 def columns_of(file: SourceFile, source: Source) -> pa.Schema:
     with files.reading(file), files.open_file(file.url) as handle:
-        schema = _footer(handle).schema.to_arrow_schema()
-        return pa.schema([(field.name, field.type) for field in schema])
+        return pa.schema([(field.name, field.type) for field in _footer(handle).schema.to_arrow_schema()])
 
 
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:

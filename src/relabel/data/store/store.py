@@ -1,10 +1,8 @@
 """The output folder: parts and small JSON documents, each there whole or not at all, on disk or in an object store.
 
-Knows names and bytes. Must never know which parts there should be, or what their rows mean.
-
-Whoever creates a name first wins, and a part is replaced only by who has read it as it is. On S3, GCS and Azure those
-are one conditional PUT; on a disk see `disk`. (obstore's own LocalStore syncs nothing, and after a kill -9 leaves
-`<part>.parquet#1` beside the parts, where it breaks every reader of the folder.)
+Knows names and bytes; must never know which parts there should be, or what their rows mean. Whoever creates a name first
+wins, and a part is replaced only by who has read it as it is: in an object store one conditional PUT, on a disk see
+`disk` (obstore's LocalStore syncs nothing, and a kill -9 leaves `<part>.parquet#1`, which breaks readers of the folder).
 """
 
 from __future__ import annotations
@@ -35,11 +33,10 @@ from relabel.errors import PartDamaged, Refused, StoreFailed
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
-# A store that is busy (503 SlowDown) or is restarted comes back within seconds, and one that is gone should end the
-# run. With obstore's own base of 2 most requests are given up after 2 to 7 s: the next wait is drawn between
-# `init_backoff` and `base` times the last one, and so hardly grows (docs.rs/object_store, BackoffConfig). With these
-# figures 10 more tries are spread over some 12 to 25 s. `retry_timeout` is obstore's own: longer than `timeout`, so
-# that a read that hangs that long is tried once more.
+# A store that is busy (503 SlowDown) or restarts comes back within seconds; one that is gone should end the run. With
+# obstore's base of 2 most requests are given up after 2 to 7 s, since a wait is drawn between `init_backoff` and `base`
+# times the last one and hardly grows (docs.rs/object_store, BackoffConfig). Here 10 tries take some 12 to 25 s.
+# `retry_timeout` is longer than `timeout`, so that a read that hangs that long is tried once more.
 _RETRIES: RetryConfig = {
     "max_retries": 10,
     "backoff": {"init_backoff": timedelta(seconds=0.1), "base": 10, "max_backoff": timedelta(seconds=3)},

@@ -37,13 +37,7 @@ class ContinuousEngine:
     """One model on one device, for calls from any number of threads."""
 
     def __init__(
-        self,
-        model: Any,
-        tokenizer: Any | None,
-        sampling: Sampling,
-        *,
-        limits: Limits,
-        verdict: Verdict | None = None,
+        self, model: Any, tokenizer: Any | None, sampling: Sampling, *, limits: Limits, verdict: Verdict | None = None
     ) -> None:
         self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
         self.device: torch.device = model.device
