@@ -1,8 +1,8 @@
 """The output folder: parts and small JSON documents, each there whole or not at all, on disk or in an object store.
 
-Knows names and bytes; must never know which parts there should be, or what their rows mean. Whoever creates a name first
+Knows names and bytes, never which parts there should be, or what their rows mean. Whoever creates a name first
 wins, and a part is replaced only by who has read it as it is: in an object store one conditional PUT, on a disk see
-`disk` (obstore's LocalStore syncs nothing, and a kill -9 leaves `<part>.parquet#1`, which breaks readers of the folder).
+`disk` (obstore's LocalStore syncs nothing, and a kill -9 leaves `<part>.parquet#1`, which breaks its readers).
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ _RETRIES: RetryConfig = {
     "backoff": {"init_backoff": timedelta(seconds=0.1), "base": 10, "max_backoff": timedelta(seconds=3)},
     "retry_timeout": timedelta(minutes=3),
 }
-# obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
-_CLIENT: ClientConfig = {"timeout": "120s"}
+_CLIENT: ClientConfig = {"timeout": "120s"}  # its 30 s are too short for a part with images on a slow line
 
 _GONE = (FileNotFoundError, NotFoundError)
 
