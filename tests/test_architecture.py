@@ -28,7 +28,7 @@ ENGINE_ROOMS = {
     f"engine/{name}" for name in ("api", "scheduling", "model", "sampling", "runner", "continuous", "static")
 }
 DATA_ROOMS = {f"data/{name}" for name in ("sources", "prompts", "labels", "quality", "store", "output")}
-STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py"}
+STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
 ROOMS = {
     "spec": Room(packages={"jsonschema", "pydantic", "regex", "yaml"}),
     "data/sources": Room(knows={"spec"}, packages={"fsspec", "pyarrow"}),
@@ -58,7 +58,7 @@ ROOMS = {
         packages={"torch"},
     ),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
-    "job/faults": Room(),
+    "job/faults": Room(knows={"data/sources/unit.py"}),
     "job/encoding": Room(
         knows={
             "spec",
@@ -75,7 +75,7 @@ ROOMS = {
         knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults"}, packages={"numpy", "pyarrow", "safetensors"}
     ),
     "job/cluster": Room(
-        knows={*STAGE_ROOMS, "engine/model/faults.py", "job/stages", "job/faults", "job/progress.py"},
+        knows={*STAGE_ROOMS, "job/faults", "job/worker.py"},
         packages={"pyarrow", "ray"},
     ),
     "job": Room(

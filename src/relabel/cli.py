@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from relabel.demo.task import Task
 from relabel.errors import Refused, RelabelError
 from relabel.signals import STOPPED, Stop
 from relabel.spec import Spec, load_spec
+
+if TYPE_CHECKING:
+    from relabel.job.executor import Executor
 
 
 class Commands(TyperGroup):
@@ -55,6 +58,7 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", h
 Address = Annotated[
     str, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster to join; `local` starts one on this machine.")
 ]
+NoRay = Annotated[bool, typer.Option("--no-ray", help="In this process, without starting Ray: for small jobs.")]
 RedoChanged = Annotated[bool, typer.Option("--redo-changed", help="Label source files that changed once more.")]
 
 
@@ -69,11 +73,17 @@ def settings(debug: Annotated[bool, typer.Option("--debug", help="Show traceback
 
 
 @app.command()
-def run(spec: SpecPath, set_: Overrides = None, address: Address = "local", redo_changed: RedoChanged = False) -> None:
+def run(
+    spec: SpecPath,
+    set_: Overrides = None,
+    address: Address = "local",
+    redo_changed: RedoChanged = False,
+    no_ray: NoRay = False,
+) -> None:
     """Label every row of the source that has no label yet. The same command again goes on where it stopped."""
     from relabel.job.run import run as run_spec
 
-    report = run_spec(load_spec(spec, set_), address=address, redo_changed=redo_changed)
+    report = run_spec(load_spec(spec, set_), address=address, redo_changed=redo_changed, execute=_executor(no_ray))
     _finish(report.to_json(), complete=report.passed)
 
 
@@ -85,11 +95,12 @@ def retry(
     ] = None,
     set_: Overrides = None,
     address: Address = "local",
+    no_ray: NoRay = False,
 ) -> None:
     """Ask the rejected rows of a finished run again; their parts are replaced one by one, each as a whole."""
     from relabel.job.retry import retry as retry_rows
 
-    report = retry_rows(out, reason or (), set_ or (), address)
+    report = retry_rows(out, reason or (), set_ or (), address, execute=_executor(no_ray))
     _finish(report.to_json(), complete=report.complete)
 
 
@@ -213,6 +224,14 @@ def main(arguments: list[str] | None = None) -> None:
 def _finish(figures: dict[str, Any], *, complete: bool) -> None:
     typer.echo(json.dumps(figures))
     raise typer.Exit(0 if complete else 1)
+
+
+def _executor(no_ray: bool) -> Executor | None:
+    if not no_ray:
+        return None
+    from relabel.job.local import InProcess
+
+    return InProcess()
 
 
 def _is_null(value: Any) -> bool:

@@ -12,6 +12,7 @@ RelabelError
 ├── StoreFailed              the output cannot be listed, read or written: no bucket, no permission, disk full
 ├── UnitGivenUp              one unit killed its processes again and again: the others go on, the run ends incomplete
 ├── RunFailed                Ray or a worker failed as a whole: what is published stays, the same command goes on
+│   └── DeviceLost           the context of the GPU is gone: only another process can go on
 └── RowRejected              one row cannot be labelled: it is written as a reject with its reason
 
 Anything else that escapes is a bug or a broken machine.
@@ -66,6 +67,10 @@ class UnitGivenUp(RelabelError):
 
 class RunFailed(RelabelError):
     """The run could not go on; everything published so far stands."""
+
+
+class DeviceLost(RunFailed):
+    """The device failed in a way after which nothing of this process can use it."""
 
 
 class RowRejected(RelabelError):

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from relabel import make_spec
-from relabel.data.output.audit import conclude
+from relabel import make_spec, run
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
-from relabel.job.cluster.graph import receipts
+from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
-from relabel.job.prepare import prepare
+from relabel.job.executor import LOCAL
 from relabel.job.stages.completions import row_id
 from tests.reading import assert_every_row_once
 
@@ -74,20 +73,11 @@ class Deadly:
         return self._engine.generate(requests)
 
 
-def run_with(load, fields):
-    """The receipts of a run whose engine is another, and what its end counts."""
-    spec = make_spec(fields)
-    store = Store(spec.output.path)
-    prepared = prepare(spec, store)
-    ended = list(receipts(list(prepared.run.plan.units), prepared.job, load))
-    return ended, conclude(prepared.run.plan, store, prepared.job.fingerprint)
-
-
 def test_rows_that_kill_their_process_are_rejected_and_no_other_pays(fields, tmp_path):
     """With Ray's defaults the first of them was tried for as long as anyone watched."""
     fields["resources"]["deadline"] = 5
-    ended, report = run_with(Deadly, fields)
-    assert [receipt["failure"] for receipt in ended] == [None] * 12
+    report = run(make_spec(fields), execute=OnRay(LOCAL, load=Deadly))
+    assert (report.done_now["units"], report.done_now["failed"]) == (12, 0)
     assert report.complete
     rows = assert_every_row_once(tmp_path / "out", ALL)
     rejected = {(row["source_file"], row["source_row"]): row["reason"] for row in rows if row["status"] == "rejected"}
@@ -108,6 +98,7 @@ class OutOfMemory(Deadly):
 
 
 def test_an_engine_that_is_out_of_memory_lives_on(fields, tmp_path):
-    ended, _ = run_with(OutOfMemory, fields)
-    assert [receipt["part"] for receipt in ended if receipt["failure"] is not None] == ["a-00002.parquet"]
+    report = run(make_spec(fields), execute=OnRay(LOCAL, load=OutOfMemory))
+    assert (report.done_now["units"], report.done_now["failed"]) == (11, 1)
+    assert report.audit.missing == ("a-00002.parquet",)
     assert len(list((tmp_path / "out-processes").iterdir())) == 1

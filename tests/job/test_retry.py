@@ -165,9 +165,9 @@ def test_rejects_get_labels_and_whoever_reads_meanwhile_sees_every_row_once(done
 def test_one_that_was_stopped_between_two_parts_goes_on_with_what_is_still_rejected(done, tmp_path):
     here, before = Here(done), rows_of("out")
     receipts = here.retry(*here.units[:5], job=here.retrying("parse"))
-    assert sum(receipt["ok"] for receipt in receipts) > 0
+    assert sum(receipt.ok for receipt in receipts) > 0
     rows = assert_every_row_once(tmp_path / "out", ALL)
-    assert len(rejected(rows)) == len(rejected(before)) - sum(receipt["ok"] for receipt in receipts)
+    assert len(rejected(rows)) == len(rejected(before)) - sum(receipt.ok for receipt in receipts)
     assert verify(Store("out")).problems == ()
     report = retry("out", ["parse"], [*CPU, "label.attempts=3"])
     assert report.figures["rows"] == len(rejected(rows, "parse"))
@@ -240,7 +240,7 @@ def test_of_several_labels_only_the_rejected_one_is_asked_and_it_sees_the_pictur
     assert {row["second_attempts"] for row in here.rows} == {1, 2, 3}
     reasons = [row["reason"] for row in rejected(here.rows)]
     assert set(reasons) == {"parse: the pattern matches nothing (label second)"}
-    assert sum(receipt["rejected"] for receipt in receipts) == len(reasons)
+    assert sum(receipt.rejected for receipt in receipts) == len(reasons)
 
 
 def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
@@ -295,9 +295,9 @@ def test_a_part_that_is_gone_meanwhile_is_not_brought_back(done):
     here = Here(done)
     block = here.ask(here.units[0], job := here.retrying())
     here.store.delete(here.units[0].part)
-    assert "is not there" in here.publish(block, job)["failure"]
+    assert "is not there" in here.publish(block, job).failure
     assert here.units[0].part not in here.store.parts()
-    assert "is not there" in here.publish(here.ask(here.units[0], job), job)["failure"]
+    assert "is not there" in here.publish(here.ask(here.units[0], job), job).failure
 
 
 def test_a_run_that_is_not_at_its_end_is_refused(done, tmp_path):

@@ -11,9 +11,9 @@ from relabel import make_spec, run
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
-from relabel.job.cluster.graph import receipts
+from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
-from relabel.job.prepare import prepare
+from relabel.job.executor import LOCAL
 from relabel.job.stages import read
 from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
@@ -141,12 +141,8 @@ class Signing(Disguised):
 
 def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
     """Ray puts reading into the actors' processes, in front of the GPU, when the two ask for the same resources."""
-    receipts_of(make_spec({**fields, "resources": {"actors": 2, "gpus_per_actor": 0}}), Signing)
+    spec = make_spec({**fields, "resources": {"actors": 2, "gpus_per_actor": 0}})
+    assert run(spec, execute=OnRay(LOCAL, load=Signing)).complete
     names = [path.name for path in (tmp_path / "out-workers").iterdir()]
     assert len(names) == 2
     assert all(name.startswith("actor-") for name in names)
-
-
-def receipts_of(spec, load):
-    prepared = prepare(spec, Store(spec.output.path))
-    return list(receipts(list(prepared.run.plan.units), prepared.job, load))

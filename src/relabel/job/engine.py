@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from relabel.engine import Constraint, Sampling
 from relabel.errors import ModelRefused
+from relabel.job.receipt import EngineReport
 from relabel.spec import Label, Query, Spec
 
 END_OF_REASONING = "</think>"
@@ -74,6 +74,6 @@ def choice_ids(label: Label, tokenizer: Any, engine: Any) -> list[Sequence[int]]
     ]
 
 
-def report_of(engine: Any, process: str) -> dict[str, Any]:
+def report_of(engine: Any, process: str) -> EngineReport:
     """What an engine says of itself: how it batches and what it has computed so far. `process` tells engines apart."""
-    return {"process": process, "batching": engine.verdict.to_json(), "goodput": asdict(engine.goodput)}
+    return EngineReport(process=process, batching=engine.verdict.to_json(), goodput=engine.goodput)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from relabel.engine import Goodput
+from relabel.job.receipt import EngineReport, Receipt
 
 log = logging.getLogger("relabel")
 
@@ -23,7 +24,7 @@ class RunProgress:
     def __init__(self, *, num_units: int, num_rows: int) -> None:
         self.figures = {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0}
         self._num_units, self._num_rows = num_units, num_rows
-        self._engines: dict[str, dict[str, Any]] = {}
+        self._engines: dict[str, EngineReport] = {}
         """The newest report of each engine."""
         self._first: float | None = None
         self._first_rows = self._first_tokens = 0
@@ -52,18 +53,20 @@ class RunProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def add(self, receipt: dict[str, Any]) -> None:
+    def add(self, receipt: Receipt) -> None:
         """Count one unit that ended."""
         now, figures = time.monotonic(), self.figures
-        if receipt["failure"] is not None:
+        if receipt.failure is not None:
             figures["failed"] += 1
-            log.warning("%s: %s", receipt["part"], receipt["failure"])
+            log.warning("%s: %s", receipt.part, receipt.failure)
         else:
             figures["units"] += 1
-            for key in ("rows", "ok", "rejected", "output_tokens"):
-                figures[key] += receipt[key]
-            if (report := receipt["engine"]) is not None:
-                self._hear(report)
+            figures["rows"] += receipt.rows
+            figures["ok"] += receipt.ok
+            figures["rejected"] += receipt.rejected
+            figures["output_tokens"] += receipt.output_tokens
+            if receipt.engine is not None:
+                self._hear(receipt.engine)
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())
@@ -75,7 +78,7 @@ class RunProgress:
         """What this run did. `rows_per_second` is over all of its time, loading the model included."""
         seconds = time.monotonic() - self._started
         rate = round(self.figures["rows"] / seconds, 2)
-        batching = {json.dumps(report["batching"]) for report in self._engines.values()}
+        batching = {json.dumps(report.batching) for report in self._engines.values()}
         return {
             **self.figures,
             "seconds": round(seconds, 1),
@@ -84,18 +87,18 @@ class RunProgress:
             "batching": [json.loads(way) for way in sorted(batching)],
         }
 
-    def _hear(self, report: dict[str, Any]) -> None:
+    def _hear(self, report: EngineReport) -> None:
         """Reports of one engine may come out of order; the first is worth a line in the log."""
-        before, way = self._engines.get(report["process"]), report["batching"]
+        before, way = self._engines.get(report.process), report.batching
         if before is None:
             why = f" ({'; '.join(way['notes'])})" if way["notes"] else ""
             log.info("an engine is up: %s batching, %s attention%s", way["batching"], way["attention"], why)
-        if before is None or before["goodput"]["num_batches"] < report["goodput"]["num_batches"]:
-            self._engines[report["process"]] = report
+        if before is None or before.goodput.num_batches < report.goodput.num_batches:
+            self._engines[report.process] = report
 
     def _goodput(self) -> Goodput:
         """The sum over all engines."""
-        return sum((Goodput(**report["goodput"]) for report in self._engines.values()), start=Goodput())
+        return sum((report.goodput for report in self._engines.values()), start=Goodput())
 
     def _line(self) -> str:
         """Rates since the first unit ended, so that starting Ray and loading the model do not count."""

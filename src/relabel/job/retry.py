@@ -18,8 +18,7 @@ from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.errors import PartDamaged, Refused, SpecError
-from relabel.job.cluster.connect import LOCAL
-from relabel.job.cluster.label import label_units
+from relabel.job.executor import LOCAL, Executor, execute_units, executor_at
 from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
 from relabel.spec import Spec, make_spec
@@ -51,7 +50,12 @@ class RetryReport:
 
 
 def retry(
-    url: str, reasons: Collection[str] = (), overrides: Collection[str] = (), address: str = LOCAL
+    url: str,
+    reasons: Collection[str] = (),
+    overrides: Collection[str] = (),
+    address: str = LOCAL,
+    *,
+    execute: Executor | None = None,
 ) -> RetryReport:
     """Ask the rejected rows of the output at `url` again, all or those with one of these codes of reasons.
 
@@ -77,7 +81,9 @@ def retry(
     todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
     num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
     log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
-    figures = label_units(todo, prepared.job, address, num_rows=num_rows) if todo else dict(NOTHING)
+    figures = dict(NOTHING)
+    if todo:
+        figures = execute_units(todo, prepared.job, execute or executor_at(address), num_rows=num_rows)
     report = conclude(plan, store, fingerprint, {query.name: query.label.gate for query in asked.queries})
     for problem in report.problems:
         log.warning("%s", problem)

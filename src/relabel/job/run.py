@@ -10,8 +10,7 @@ from relabel.data.output.audit import conclude, sweep
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.store.store import Store
-from relabel.job.cluster.connect import LOCAL
-from relabel.job.cluster.label import label_units
+from relabel.job.executor import LOCAL, Executor, execute_units, executor_at
 from relabel.job.prepare import prepare
 from relabel.spec import Spec
 
@@ -42,11 +41,12 @@ class RunReport:
         return {**self.audit.to_json(), "done_now": self.done_now}
 
 
-def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunReport:
-    """Label every row of the source that has no label yet, on the Ray cluster at `address`.
+def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False, execute: Executor | None = None) -> RunReport:
+    """Label every row of the source that has no label yet, by `execute`, else on the Ray cluster at `address`.
 
     Raises Refused before any work where the spec, the source, the model or the output do not allow it, and RunFailed
-    where Ray gave up; what was published until then stands. A report that is not complete names what is missing.
+    where the executor gave up; what was published until then stands. A report that is not complete names what is
+    missing.
     """
     store = Store(spec.output.path)
     prepared = prepare(spec, store, redo_changed=redo_changed)
@@ -63,7 +63,7 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False) -> RunR
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
     job = replace(prepared.job, bad=start.bad)
-    figures = label_units(todo, job, address, num_rows=num_rows) if todo else {}
+    figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
     gates = {query.name: query.label.gate for query in spec.queries}
     write_gates(store, gates)
     report = conclude(plan, store, fingerprint, gates=gates)

@@ -1,18 +1,18 @@
 from relabel.data.sources.unit import SourceFile, Unit
-from relabel.job.faults.deaths import MAX_FILES, MAX_GIVEN_UP, Attempts
+from relabel.job.faults.deaths import MAX_FILES, MAX_GIVEN_UP, DeathCounter
 from relabel.job.faults.poison_search import NUM_LIFELESS, NUM_WHOLE
 from relabel.job.stages.block import failed_block, failure_of, unit_of
 
 
 def test_an_attempt_that_never_ends_is_a_death():
-    attempts = Attempts()
+    attempts = DeathCounter()
     for num_deaths in range(NUM_WHOLE):
         assert attempts.begin("generating", "file", "a", 10).num_deaths == num_deaths
     assert attempts.deaths("generating", "a") == NUM_WHOLE
 
 
 def test_an_attempt_that_ends_wipes_the_slate():
-    attempts = Attempts()
+    attempts = DeathCounter()
     attempts.begin("generating", "file", "a", 10)
     attempts.end("generating", "file", "a")
     assert attempts.deaths("generating", "a") == 0
@@ -20,7 +20,7 @@ def test_an_attempt_that_ends_wipes_the_slate():
 
 
 def test_stages_and_units_are_counted_apart():
-    attempts = Attempts()
+    attempts = DeathCounter()
     attempts.begin("reading", "file", "a", 10)
     assert attempts.begin("generating", "file", "a", 10).num_deaths == 0
     assert attempts.begin("reading", "file", "b", 10).num_deaths == 0
@@ -41,7 +41,7 @@ def die_of(attempts, part, row, num_rows=10):
 
 
 def test_the_row_is_found_and_known_when_the_block_is_lost_and_made_again():
-    attempts = Attempts()
+    attempts = DeathCounter()
     assert die_of(attempts, "a", 7).poison == {7}
     again = attempts.begin("generating", "file", "a", 10)
     assert again.poison == {7}
@@ -49,7 +49,7 @@ def test_the_row_is_found_and_known_when_the_block_is_lost_and_made_again():
 
 
 def test_one_row_is_its_unit_and_found_where_other_units_live():
-    attempts = Attempts()
+    attempts = DeathCounter()
     attempts.begin("generating", "file", "a", 1)
     attempts.begin("generating", "file", "b", 10)
     attempts.end("generating", "file", "b")
@@ -58,7 +58,7 @@ def test_one_row_is_its_unit_and_found_where_other_units_live():
 
 def test_where_all_die_alike_the_rows_are_not_accused_and_the_rest_is_not_tried():
     """A machine with a broken driver would end each of 20,000 units ten times, a minute of loading each."""
-    attempts, told = Attempts(), []
+    attempts, told = DeathCounter(), []
     for part in range(MAX_GIVEN_UP):
         num_begun = 0
         while not isinstance(what := attempts.begin("generating", "file", part, 10), str):
@@ -74,7 +74,7 @@ def test_where_all_die_alike_the_rows_are_not_accused_and_the_rest_is_not_tried(
 
 
 def test_a_file_that_kills_its_reader_before_any_row_is_given_up_soon():
-    attempts, num_begun = Attempts(), 0
+    attempts, num_begun = DeathCounter(), 0
     while not isinstance(told := attempts.begin("reading", "file", "a", 10), str):
         num_begun += 1
     assert num_begun == 4
@@ -89,14 +89,14 @@ def die_outside(attempts, file, part):
 
 
 def test_a_file_that_kills_its_readers_costs_itself_however_many_units_it_has():
-    attempts = Attempts()
+    attempts = DeathCounter()
     told = [die_outside(attempts, "bad", f"bad-{index}") for index in range(100)]
     assert ["not tried" in one for one in told] == [False] * MAX_GIVEN_UP + [True] * (100 - MAX_GIVEN_UP)
     assert not isinstance(attempts.begin("reading", "good", "good-0", 10), str)
 
 
 def test_ten_files_that_kill_their_readers_and_none_that_does_not_are_a_machine_at_fault():
-    attempts = Attempts()
+    attempts = DeathCounter()
     for index in range(MAX_FILES - 1):
         assert "given up" in die_outside(attempts, index, index)
     assert not isinstance(attempts.begin("reading", "good", "good-0", 10), str)
@@ -108,7 +108,7 @@ def test_ten_files_that_kill_their_readers_and_none_that_does_not_are_a_machine_
 
 def test_an_attempt_that_was_taken_for_dead_says_nothing_of_the_next_one():
     """Ray begins a unit again where it cannot reach the node of the first, which may be at work all the same."""
-    attempts = Attempts()
+    attempts = DeathCounter()
     first, second, third = (attempts.begin("generating", "file", "a", 10).num_deaths for _ in range(3))
     attempts.tries("generating", "a", 3, second)
     attempts.tries("generating", "a", 0, third)

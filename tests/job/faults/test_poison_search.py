@@ -3,7 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.job.faults.poison_search import MAX_DEATHS, NUM_ALONE, NUM_GROUPS, NUM_LIFELESS, NUM_WHOLE, Suspects
+from relabel.job.faults.poison_search import MAX_DEATHS, NUM_ALONE, NUM_GROUPS, NUM_LIFELESS, NUM_WHOLE, PoisonSearch
 
 A_ROW = 1 + NUM_ALONE
 """Deaths that one more poison row of up to 1,024 costs: its group, and the row alone."""
@@ -11,17 +11,17 @@ A_ROW = 1 + NUM_ALONE
 
 def search(num_rows, deadly):
     """Try a unit until it lives or is given up; which rows are poison by then, and the number of deaths."""
-    suspects, num_deaths = Suspects(num_rows), 0
-    while not suspects.is_given_up:
-        for at, group in enumerate(suspects.groups):
-            if suspects.are_apart:
-                suspects.tries(at)
+    search, num_deaths = PoisonSearch(num_rows), 0
+    while not search.is_given_up:
+        for at, group in enumerate(search.groups):
+            if search.are_apart:
+                search.tries(at)
             if deadly & set(group):
-                suspects.died(others_lived=False)
+                search.died(others_lived=False)
                 num_deaths += 1
                 break
         else:
-            return suspects.poison, num_deaths
+            return search.poison, num_deaths
     return None, num_deaths
 
 
@@ -47,14 +47,14 @@ def test_more_than_a_thousand_rows_take_one_cut_more():
 @given(st.integers(2, 300), st.integers(0, 299), st.integers(1, 4))
 def test_a_machine_that_fails_now_and_then_accuses_nobody(num_rows, at, num_failures):
     """Deaths in different places, as preemption makes them, and between them everything lives."""
-    suspects = Suspects(num_rows)
+    search = PoisonSearch(num_rows)
     for failure in range(num_failures):
-        groups = suspects.groups
-        suspects.tries((at + failure) % len(groups)) if suspects.are_apart else None
-        suspects.died(others_lived=True)
-    assert len(suspects.poison) <= max(0, num_failures - NUM_WHOLE) // NUM_ALONE
-    assert sorted(row for group in suspects.groups for row in group) == [
-        row for row in range(num_rows) if row not in suspects.poison
+        groups = search.groups
+        search.tries((at + failure) % len(groups)) if search.are_apart else None
+        search.died(others_lived=True)
+    assert len(search.poison) <= max(0, num_failures - NUM_WHOLE) // NUM_ALONE
+    assert sorted(row for group in search.groups for row in group) == [
+        row for row in range(num_rows) if row not in search.poison
     ]
 
 

@@ -6,13 +6,10 @@ elsewhere would lose or double rows without a word; with one block a task, and `
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import ray
@@ -21,86 +18,53 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from relabel.data.sources.unit import Unit
-from relabel.data.store.store import Store
-from relabel.engine.model.faults import is_device_fault
-from relabel.errors import UnitGivenUp
-from relabel.job.cluster.attempts import attempt, died_before, start_attempts
-from relabel.job.engine import engine_of, report_of
-from relabel.job.faults.attempt import Trial
-from relabel.job.faults.exclusive import Turns
+from relabel.errors import DeviceLost
+from relabel.job.cluster.attempts import RayAttemptLog
 from relabel.job.faults.poison_search import MAX_DEATHS
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job
-from relabel.job.stages.block import failed_block, failure_of, unit_of, with_report
-from relabel.job.stages.generate import generate_unit
-from relabel.job.stages.publish import publish_unit
-from relabel.job.stages.read import read_unit
-from relabel.spec import Spec
+from relabel.job.receipt import Receipt
+from relabel.job.worker import Generator, LoadEngine, Publisher, Reader, units_at_once
 
 NO_PROGRESS_SECONDS = 4 * 3600
 """It must outlast loading the model and the slowest unit."""
 READ_MEMORY = 512 * 2**20
 """Bytes set aside for each unit that is being read: its images, encoded and decoded. It also keeps reading out of the
 actors: Ray would fuse the two, and decode in front of the GPU, if they asked for the same."""
-
-UNITS_AT_ONCE = 3
-"""Units that an actor serves side by side: the last rows of one never leave the device empty. Two more wait."""
-
-MOST_UNITS_AT_ONCE = 48
-"""Where few rows of each are asked: each is a thread of the actor and a block in memory."""
-
 GENERATORS_PER_PUBLISHER = 4
 """A publisher is busy for some tenths of a second with a unit that a GPU needs ten seconds for."""
-
-LoadEngine = Callable[[Spec], Any]
 
 
 class Units(Datasource):
     """One read task per unit."""
 
-    def __init__(self, units: list[Unit], job: Job, attempts: Any) -> None:
+    def __init__(self, units: Sequence[Unit], job: Job, log: RayAttemptLog) -> None:
         super().__init__()
         self._units = units
         self._job = ray.put(job)
-        self._attempts = attempts
+        self._log = log
 
     def estimate_inmemory_data_size(self) -> int | None:
         return None
 
-    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+    def get_read_tasks(self, parallelism: int, *_: object, **__: object) -> list[ReadTask]:
         size = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-        return [ReadTask(partial(_read, unit, self._job, self._attempts), size) for unit in self._units]
+        return [ReadTask(partial(_read, unit, self._job, self._log), size) for unit in self._units]
 
 
 class Generate:
     """The actor: holds the model and generates for a few units side by side, each in a thread of its own."""
 
-    def __init__(self, job: Job, attempts: Any, load: LoadEngine) -> None:
-        self._attempts = attempts
-        self._turns = Turns()
-        self._job, self._engine = job, load(job.spec)
-        self._watchdog = Watchdog(job.spec.resources.deadline, lambda: self._engine.goodput.num_forwards)
-        self._process = uuid.uuid4().hex
+    def __init__(self, job: Job, log: RayAttemptLog, load: LoadEngine) -> None:
+        engine = load(job.spec)
+        watchdog = Watchdog(job.spec.resources.deadline, lambda: engine.goodput.num_forwards)
+        self._generate = Generator(job, log, watchdog, engine)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        if failure_of(block) is not None:
-            return block
-        unit = unit_of(block)
         try:
-            with self._turns.taken(alone=died_before(self._attempts, "generating", unit)):
-                return attempt(
-                    self._attempts, "generating", unit, self._watchdog, lambda trial: self._generate(block, trial)
-                )
-        except UnitGivenUp as error:
-            return failed_block(unit, str(error))
-        except Exception as error:  # noqa: BLE001  the boundary of a process: Ray would end the whole run here
-            if is_device_fault(error):
-                os._exit(1)  # the CUDA context is lost; Ray starts another process, and the attempts are counted
-            return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
-
-    def _generate(self, block: pa.Table, trial: Trial) -> pa.Table:
-        generated = generate_unit(block, self._engine, self._job, trial)
-        return with_report(generated, report_of(self._engine, self._process))
+            return self._generate(block)
+        except DeviceLost:
+            os._exit(1)  # Ray starts another process, and the attempts are counted
 
 
 class Publish:
@@ -110,30 +74,15 @@ class Publish:
     workers after a second, whose successor imports transformers for 5 CPU seconds.
     """
 
-    def __init__(self, job: Job, attempts: Any) -> None:
+    def __init__(self, job: Job, log: RayAttemptLog) -> None:
         _give_way()
-        self._job, self._attempts = job, attempts
-        self._watchdog = Watchdog(job.spec.resources.deadline)
-        self._store = Store(job.output)
+        self._publish = Publisher(job, log, Watchdog(job.spec.resources.deadline))
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        unit = unit_of(block)
-        try:
-            receipt = attempt(
-                self._attempts,
-                "publishing",
-                unit,
-                self._watchdog,
-                lambda trial: publish_unit(block, self._job, self._store, trial),
-            )
-        except UnitGivenUp as error:
-            receipt = {"part": unit.part, "failure": str(error)}
-        return pa.table({"receipt": [json.dumps(receipt)]})
+        return pa.table({"receipt": [self._publish(block).to_text()]})
 
 
-def receipts(
-    units: list[Unit], job: Job, load: LoadEngine = engine_of, *, num_rows: int | None = None
-) -> Iterator[dict[str, Any]]:
+def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int) -> Iterator[Receipt]:
     """Run the units and yield the receipt of each as it ends; no row reaches the driver. `load` makes an engine.
 
     `num_rows` are asked of them: in a retry few of each.
@@ -141,11 +90,11 @@ def receipts(
     resources = job.spec.resources
     at_once = units_at_once(sum(unit.num_rows for unit in units), num_rows)
     _settle_context(resources.deadline)
-    attempts = start_attempts()
+    log = RayAttemptLog()
     actors = min(resources.actors, len(units))
     labelled = (
         ray.data.read_datasource(
-            Units(units, job, attempts),
+            Units(units, job, log),
             override_num_blocks=len(units),
             num_cpus=1,
             memory=READ_MEMORY,
@@ -158,12 +107,12 @@ def receipts(
             compute=ActorPoolStrategy(
                 size=actors,
                 max_concurrent_calls_per_actor=at_once,
-                max_tasks_in_flight_per_actor=at_once + 2,
+                max_tasks_in_flight_per_actor=at_once + 2,  # two wait
                 enable_true_multi_threading=True,
             ),
             num_gpus=resources.gpus_per_actor or None,
             num_cpus=0 if resources.gpus_per_actor else 1,
-            fn_constructor_args=(job, attempts, load),
+            fn_constructor_args=(job, log, load),
         )
         .map_batches(
             Publish,
@@ -172,18 +121,11 @@ def receipts(
             zero_copy_batch=True,
             compute=ActorPoolStrategy(size=-(-actors // GENERATORS_PER_PUBLISHER)),
             num_cpus=0,
-            fn_constructor_args=(job, attempts),
+            fn_constructor_args=(job, log),
         )
     )
     for row in labelled.iter_rows():
-        yield json.loads(row["receipt"])
-
-
-def units_at_once(num_planned: int, num_asked: int | None) -> int:
-    """So many that an actor has the rows of UNITS_AT_ONCE whole units before it, up to MOST_UNITS_AT_ONCE."""
-    if not num_asked:
-        return UNITS_AT_ONCE
-    return min(UNITS_AT_ONCE * max(1, num_planned // num_asked), MOST_UNITS_AT_ONCE)
+        yield Receipt.from_text(row["receipt"])
 
 
 def no_progress_seconds(deadline: float) -> int:
@@ -192,14 +134,10 @@ def no_progress_seconds(deadline: float) -> int:
     return max(NO_PROGRESS_SECONDS, (MAX_DEATHS + 1) * int(deadline))
 
 
-def _read(unit: Unit, job_ref: Any, attempts: Any) -> list[pa.Table]:
+def _read(unit: Unit, job_ref: ray.ObjectRef[Job], log: RayAttemptLog) -> list[pa.Table]:
     _give_way()
-    job: Job = ray.get(job_ref)
-    watchdog = Watchdog(job.spec.resources.deadline)
-    try:
-        return [attempt(attempts, "reading", unit, watchdog, lambda trial: read_unit(unit, job, trial))]
-    except UnitGivenUp as error:
-        return [failed_block(unit, str(error))]
+    job = ray.get(job_ref)
+    return [Reader(job, log, Watchdog(job.spec.resources.deadline))(unit)]
 
 
 def _give_way() -> None:

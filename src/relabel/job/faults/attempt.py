@@ -1,23 +1,53 @@
-"""How one attempt at a unit goes: which rows are passed over, which are worked on together. Knows nothing of Ray."""
+"""One attempt at a unit: counted while it lasts, and how it goes about rows that may have killed earlier ones.
+
+Knows what is counted, not where; must never know Ray.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from relabel.job.faults.poison_search import Group
+from relabel.data.sources.unit import Unit
+from relabel.errors import UnitGivenUp
+from relabel.job.faults.poison_search import Group, PoisonSearch
+from relabel.job.faults.watchdog import Watchdog
+from relabel.rejected import Code, Rejected
+
+T = TypeVar("T")
+
+
+class AttemptLog(Protocol):
+    """Who counts the attempts at units, by stage and part: `DeathCounter`, or one in another process."""
+
+    def begin(self, stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
+        """Open an attempt: what is known of the rows, or why there is none."""
+        ...
+
+    def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
+        """The group of rows at this place is begun, by the attempt that began after so many deaths."""
+        ...
+
+    def deaths(self, stage: str, part: str) -> int:
+        """How many attempts at a unit never ended so far."""
+        ...
+
+    def end(self, stage: str, file: str, part: str) -> None:
+        """Close the attempts at a unit: its process lived."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class UnitAttempt:
     """How one attempt at a unit goes: which rows are passed over, and which are worked on together."""
 
     groups: Sequence[Group]
-    """Places of rows in the unit."""
+    """Rows of the unit that are worked on together, by their places in it."""
     poison: frozenset[int] = frozenset()
-    """Those that are passed over, as rejects."""
+    """Places of the rows that are passed over, as rejects."""
     reason: str = ""
-    """Of these."""
+    """Why the rows of `poison` are rejected."""
     tries: Callable[[int], None] | None = None
     """Told of each group before it is begun; None where nobody needs to know."""
 
@@ -33,6 +63,29 @@ class Trial:
         return [self.reason if at in self.poison else reason for at, reason in enumerate(reasons)]
 
 
-def whole(num_rows: int) -> Trial:
+def whole(num_rows: int) -> UnitAttempt:
     """All rows together, as nearly always."""
-    return Trial(groups=[tuple(range(num_rows))])
+    return UnitAttempt(groups=[tuple(range(num_rows))])
+
+
+def attempt(log: AttemptLog, stage: str, unit: Unit, watchdog: Watchdog, work: Callable[[UnitAttempt], T]) -> T:
+    """Do the work. Raises UnitGivenUp, and does nothing, where it killed its process too often."""
+    search = log.begin(stage, unit.file.path, unit.part, unit.num_rows)
+    if isinstance(search, str):
+        first, last = unit.first_row, unit.first_row + unit.num_rows - 1
+        raise UnitGivenUp(f"rows {first} to {last} of {unit.file.path}: {search}")
+    num_deaths = search.num_deaths
+
+    def tries(at: int) -> None:
+        log.tries(stage, unit.part, at, num_deaths)
+
+    how = UnitAttempt(
+        poison=frozenset(search.poison),
+        groups=search.groups,
+        reason=str(Rejected(Code.POISON, f"the {stage} process died of this row alone, again and again")),
+        tries=tries if search.are_apart else None,
+    )
+    with watchdog.watching():
+        done = work(how)
+    log.end(stage, unit.file.path, unit.part)
+    return done

@@ -25,7 +25,7 @@ MAX_DEATHS = 24
 Group = tuple[int, ...]
 
 
-class Suspects:
+class PoisonSearch:
     """The rows of one unit in one stage, by their places in it."""
 
     def __init__(self, num_rows: int) -> None:

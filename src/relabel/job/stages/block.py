@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from relabel.data.sources.unit import SourceFile, Unit
 from relabel.errors import RunFailed
+from relabel.job.receipt import EngineReport
 from relabel.spec import Query
 
 UNIT = "relabel:unit"
@@ -65,15 +66,15 @@ def unit_block(unit: Unit, kept: pa.Table, columns: Mapping[str, pa.Array]) -> p
     return block
 
 
-def with_report(block: pa.Table, report: Mapping[str, Any]) -> pa.Table:
+def with_report(block: pa.Table, report: EngineReport) -> pa.Table:
     """The block with what its engine says of itself, beside its first row."""
-    texts = [json.dumps(report), *[None] * (block.num_rows - 1)]
+    texts = [report.to_text(), *[None] * (block.num_rows - 1)]
     return block.append_column(ENGINE, pa.array(texts, pa.string()))
 
 
-def report_of_block(block: pa.Table) -> dict[str, Any] | None:
+def report_of_block(block: pa.Table) -> EngineReport | None:
     """What the engine said of itself; None where it never saw the block."""
-    return json.loads(block[ENGINE][0].as_py()) if ENGINE in block.column_names else None
+    return EngineReport.from_text(block[ENGINE][0].as_py()) if ENGINE in block.column_names else None
 
 
 def old_labels_of(block: pa.Table, queries: Sequence[Query]) -> dict[str, list[str | None]]:

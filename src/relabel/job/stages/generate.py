@@ -15,7 +15,7 @@ from relabel.data.sources.unit import Unit
 from relabel.engine import Request
 from relabel.job.encoding.settings import sampling_for
 from relabel.job.engine import choice_ids
-from relabel.job.faults.attempt import Trial, whole
+from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
 from relabel.job.stages.answer import reader_of, tokenizer_of
@@ -24,7 +24,7 @@ from relabel.job.stages.completions import Ask, Generated, ask, probabilities
 from relabel.spec import Query
 
 
-def generate_unit(block: pa.Table, engine: Any, job: Job, trial: Trial | None = None) -> pa.Table:
+def generate_unit(block: pa.Table, engine: Any, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
     """Generate for every row of a block that has a prompt, and that the trial does not pass over."""
     if blocks.failure_of(block) is not None:
         return block

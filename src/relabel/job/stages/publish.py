@@ -16,8 +16,9 @@ from relabel.data.store.stamp import Stamp, make_stamp
 from relabel.data.store.store import Store
 from relabel.errors import PartDamaged
 from relabel.job.encoding.settings import sampling_for
-from relabel.job.faults.attempt import Trial, whole
+from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
+from relabel.job.receipt import Receipt
 from relabel.job.stages import block as blocks
 from relabel.job.stages.answer import Answer, reader_of
 from relabel.job.stages.block import of_query
@@ -28,32 +29,34 @@ from relabel.spec import Query
 from relabel.spec.section import column_of
 
 
-def publish_unit(block: pa.Table, job: Job, store: Store, trial: Trial | None = None) -> dict[str, Any]:
-    """Parse one unit, publish its part, and return the receipt: plain figures, never row text."""
+def publish_unit(block: pa.Table, job: Job, store: Store, trial: UnitAttempt | None = None) -> Receipt:
+    """Parse one unit, publish its part, and return the receipt."""
     unit = blocks.unit_of(block)
     if (why := blocks.failure_of(block)) is not None:
-        return {"part": unit.part, "failure": why}
+        return Receipt(part=unit.part, failure=why)
     table, old = label_unit(block, job, trial), blocks.old_labels_of(block, job.spec.queries)
     counts = [table[column_of(query.name, "output_tokens")].to_pylist() for query in job.spec.queries]
     if job.retry:
         draws = {query.name: blocks.first_draws_of(block, query.name) for query in job.spec.queries}
         try:
-            receipt = replace_rejects(unit, table, draws, job, store, partial(_stamp, unit, job, old))
+            num_asked, num_ok = replace_rejects(unit, table, draws, job, store, partial(_stamp, unit, job, old))
         except PartDamaged as error:
-            return {"part": unit.part, "failure": str(error)}
+            return Receipt(part=unit.part, failure=str(error))
     else:
         stamp = _stamp(unit, job, old, table)
         store.publish(unit.part, table, stamp.to_json(), job.bad.get(unit.part))
-        receipt = {"rows": unit.num_rows, "ok": stamp.ok, "rejected": stamp.rejected, "failure": None}
-    return {
-        **receipt,
-        "part": unit.part,
-        "output_tokens": sum(count or 0 for column in counts for count in column),
-        "engine": blocks.report_of_block(block),
-    }
+        num_asked, num_ok = unit.num_rows, stamp.ok
+    return Receipt(
+        part=unit.part,
+        rows=num_asked,
+        ok=num_ok,
+        rejected=num_asked - num_ok,
+        output_tokens=sum(count or 0 for column in counts for count in column),
+        engine=blocks.report_of_block(block),
+    )
 
 
-def label_unit(block: pa.Table, job: Job, trial: Trial | None = None) -> pa.Table:
+def label_unit(block: pa.Table, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
     """The output rows of one generated unit, in the run's fixed schema."""
     unit, queries = blocks.unit_of(block), job.spec.queries
     trial = trial or whole(unit.num_rows)

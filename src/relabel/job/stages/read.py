@@ -15,7 +15,7 @@ from relabel.data.sources.unit import Unit
 from relabel.errors import PartDamaged, SourceUnreadable
 from relabel.job.encoding.encode import Encoded
 from relabel.job.encoding.row import RowEncoder
-from relabel.job.faults.attempt import Trial, whole
+from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
 from relabel.job.stages.block import of_query
@@ -23,12 +23,12 @@ from relabel.job.stages.rejects import limited, read_draws
 from relabel.rejected import Rejected
 
 
-def read_unit(unit: Unit, job: Job, trial: Trial | None = None) -> pa.Table:
+def read_unit(unit: Unit, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
     """Read and encode one unit. A row that cannot be used carries its reason; an unreadable file fails the unit."""
     return encode_unit(unit, _encoder(job), job, trial)
 
 
-def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, trial: Trial | None = None) -> pa.Table:
+def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
     """The same with an encoder at hand."""
     queries, trial = job.spec.queries, trial or whole(unit.num_rows)
     try:

@@ -6,7 +6,6 @@ Knows the columns of a part; nothing of prompts, engines or Ray.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import pyarrow as pa
 
@@ -43,8 +42,10 @@ def limited(reasons: Sequence[str | None], draws: Draws) -> list[str | None]:
 
 def replace_rejects(
     unit: Unit, new: pa.Table, draws: Draws, job: Job, store: Store, stamp: Callable[[pa.Table], Stamp]
-) -> dict[str, Any]:
-    """Publish the part once more with what came of its rejects, stamped anew, and return what to say of them.
+) -> tuple[int, int]:
+    """Publish the part once more with what came of its rejects, stamped anew.
+
+    Returns how many rows were asked again, and how many of these have a label now.
 
     Merged with the part as it is now, again where it was replaced meanwhile: a row that another retry was faster with
     is left as that one made it.
@@ -57,8 +58,7 @@ def replace_rejects(
             break
     asked = [any(number is not None for number in row) for row in zip(*draws.values(), strict=True)]
     statuses = [status for status, is_asked in zip(table["status"].to_pylist(), asked, strict=True) if is_asked]
-    counts = {"ok": statuses.count("ok"), "rejected": statuses.count("rejected")}
-    return {"failure": None, "rows": len(statuses), **counts}
+    return len(statuses), statuses.count("ok")
 
 
 def merged(old: pa.Table, new: pa.Table, queries: Sequence[Query], draws: Draws) -> pa.Table:

@@ -2,14 +2,14 @@
 
 import threading
 
-from relabel.job.faults.exclusive import Turns
+from relabel.job.faults.shared_lock import SharedLock
 
 
-def start(turns, log, name, alone, may_end):
+def start(lock, log, name, alone, may_end):
     inside = threading.Event()
 
     def work():
-        with turns.taken(alone=alone):
+        with lock.exclusive() if alone else lock.shared():
             log.append(f"{name} begins")
             inside.set()
             may_end.wait(10)
@@ -21,8 +21,8 @@ def start(turns, log, name, alone, may_end):
 
 
 def test_units_run_side_by_side():
-    turns, log, may_end = Turns(), [], threading.Event()
-    threads = [start(turns, log, name, False, may_end) for name in "ab"]
+    lock, log, may_end = SharedLock(), [], threading.Event()
+    threads = [start(lock, log, name, False, may_end) for name in "ab"]
     assert all(inside.wait(10) for _, inside in threads)
     may_end.set()
     for thread, _ in threads:
@@ -31,15 +31,15 @@ def test_units_run_side_by_side():
 
 
 def test_one_that_is_alone_waits_for_the_others_and_they_for_it():
-    turns, log = Turns(), []
+    lock, log = SharedLock(), []
     end = {name: threading.Event() for name in "abc"}
-    first, first_inside = start(turns, log, "a", False, end["a"])
+    first, first_inside = start(lock, log, "a", False, end["a"])
     assert first_inside.wait(10)
-    alone, alone_inside = start(turns, log, "b", True, end["b"])
+    alone, alone_inside = start(lock, log, "b", True, end["b"])
     assert not alone_inside.wait(0.2)
     end["a"].set()
     assert alone_inside.wait(10)
-    last, last_inside = start(turns, log, "c", False, end["c"])
+    last, last_inside = start(lock, log, "c", False, end["c"])
     assert not last_inside.wait(0.2)
     end["b"].set()
     assert last_inside.wait(10)
@@ -49,13 +49,13 @@ def test_one_that_is_alone_waits_for_the_others_and_they_for_it():
     assert log == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
 
 
-def test_a_turn_ends_with_an_error_too():
-    turns = Turns()
+def test_the_lock_is_let_go_with_an_error_too():
+    lock = SharedLock()
     for alone in (True, False):
         try:
-            with turns.taken(alone=alone):
+            with lock.exclusive() if alone else lock.shared():
                 raise ValueError
         except ValueError:
             pass
-    with turns.taken(alone=True):
+    with lock.exclusive():
         pass

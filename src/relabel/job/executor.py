@@ -1,0 +1,44 @@
+"""What a run needs of whoever does its work: units in, a receipt for each out. One is Ray, one this process.
+
+Knows how receipts are counted and shown; nothing of how they are come by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from relabel.data.sources.unit import Unit
+from relabel.job.job import Job
+from relabel.job.progress import RunProgress
+from relabel.job.receipt import Receipt
+
+LOCAL = "local"
+"""The address of a Ray that is started on this machine, for this run."""
+
+
+class Executor(Protocol):
+    """Reads, generates and publishes units, in any order and as many at a time as it likes."""
+
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
+        """The receipt of each unit, as it ends; `num_rows` of their rows are asked, in a retry few of each.
+
+        Raises RelabelError where no unit can be done any more; what was published until then stands.
+        """
+        ...
+
+
+def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_rows: int) -> dict[str, Any]:
+    """Have the units done and show how they come along; the figures of this run alone."""
+    receipts = execute(units, job, num_rows=num_rows)
+    with RunProgress(num_units=len(units), num_rows=num_rows) as progress:
+        for receipt in receipts:
+            progress.add(receipt)
+    return progress.totals()
+
+
+def executor_at(address: str) -> Executor:
+    """The Ray cluster at this address."""
+    from relabel.job.cluster.execute import OnRay  # 1 s of imports that a run in this process does without
+
+    return OnRay(address)

@@ -1,0 +1,83 @@
+"""Units to receipts in this process, without Ray: for small jobs, for machines that have no Ray, and for tests.
+
+One engine, a few threads. A row that kills its process ends the run here, and the same command meets it again: only
+with Ray is there anyone left to find the row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+
+from relabel.data.sources.unit import Unit
+from relabel.errors import RelabelError, RunFailed
+from relabel.job.engine import engine_of
+from relabel.job.faults.deaths import DeathCounter
+from relabel.job.faults.watchdog import Watchdog
+from relabel.job.job import Job
+from relabel.job.receipt import Receipt
+from relabel.job.worker import Generator, LoadEngine, Publisher, Reader, units_at_once
+
+
+class InProcess:
+    """The executor without Ray: threads that read, generate and publish a unit each, around one engine."""
+
+    def __init__(self, *, load: LoadEngine = engine_of, max_threads: int | None = None) -> None:
+        """`load` makes the engine; `max_threads` limits how many units are under way side by side."""
+        self._load, self._max_threads = load, max_threads
+
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
+        try:
+            work = _Work(job, self._load)
+            num_threads = units_at_once(sum(unit.num_rows for unit in units), num_rows)
+            yield from _each(work, units, min(num_threads, self._max_threads or num_threads))
+        except RelabelError:
+            raise
+        except Exception as error:  # the boundary of the run, as with Ray: no row text is in a traceback
+            raise RunFailed(
+                f"{type(error).__name__} ended the run: --debug shows where; the same command goes on"
+            ) from error
+
+
+class _Work:
+    """What becomes of one unit from its file to its part; several threads call it."""
+
+    def __init__(self, job: Job, load: LoadEngine) -> None:
+        log, engine = DeathCounter(), load(job.spec)
+        self._num_done = 0
+        # one for all threads: Python has one such alarm in a process
+        watchdog = Watchdog(job.spec.resources.deadline, lambda: (engine.goodput.num_forwards, self._num_done))
+        self._read, self._publish = Reader(job, log, watchdog), Publisher(job, log, watchdog)
+        self._generate = Generator(job, log, watchdog, engine)
+        self._reading, self._publishing = threading.Lock(), threading.Lock()
+        """A tokenizer serves one thread at a time; and who waits here is not early with its images in memory."""
+
+    def __call__(self, unit: Unit) -> Receipt:
+        with self._reading:
+            block = self._read(unit)
+        block = self._generate(block)
+        with self._publishing:
+            receipt = self._publish(block)
+            self._num_done += 1
+        return receipt
+
+
+def _each(work: _Work, units: Sequence[Unit], num_threads: int) -> Iterator[Receipt]:
+    """The receipts as they come. After an error what is under way is ended, what waits is not begun."""
+    threads = ThreadPoolExecutor(num_threads)
+    is_waiting = False
+    try:
+        left = iter(units)
+        pending: set[Future[Receipt]] = {threads.submit(work, unit) for unit in islice(left, num_threads)}
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+                pending |= {threads.submit(work, unit) for unit in islice(left, 1)}
+    except Exception:
+        is_waiting = True
+        raise
+    finally:
+        threads.shutdown(wait=is_waiting, cancel_futures=True)

@@ -1,0 +1,71 @@
+"""What became of one unit, as figures: from whoever published it to whoever counts.
+
+Knows numbers, a name and a sentence; must never hold the text of a row. As JSON it travels between processes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from relabel.engine import Goodput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReport:
+    """What an engine says of itself, so far."""
+
+    process: str
+    """Tells one engine from another."""
+    batching: Mapping[str, str | Sequence[str]]
+    """How the engine batches, and what its checks at the start found."""
+    goodput: Goodput
+    """What the engine has computed since it was loaded."""
+
+    def to_text(self) -> str:
+        """The report as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The report behind `to_text`."""
+        return cls.from_json(json.loads(text))
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The report as JSON has it."""
+        return cls(**{**fields, "goodput": Goodput(**fields["goodput"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of one unit."""
+
+    part: str
+    """Name of the part of the unit."""
+    failure: str | None = None
+    """Why the unit has no labels this time; then no row of it counts."""
+    rows: int = 0
+    """Number of rows that were labelled or rejected: all of the unit, in a retry those that were asked again."""
+    ok: int = 0
+    """Number of rows with a label."""
+    rejected: int = 0
+    """Number of rows with a reason in place of a label."""
+    output_tokens: int = 0
+    """Number of generated tokens, those of attempts that gave no label included."""
+    engine: EngineReport | None = None
+    """What the engine said after the unit; None where no engine saw it."""
+
+    def to_text(self) -> str:
+        """The receipt as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The receipt behind `to_text`."""
+        fields = json.loads(text)
+        if (report := fields["engine"]) is not None:
+            fields["engine"] = EngineReport.from_json(report)
+        return cls(**fields)

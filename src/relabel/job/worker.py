@@ -1,0 +1,104 @@
+"""What a process does with a unit in each stage, and what becomes of the unit where that fails.
+
+The same on every executor: counts attempts, watches for hangs, turns errors into failed units. Must never know Ray.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from relabel.data.sources.unit import Unit
+from relabel.data.store.store import Store
+from relabel.engine.model.faults import is_device_fault
+from relabel.errors import DeviceLost, UnitGivenUp
+from relabel.job.engine import report_of
+from relabel.job.faults.attempt import AttemptLog, UnitAttempt, attempt
+from relabel.job.faults.shared_lock import SharedLock
+from relabel.job.faults.watchdog import Watchdog
+from relabel.job.job import Job
+from relabel.job.receipt import Receipt
+from relabel.job.stages.block import failed_block, failure_of, unit_of, with_report
+from relabel.job.stages.generate import generate_unit
+from relabel.job.stages.publish import publish_unit
+from relabel.job.stages.read import read_unit
+from relabel.spec import Spec
+
+UNITS_AT_ONCE = 3
+"""Units that an engine serves side by side: the last rows of one never leave the device empty."""
+MOST_UNITS_AT_ONCE = 48
+"""Where few rows of each are asked: each is a thread of the process and a block in memory."""
+
+LoadEngine = Callable[[Spec], Any]
+
+
+def units_at_once(num_planned: int, num_asked: int) -> int:
+    """So many that an engine has the rows of UNITS_AT_ONCE whole units before it, up to MOST_UNITS_AT_ONCE."""
+    if not num_asked:
+        return UNITS_AT_ONCE
+    return min(UNITS_AT_ONCE * max(1, num_planned // num_asked), MOST_UNITS_AT_ONCE)
+
+
+class Reader:
+    """Makes the block of a unit, encoded for the engine."""
+
+    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog) -> None:
+        self._job, self._log, self._watchdog = job, log, watchdog
+
+    def __call__(self, unit: Unit) -> pa.Table:
+        try:
+            return attempt(self._log, "reading", unit, self._watchdog, lambda how: read_unit(unit, self._job, how))
+        except UnitGivenUp as error:
+            return failed_block(unit, str(error))
+
+
+class Generator:
+    """Generates the texts of a block; several threads may call it, for units side by side."""
+
+    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Any) -> None:
+        self._job, self._log, self._watchdog, self._engine = job, log, watchdog, engine
+        self._lock = SharedLock()
+        self._process = uuid.uuid4().hex
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """The block with its texts, or why there are none. Raises DeviceLost where this process is of no more use."""
+        if failure_of(block) is not None:
+            return block
+        unit = unit_of(block)
+        try:
+            # a unit in whose company a process died must not take others along
+            has_died = self._log.deaths("generating", unit.part) > 0
+            with self._lock.exclusive() if has_died else self._lock.shared():
+                return attempt(self._log, "generating", unit, self._watchdog, lambda how: self._generate(block, how))
+        except UnitGivenUp as error:
+            return failed_block(unit, str(error))
+        except Exception as error:  # the boundary of a unit: the others go on
+            if is_device_fault(error):
+                raise DeviceLost("the device was lost; the same command goes on from here") from error
+            return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
+
+    def _generate(self, block: pa.Table, how: UnitAttempt) -> pa.Table:
+        generated = generate_unit(block, self._engine, self._job, how)
+        return with_report(generated, report_of(self._engine, self._process))
+
+
+class Publisher:
+    """Makes the part of a generated block."""
+
+    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog) -> None:
+        self._job, self._log, self._watchdog = job, log, watchdog
+        self._store = Store(job.output)
+
+    def __call__(self, block: pa.Table) -> Receipt:
+        unit = unit_of(block)
+
+        def publish(how: UnitAttempt) -> Receipt:
+            return publish_unit(block, self._job, self._store, how)
+
+        try:
+            return attempt(self._log, "publishing", unit, self._watchdog, publish)
+        except UnitGivenUp as error:
+            return Receipt(part=unit.part, failure=str(error))
