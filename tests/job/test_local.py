@@ -58,10 +58,10 @@ def test_neither_run_nor_retry_imports_ray(fields, tmp_path):
         assert (figures.get("done_now") or figures)["rows"] > 0
 
 
-def failing(error, nth=1):
-    """An engine of which the nth call fails."""
+def disturbed(happens, nth=1):
+    """An engine before the nth call of which something happens."""
 
-    class Failing:
+    class Disturbed:
         def __init__(self, spec):
             self._engine, self._left = engine_of(spec), nth
 
@@ -71,23 +71,28 @@ def failing(error, nth=1):
         def generate(self, requests):
             self._left -= 1
             if self._left == 0:
-                raise error
+                happens()
             return self._engine.generate(requests)
 
-    return Failing
+    return Disturbed
 
 
 def test_an_engine_that_fails_costs_the_unit(fields):
-    report = run(make_spec(fields), execute=InProcess(load=failing(ValueError("of a row"), nth=3)))
+    def fail():
+        raise ValueError("of a row")
+
+    report = run(make_spec(fields), execute=InProcess(load=disturbed(fail, nth=3)))
     assert (report.done_now["units"], report.done_now["failed"]) == (11, 1)
     assert len(report.audit.missing) == 1
     assert run(make_spec(fields), execute=InProcess()).complete
 
 
 def test_a_device_that_is_lost_ends_the_run_and_the_same_command_goes_on(fields):
-    lost = RuntimeError("CUDA error: device-side assert triggered")
+    def lose_it():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
     with pytest.raises(DeviceLost, match="goes on from here"):
-        run(make_spec(fields), execute=InProcess(load=failing(lost, nth=3)))
+        run(make_spec(fields), execute=InProcess(load=disturbed(lose_it, nth=3)))
     report = run(make_spec(fields), execute=InProcess())
     assert report.complete
     assert report.done_now["units"] < 12
@@ -112,13 +117,12 @@ def test_a_model_that_cannot_be_loaded_is_refused_and_a_store_that_fails_ends_th
     with pytest.raises(ModelRefused, match="no such weights"):
         run(make_spec(fields), execute=InProcess(load=refuse))
 
-    def spoil_the_output(spec):
+    def spoil_the_output():
         shutil.rmtree(tmp_path / "out")
         (tmp_path / "out").write_text("no folder any more")
-        return engine_of(spec)
 
     with pytest.raises(StoreFailed):
-        run(make_spec(fields), execute=InProcess(load=spoil_the_output))
+        run(make_spec(fields), execute=InProcess(load=disturbed(spoil_the_output)))
 
 
 def test_an_error_that_nobody_expected_ends_the_run_in_a_sentence_without_the_text_of_a_row(fields):
