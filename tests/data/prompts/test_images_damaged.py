@@ -4,21 +4,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relabel.errors import RowRejected
-from tests.data.prompts.decoding import decode, encode, gradient, why
+from tests.data.prompts.decoding import decode, why
+from tests.faults.corpus import images
 
-SOUND = [
-    encode(gradient(), format, **options)
-    for format, options in [
-        ("JPEG", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"}),
-        ("JPEG", {"progressive": True}),
-        ("PNG", {}),
-        ("GIF", {}),
-        ("WEBP", {}),
-        ("BMP", {}),
-        ("TIFF", {"compression": "tiff_lzw"}),
-        ("TIFF", {}),
-    ]
-]
+SOUND = list(images().values())
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
@@ -28,6 +17,9 @@ def test_any_damaged_file_gives_an_image_or_a_reason(data):
     for _ in range(data.draw(st.integers(1, 8))):
         near = data.draw(st.sampled_from([64, 1024, len(content)]))
         content[data.draw(st.integers(0, min(near, len(content)) - 1))] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        at, piece = data.draw(st.integers(0, len(content))), data.draw(st.binary(max_size=64))
+        content[at:at] = piece
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content) - 1)) :]
     check_is_total(bytes(content))

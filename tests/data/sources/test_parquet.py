@@ -3,12 +3,9 @@ import datetime
 import random
 import threading
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from relabel.data.sources import columns_of, list_files, read, scan
 from relabel.data.sources.unit import Unit
@@ -218,35 +215,6 @@ def test_a_plan_of_more_rows_than_there_are(tmp_path):
     (file,) = list_files(source)
     with pytest.raises(SourceUnreadable, match="fewer rows"):
         read(Unit(file=file, index=0, first_row=0, num_rows=11), source, ["n"], pa.schema([]))
-
-
-ORIGINAL = []
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_no_other_error_escapes_from_a_mutated_file(tmp_path, data):
-    path = tmp_path / "a.parquet"
-    if not ORIGINAL:
-        rng = np.random.default_rng(0)
-        columns = {
-            "n": range(200),
-            "t": [f"text {n}" for n in range(200)],
-            "i": [{"bytes": rng.bytes(9), "path": "p"}] * 200,
-        }
-        ORIGINAL.append(write_parquet(path, columns, group_rows=64).read_bytes())
-    content = bytearray(ORIGINAL[0])
-    tail = data.draw(st.booleans(), label="in the footer")
-    for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(len(content) * 2 // 3 if tail else 0, len(content) - 1))
-        content[at] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(1, len(content)))] if data.draw(st.booleans()) else content)
-    source = source_of(tmp_path, "parquet")
-    try:
-        rows, _ = read_all(source, ["t", "i"], [], unit_rows=50)
-        assert all(len(values) == 2 for values, _ in rows)
-    except SourceUnreadable:
-        pass
 
 
 def test_a_harmful_embedded_schema_is_not_even_parsed(tmp_path):
