@@ -8,8 +8,9 @@ from relabel.data.labels.columns import output_schema
 from relabel.data.quality.figures import Quality
 from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.sources.unit import SourceFile, Unit
+from relabel.data.store.objects import Version
 from relabel.data.store.stamp import make_stamp
-from relabel.data.store.store import Store, Version
+from relabel.data.store.store import Store
 from relabel.spec import Label
 
 COLUMNS = pa.schema([("id", pa.string()), ("alt", pa.string())])

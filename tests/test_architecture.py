@@ -27,15 +27,16 @@ class Room:
 ENGINE_ROOMS = {
     f"engine/{name}" for name in ("api", "scheduling", "model", "sampling", "runner", "continuous", "static")
 }
-DATA_ROOMS = {f"data/{name}" for name in ("sources", "prompts", "labels", "quality", "store", "output")}
+DATA_ROOMS = {f"data/{name}" for name in ("storage", "sources", "prompts", "labels", "quality", "store", "output")}
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
 ROOMS = {
     "spec": Room(packages={"jsonschema", "pydantic", "regex", "yaml"}),
-    "data/sources": Room(knows={"spec"}, packages={"fsspec", "pyarrow"}),
+    "data/storage": Room(packages={"obstore", "pyarrow"}),
+    "data/sources": Room(knows={"spec", "data/storage"}, packages={"fsspec", "pyarrow"}),
     "data/prompts": Room(knows={"spec", "data/sources/files.py"}, packages={"PIL", "jinja2", "numpy", "pyarrow"}),
     "data/labels": Room(knows={"spec"}, packages={"jsonschema", "pyarrow", "regex"}),
     "data/quality": Room(knows={"spec", "data/labels"}, packages={"numpy"}),
-    "data/store": Room(knows={"data/sources/unit.py", "data/quality"}, packages={"obstore", "pyarrow"}),
+    "data/store": Room(knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow"}),
     "data/output": Room(
         knows={"spec", "data/sources/unit.py", "data/sources/plan.py", "data/labels", "data/quality", "data/store"},
         packages={"numpy", "pyarrow"},

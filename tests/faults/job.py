@@ -1,4 +1,4 @@
-"""A run without Ray and without a model, through the functions that a run goes through: plan, sweep, publish, count.
+"""A run without Ray and without a model, through the functions that a run goes through: plan, resume, publish, count.
 
 Imports neither torch nor Ray, so that a process of its own is up in a second.
 """
@@ -18,16 +18,17 @@ from typing import Any
 import pyarrow as pa
 
 from relabel.data.labels.columns import output_schema
-from relabel.data.output.audit import conclude, sweep
+from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import Run, open_run
 from relabel.data.output.report import Report
 from relabel.data.output.verify import verify
 from relabel.data.sources import read
 from relabel.data.sources.plan import make_plan
 from relabel.data.sources.unit import Unit
-from relabel.data.store.failpoints import Reached, pass_by
+from relabel.data.store.failpoints import OnFailpoint, pass_by
+from relabel.data.store.objects import Version
 from relabel.data.store.stamp import make_stamp
-from relabel.data.store.store import Store, Version
+from relabel.data.store.store import Store
 from relabel.spec import Label, Source
 
 UNIT_ROWS = 3
@@ -92,8 +93,8 @@ def assert_exact(output: str, source: Path, sizes: Mapping[str, int]) -> None:
 class Job:
     """One process's view of a run into one output."""
 
-    def __init__(self, output: str, source: Path, reached: Reached = pass_by, seed: int = 1) -> None:
-        self.store = Store(output, reached=reached)
+    def __init__(self, output: str, source: Path, on_failpoint: OnFailpoint = pass_by, seed: int = 1) -> None:
+        self.store = Store(output, on_failpoint=on_failpoint)
         self._source = Source(path=str(source / "*.jsonl"), format="jsonl")
         self.recipe: dict[str, Any] = {
             "sampling": {"seed": seed},
@@ -117,7 +118,7 @@ class Job:
             versions={},
             replan=lambda known: make_plan(self._source, UNIT_ROWS, known, redo_changed=redo_changed),
         )
-        found = sweep(self.run.plan, self.store, self.run.fingerprint)
+        found = resume(self.run.plan, self.store, self.run.fingerprint)
         self.bad, published = found.bad, {unit.part for unit in found.done}
         self.todo = [unit for unit in self.units if unit.part not in published]
 

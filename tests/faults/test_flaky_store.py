@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relabel.data.store.failpoints import Point
+from relabel.data.store.failpoints import Failpoint
 from relabel.errors import Refused, StoreFailed
 from tests.faults.job import Job, assert_exact, write_source
 from tests.faults.proxy import proxied
@@ -69,11 +69,11 @@ def test_a_part_whose_answer_was_lost_is_there_and_counted_once(through, s3_url,
 def losing(through, wanted):
     """What tells the proxy to lose the answer to the write of that name: the next request after `sending`."""
 
-    def reached(point, name):
-        if point == Point.SENDING and name == wanted:
+    def on_failpoint(point, name):
+        if point == Failpoint.SENDING and name == wanted:
             through.fail("lost", 1)
 
-    return reached
+    return on_failpoint
 
 
 def test_a_run_whose_first_document_was_written_and_never_acknowledged_goes_on_with_it(through, s3_url, source):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from relabel.data.output.verify import verify
-from relabel.data.store.failpoints import Point
+from relabel.data.store.failpoints import Failpoint
 from relabel.errors import PartDamaged, RecipeChanged, SourceChanged
 from tests.faults.job import Job
 from tests.reading import rows_of
@@ -93,14 +93,14 @@ class Output(RuleBasedStateMachine):
         if job.store.publish(unit.part, rows, job._stamp(unit, rows), job.bad.get(unit.part)):
             self.harmed.discard(unit.part)
 
-    @rule(job=jobs, at=st.integers(0, 9), point=st.sampled_from(list(Point)))
+    @rule(job=jobs, at=st.integers(0, 9), point=st.sampled_from(list(Failpoint)))
     def crash_while_publishing(self, job, at, point):
         unit, rows = self.pick(job, at)
         self.crash(
             point, lambda own: own.store.publish(unit.part, rows, job._stamp(unit, rows), job.bad.get(unit.part))
         )
 
-    @rule(redo_changed=st.booleans(), point=st.sampled_from(list(Point)), nth=st.integers(1, 3))
+    @rule(redo_changed=st.booleans(), point=st.sampled_from(list(Failpoint)), nth=st.integers(1, 3))
     def crash_while_beginning(self, redo_changed, point, nth):
         def start(own):
             try:
@@ -110,7 +110,7 @@ class Output(RuleBasedStateMachine):
 
         self.crash(point, start, nth)
 
-    @rule(job=jobs, point=st.sampled_from(list(Point)))
+    @rule(job=jobs, point=st.sampled_from(list(Failpoint)))
     def crash_while_counting(self, job, point):
         def finish(own):
             own.run = job.run
@@ -137,7 +137,7 @@ class Output(RuleBasedStateMachine):
         if job.store.replace(unit.part, rows, job._stamp(unit, rows), part.version):
             assert unit.part not in self.harmed, "what it had read was sound"
 
-    @rule(what=held, point=st.sampled_from(list(Point)))
+    @rule(what=held, point=st.sampled_from(list(Failpoint)))
     def crash_while_replacing(self, what, point):
         job, unit, part = what
         rows = job._labelled(part.rows)
@@ -232,7 +232,7 @@ class Output(RuleBasedStateMachine):
         """Do the work in a process of its own that dies at the nth passing of the point, if it comes there."""
         kept, left = self.folder / "kept", nth
 
-        def reached(now, name):
+        def on_failpoint(now, name):
             nonlocal left
             left -= now == point
             if left == 0:
@@ -240,7 +240,7 @@ class Output(RuleBasedStateMachine):
                 left = -1
                 raise Crash
 
-        own = Job(str(self.out), self.source, reached)
+        own = Job(str(self.out), self.source, on_failpoint)
         try:
             work(own)
         except Crash:

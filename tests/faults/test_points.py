@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relabel.data.store.failpoints import Point
+from relabel.data.store.failpoints import Failpoint
 from relabel.data.store.store import Store
 from tests.faults.job import PROCESSES, UNIT_ROWS, Child, Job, assert_exact, write_source
 
 pytestmark = pytest.mark.fault
 SIZES = {"a": 5, "b": 4}
 PARTS = ["a-00000.parquet", "a-00001.parquet", "b-00000.parquet", "b-00001.parquet"]
-DELETING = {Point.DELETING, Point.DELETED}
-ON_DISKS_ALONE = {Point.STAGED, Point.SYNCED, Point.NAMED}
+DELETING = {Failpoint.DELETING, Failpoint.DELETED}
+ON_DISKS_ALONE = {Failpoint.STAGED, Failpoint.SYNCED, Failpoint.NAMED}
 HELD_UP = 0.3
 """Seconds after which a run that hangs is killed: it may hold the lock of a disk, for which the other one waits."""
 
@@ -55,7 +55,7 @@ def by_kind(moments):
         kind = name
         if name in PARTS:
             kind = "a part that takes another's place" if name in published else "a part"
-            published |= {name} if point == Point.DONE else set()
+            published |= {name} if point == Failpoint.DONE else set()
         points[kind].add(point)
     return dict(points)
 
@@ -64,7 +64,7 @@ def run_until(output, source, last, here):
     """Hang at that moment until somebody says to go on or has gone, and die there."""
     left = last
 
-    def reached(point, name):
+    def on_failpoint(point, name):
         nonlocal left
         left -= 1
         if left == 0:
@@ -73,11 +73,11 @@ def run_until(output, source, last, here):
                 here.poll(60)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run(output, source, reached)
+    run(output, source, on_failpoint)
 
 
-def run(output, source, *reached):
-    Job(output, source, *reached).to_the_end(retry=True)
+def run(output, source, *on_failpoint):
+    Job(output, source, *on_failpoint).to_the_end(retry=True)
 
 
 def alone(output, source, moment):
@@ -125,7 +125,7 @@ def killed_at_each(output, tmp_path, before, company):
 def test_a_run_passes_every_point_with_every_kind_of_name(output, tmp_path, before):
     """What the tests below kill at is all there is."""
     before(output, tmp_path / "source")
-    writing = set(Point) - DELETING - (ON_DISKS_ALONE if "://" in output else set())
+    writing = set(Failpoint) - DELETING - (ON_DISKS_ALONE if "://" in output else set())
     assert by_kind(passed(output, tmp_path / "source")) == {
         "_run.json" if before is new else "_plan-00001.json": writing,
         "_SUCCESS": writing | DELETING,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from relabel.data.labels.columns import output_schema
-from relabel.data.store.store import Version
+from relabel.data.store.objects import Version
 from relabel.spec import Spec
 
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relabel.data.output.audit import conclude, sweep
+from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.store.store import Store
@@ -51,7 +51,7 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False, execute
     store = Store(spec.output.path)
     prepared = prepare(spec, store, redo_changed=redo_changed)
     plan, fingerprint = prepared.run.plan, prepared.job.fingerprint
-    start = sweep(plan, store, fingerprint)
+    start = resume(plan, store, fingerprint)
     for part in start.bad:
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
     for part in start.deleted:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from relabel.data.output import audit as module
-from relabel.data.output.audit import Start, audit, conclude, sweep
+from relabel.data.output.audit import ResumeState, audit, conclude, resume
 from relabel.data.output.manifest import open_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
@@ -110,7 +110,7 @@ def test_a_run_begins_with_what_is_not_published(any_store):
     begin(any_store, PLAN)
     for unit in (*A.units[:2], *B.units):
         publish(any_store, unit, MINE)
-    assert sweep(PLAN, any_store, MINE) == Start(done=(*A.units[:2], *B.units), bad={}, deleted=())
+    assert resume(PLAN, any_store, MINE) == ResumeState(done=(*A.units[:2], *B.units), bad={}, deleted=())
 
 
 def test_parts_that_do_not_count_are_published_over(store, out):
@@ -118,7 +118,7 @@ def test_parts_that_do_not_count_are_published_over(store, out):
     (out / PARTS[1]).write_bytes((out / PARTS[0]).read_bytes())
     (out / PARTS[2]).unlink()
     publish(store, A.units[2], "another recipe")
-    start = sweep(PLAN, store, MINE)
+    start = resume(PLAN, store, MINE)
     assert (start.done, list(start.bad), start.deleted) == (B.units, PARTS[:3], ())
     for unit in A.units:
         assert not publish(store, unit, MINE)
@@ -131,25 +131,25 @@ def test_a_run_that_found_a_part_torn_leaves_alone_what_another_made_of_it_meanw
     for unit in begin(any_store, PLAN).units:
         publish(any_store, unit, MINE)
     any_store.put_json(PARTS[1], "torn")
-    slow, fast = sweep(PLAN, any_store, MINE), sweep(PLAN, any_store, MINE)
+    slow, fast = resume(PLAN, any_store, MINE), resume(PLAN, any_store, MINE)
     assert publish(any_store, A.units[1], MINE, bad=fast.bad[PARTS[1]])
     assert conclude(PLAN, any_store, MINE).complete
     assert not publish(any_store, A.units[1], MINE, bad=slow.bad[PARTS[1]])
-    assert sweep(PLAN, any_store, MINE) == Start(done=tuple(PLAN.units), bad={}, deleted=())
+    assert resume(PLAN, any_store, MINE) == ResumeState(done=tuple(PLAN.units), bad={}, deleted=())
 
 
 def test_beginning_with_work_to_do_takes_success_back_and_beginning_without_does_not(store, out):
     conclude(PLAN, store, MINE)
-    sweep(PLAN, store, MINE)
+    resume(PLAN, store, MINE)
     assert (out / "_SUCCESS").exists()
     (out / PARTS[1]).unlink()
-    sweep(PLAN, store, MINE)
+    resume(PLAN, store, MINE)
     assert not (out / "_SUCCESS").exists()
 
 
 def test_parts_of_a_file_that_became_shorter_go(store):
     plan = begin(store, make_plan(planned_file("a.parquet", 4, version="2"), B))
-    start = sweep(plan, store, MINE)
+    start = resume(plan, store, MINE)
     assert (start.done, list(start.bad), start.deleted) == (B.units, PARTS[:1], tuple(PARTS[1:3]))
 
 
@@ -160,7 +160,7 @@ def test_a_part_of_an_earlier_plan_that_is_damaged_goes_too(tmp_path):
         publish(store, unit, MINE)
     (tmp_path / PARTS[2]).write_bytes(b"torn")
     shorter = begin(store, make_plan(planned_file("a.parquet", 4, version="2")))
-    assert sweep(shorter, store, MINE).deleted == tuple(PARTS[1:3])
+    assert resume(shorter, store, MINE).deleted == tuple(PARTS[1:3])
     assert list(store.parts()) == PARTS[:1]
 
 
@@ -168,7 +168,7 @@ def test_foreign_parts_are_never_deleted(store, out):
     pq.write_table(pa.table({"x": [1]}), out / "theirs.parquet")
     shutil.copy(out / PARTS[3], out / "damaged.parquet")
     flip_bit(out / "damaged.parquet", -40)
-    assert sweep(PLAN, store, MINE).deleted == ()
+    assert resume(PLAN, store, MINE).deleted == ()
     assert audit(PLAN, store, MINE).foreign == ("damaged.parquet", "theirs.parquet")
 
 
@@ -177,7 +177,7 @@ def test_parts_that_another_process_planned_meanwhile_are_neither_foreign_nor_de
     new = planned_file("c.parquet", 8)
     begin(store, make_plan(A, B, new))
     publish(store, new.units[0], MINE)
-    assert sweep(PLAN, store, MINE).deleted == ()
+    assert resume(PLAN, store, MINE).deleted == ()
     report = conclude(PLAN, store, MINE)
     assert report.complete, "all of what this process planned"
     assert store.read_json("_SUCCESS") is None, "but not of what the other one did"
@@ -253,7 +253,7 @@ def test_a_part_that_is_replaced_while_it_is_looked_at_is_sound(any_store, befor
         publish(any_store, unit, MINE)
     for num_bytes in (before, after):
         racing = Replacing(any_store.url, PARTS[1], num_bytes)
-        assert sweep(PLAN, racing, MINE) == Start(done=tuple(PLAN.units), bad={}, deleted=())
+        assert resume(PLAN, racing, MINE) == ResumeState(done=tuple(PLAN.units), bad={}, deleted=())
         assert audit(PLAN, racing, MINE).complete
     assert list(any_store.parts()) == PARTS
 

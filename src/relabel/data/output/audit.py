@@ -17,8 +17,9 @@ from relabel.data.quality import gate
 from relabel.data.quality.figures import Quality, merge
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.unit import Unit
+from relabel.data.store.objects import Version
 from relabel.data.store.stamp import Stamp
-from relabel.data.store.store import Store, Version
+from relabel.data.store.store import Store
 from relabel.errors import PartDamaged
 from relabel.spec import Gate
 
@@ -30,7 +31,7 @@ _NUM_WAITING = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class ResumeState:
     """What a run found in its output."""
 
     done: tuple[Unit, ...]
@@ -42,7 +43,7 @@ class Start:
     """Parts of this recipe that no plan names any more, or that an earlier one named and that cannot be read."""
 
 
-def sweep(plan: Plan, store: Store, fingerprint: str) -> Start:
+def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
     """At the start of a run: what is done, what does not count. Where work remains, an old `_SUCCESS` is deleted."""
     units, parts = _by_part(plan), store.parts()
     stamps = {part: stamp and replace(stamp, quality={}) for part, stamp in _stamps(store, parts)}
@@ -66,7 +67,7 @@ def sweep(plan: Plan, store: Store, fingerprint: str) -> Start:
     with ThreadPoolExecutor(_NUM_READERS) as threads:
         versions = threads.map(lambda unit: _bad_version(store, unit, fingerprint), unsound)
         bad = {unit.part: version for unit, version in zip(unsound, versions, strict=True) if version}
-    return Start(done=done, bad=bad, deleted=left)
+    return ResumeState(done=done, bad=bad, deleted=left)
 
 
 def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:

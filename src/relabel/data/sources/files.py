@@ -20,6 +20,7 @@ import pyarrow.fs as pafs
 from fsspec.utils import glob_translate
 
 from relabel.data.sources.unit import SourceFile
+from relabel.data.storage.clouds import readable
 from relabel.errors import SourceRefused, SourceUnreadable
 
 MAX_ROW_BYTES = 64 * 2**20
@@ -184,12 +185,8 @@ def sentence(error: BaseException) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _connect(scheme: str, host: str) -> tuple[pafs.FileSystem, str]:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if scheme == "s3" and endpoint:  # pyarrow 26 does not read these variables itself
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        return pafs.S3FileSystem(endpoint_override=endpoint, region=region), host
     if scheme in ("s3", "gs", "gcs"):
-        return pafs.FileSystem.from_uri(f"{scheme}://{host}")
+        return readable(scheme, host), host
     filesystem, base = fsspec.core.url_to_fs(f"{scheme}://{host}")
     return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), base
 

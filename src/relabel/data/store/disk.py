@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from relabel.data.store.failpoints import Point, Reached
+from relabel.data.store.failpoints import Failpoint, OnFailpoint
 
 _STAGING = "_staging"
 _LOCK = "lock"
@@ -26,8 +26,8 @@ LOCK_SECONDS = 60.0
 class Disk:
     """A folder."""
 
-    def __init__(self, root: Path, reached: Reached) -> None:
-        self._root, self._reached = root, reached
+    def __init__(self, root: Path, on_failpoint: OnFailpoint) -> None:
+        self._root, self._on_failpoint = root, on_failpoint
 
     def create(self, name: str, data: bytes) -> bool:
         """False if the name is taken."""
@@ -36,9 +36,9 @@ class Disk:
                 os.link(staged, target)
             except FileExistsError:
                 return False
-            self._reached(Point.NAMED, name)
+            self._on_failpoint(Failpoint.NAMED, name)
         _sync(target.parent)
-        self._reached(Point.DONE, name)
+        self._on_failpoint(Failpoint.DONE, name)
         return True
 
     def replace(self, name: str, data: bytes, is_old: Callable[[], bool] | None = None) -> bool:
@@ -48,9 +48,9 @@ class Disk:
             if is_old is not None and not is_old():
                 return False
             os.replace(staged, target)
-            self._reached(Point.NAMED, name)
+            self._on_failpoint(Failpoint.NAMED, name)
         _sync(target.parent)
-        self._reached(Point.DONE, name)
+        self._on_failpoint(Failpoint.DONE, name)
         return True
 
     @contextmanager
@@ -72,16 +72,16 @@ class Disk:
     def _staged(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
         """The bytes, written and synced under a name that no reader sees and that goes with the block; the target."""
         staged, target = self._root / _STAGING / uuid.uuid4().hex, self._root / name
-        self._reached(Point.SENDING, name)
+        self._on_failpoint(Failpoint.SENDING, name)
         for folder in (staged.parent, target.parent):
             folder.mkdir(parents=True, exist_ok=True)
         try:
             with open(staged, "xb") as file:
                 file.write(data)
                 file.flush()
-                self._reached(Point.STAGED, name)
+                self._on_failpoint(Failpoint.STAGED, name)
                 os.fsync(file.fileno())
-            self._reached(Point.SYNCED, name)
+            self._on_failpoint(Failpoint.SYNCED, name)
             yield staged, target
         finally:
             staged.unlink(missing_ok=True)

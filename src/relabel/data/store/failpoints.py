@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 
-class Point(StrEnum):
+class Failpoint(StrEnum):
     """On a disk all of them are passed, in an object store `SENDING` to `DONE` and `DELETING` to `DELETED`."""
 
     SENDING = "sending"
@@ -26,9 +26,9 @@ class Point(StrEnum):
     DELETED = "deleted"
 
 
-Reached = Callable[[Point, str], None]
-"""Told of each point, with the name in the output that it is about."""
+OnFailpoint = Callable[[Failpoint, str], None]
+"""Told of each failpoint, with the name in the output that it is about."""
 
 
-def pass_by(point: Point, name: str) -> None:
+def pass_by(failpoint: Failpoint, name: str) -> None:
     """Nobody listens."""

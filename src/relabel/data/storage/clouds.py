@@ -1,0 +1,86 @@
+"""How object stores are reached, by whoever writes to them and whoever reads from them: endpoint, region, patience.
+
+Credentials are found by obstore and pyarrow themselves, each in the environment and the files of the cloud's own
+tools. Knows buckets and no names in them.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pyarrow.fs as pafs
+from obstore.store import AzureStore, GCSStore, S3Store
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Config
+
+# A store that is busy (503 SlowDown) or is restarted comes back within seconds, and one that is gone should end the
+# run. With obstore's own base of 2 most requests are given up after 2 to 7 s: the next wait is drawn between
+# `init_backoff` and `base` times the last one, and so hardly grows (docs.rs/object_store, BackoffConfig). With these
+# figures 10 more tries are spread over some 12 to 25 s. `retry_timeout` is obstore's own: longer than `timeout`, so
+# that a read that hangs that long is tried once more.
+_RETRIES: RetryConfig = {
+    "max_retries": 10,
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "base": 10, "max_backoff": timedelta(seconds=3)},
+    "retry_timeout": timedelta(minutes=3),
+}
+# obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
+_CLIENT: ClientConfig = {"timeout": "120s"}
+
+_READ_TRIES = 5
+"""Of one request for a source file: pyarrow's own 3 are over within a second (measured), these take 4 to 12 s."""
+_SILENT_SECONDS = 20.0
+"""Without a byte, after which a request for a source file is tried again."""
+
+
+def writable(url: str) -> S3Store | GCSStore | AzureStore:
+    """The folder behind an s3://, gs:// or az:// URL. Raises ValueError for any other, OSError without a region."""
+    # Not obstore's from_url: it takes `#` and `?` in a folder's name for the end of the path.
+    scheme, _, path = url.partition("://")
+    bucket, _, prefix = path.partition("/")
+    if scheme not in ("s3", "gs", "az") or not bucket:
+        raise ValueError(
+            "an output is a local folder, or s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER"
+        )
+    if scheme == "gs":
+        return GCSStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
+    if scheme == "az":
+        return AzureStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
+    config: S3Config = {"region": _s3_region(bucket)}
+    if endpoint := _s3_endpoint():
+        config["endpoint"] = endpoint
+    client: ClientConfig = {**_CLIENT, "allow_http": urlsplit(endpoint or "").scheme == "http"}
+    return S3Store(bucket, config=config, prefix=prefix or None, client_options=client, retry_config=_RETRIES)
+
+
+def readable(scheme: str, bucket: str) -> pafs.FileSystem:
+    """The filesystem in which a bucket of s3:// or gs:// is a folder. Raises OSError without a region."""
+    if scheme != "s3":
+        return pafs.FileSystem.from_uri(f"{scheme}://{bucket}")[0]
+    return pafs.S3FileSystem(
+        endpoint_override=_s3_endpoint(),  # pyarrow 26 does not read the variables itself
+        region=_s3_region(bucket),
+        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=_READ_TRIES),
+        request_timeout=_SILENT_SECONDS,
+    )
+
+
+def _s3_endpoint() -> str | None:
+    """The server that stands in for AWS, if any."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _s3_region(bucket: str) -> str:
+    """Where the bucket is. AWS tells it to anybody; what the environment names may be the region of another bucket."""
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if _s3_endpoint():
+        return named or "us-east-1"
+    try:
+        return pafs.resolve_s3_region(bucket)
+    except OSError:
+        if not named:
+            raise
+        return named

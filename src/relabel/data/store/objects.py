@@ -1,0 +1,150 @@
+"""Bytes by name in one folder, on a disk or in an object store, each name there whole or not at all.
+
+Whoever creates a name first wins, and a name is replaced only by who has read it as it is. On S3, GCS and Azure those
+are one conditional PUT; on a disk see `disk`. (obstore's own LocalStore syncs nothing, and after a kill -9 leaves
+`<part>.parquet#1` beside the parts, where it breaks every reader of the folder.) Must never know what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.store import LocalStore
+
+from relabel.data.storage.clouds import writable
+from relabel.data.store.disk import Disk
+from relabel.data.store.failpoints import Failpoint, OnFailpoint
+from relabel.errors import Refused, StoreFailed
+
+if TYPE_CHECKING:
+    from obstore import Bytes, UpdateVersion
+
+GONE = (FileNotFoundError, NotFoundError)
+"""What reading a name raises where there is none."""
+
+Version = Mapping[str, str]
+"""What the store has to tell the bytes of a name from those that were or will be there: `e_tag`, `version`."""
+
+
+class Objects:
+    """A folder, by local path or by s3://, gs:// or az:// URL."""
+
+    def __init__(self, url: str, *, create: bool, on_failpoint: OnFailpoint) -> None:
+        """Raises Refused if the folder cannot be reached; without `create`, also if a local folder is not there yet."""
+        self._on_failpoint = on_failpoint
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme == "file":
+            root = Path(rest if separator else url).expanduser().absolute()
+            self.url, self._disk = str(root), Disk(root, on_failpoint)
+        else:
+            root, self.url, self._disk = None, url.rstrip("/"), None
+        try:
+            self._objects = _local(root, create) if root else writable(self.url)
+        except (BaseError, OSError, ValueError) as error:
+            raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
+
+    def sizes(self) -> dict[str, int]:
+        """Every name, with the number of its bytes."""
+        with self._doing("list", ""):
+            return {meta["path"]: meta["size"] for batch in obstore.list(self._objects) for meta in batch}
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a new name; False, and nothing is written, where it is taken."""
+        with self._doing("write", name):
+            if self._disk:
+                return self._disk.create(name, data)
+            self._on_failpoint(Failpoint.SENDING, name)
+            try:
+                obstore.put(self._objects, name, data, mode="create")
+            except AlreadyExistsError:
+                return False
+            self._on_failpoint(Failpoint.DONE, name)
+            return True
+
+    def replace(self, name: str, data: bytes, old: Version) -> bool:
+        """Write over that version of a name; False, and nothing is written, where it is another meanwhile or gone."""
+        with self._doing("write", name):
+            if self._disk:
+                return self._disk.replace(name, data, lambda: self.version(name) == old)
+            self._on_failpoint(Failpoint.SENDING, name)
+            try:
+                obstore.put(self._objects, name, data, mode=cast("UpdateVersion", dict(old)))
+            except (PreconditionError, *GONE):
+                return False
+            self._on_failpoint(Failpoint.DONE, name)
+            return True
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write over whatever is there."""
+        with self._doing("write", name):
+            if self._disk:
+                self._disk.replace(name, data)
+                return
+            self._on_failpoint(Failpoint.SENDING, name)
+            obstore.put(self._objects, name, data)
+            self._on_failpoint(Failpoint.DONE, name)
+
+    def read(self, name: str) -> tuple[Bytes, Version]:
+        """All bytes of a name, and which version they are. Raises one of GONE where there is none."""
+        with self._doing("read", name, passing=GONE):
+            got = obstore.get(self._objects, name)
+            return got.bytes(), _version(got.meta)
+
+    def read_tail(self, name: str, size: int, length: int) -> bytes:
+        """The last bytes of a name of that size. Raises one of GONE where there is none."""
+        if not size:
+            return b""
+        with self._doing("read", name, passing=GONE):
+            return bytes(obstore.get_range(self._objects, name, start=max(size - length, 0), end=size))
+
+    def size(self, name: str) -> int:
+        """The number of bytes of a name. Raises one of GONE where there is none."""
+        with self._doing("read", name, passing=GONE):
+            return obstore.head(self._objects, name)["size"]
+
+    def version(self, name: str) -> Version | None:
+        """What is there under that name now, or None."""
+        with self._doing("read", name), suppress(*GONE):
+            return _version(obstore.head(self._objects, name))
+        return None
+
+    def delete(self, name: str) -> None:
+        """Remove the name, if it is there, whatever is there: no object store can be given a condition for it."""
+        with self._doing("delete", name):
+            self._on_failpoint(Failpoint.DELETING, name)
+            with suppress(*GONE):
+                obstore.delete(self._objects, name)
+            self._on_failpoint(Failpoint.DELETED, name)
+
+    @contextmanager
+    def _doing(self, verb: str, name: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        try:
+            yield
+        except passing:
+            raise
+        except (BaseError, OSError) as error:
+            raise StoreFailed(f"cannot {verb} {self.url}/{name}: {_cause(error)}") from error
+
+
+def _local(root: Path, create: bool) -> LocalStore:
+    if create:
+        root.mkdir(parents=True, exist_ok=True)
+    elif not root.is_dir():
+        raise FileNotFoundError("there is no such folder")
+    return LocalStore(root)
+
+
+def _version(meta: obstore.ObjectMeta) -> Version:
+    return {name: known for name, known in (("e_tag", meta["e_tag"]), ("version", meta["version"])) if known}
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what went wrong, without the query of a URL, which may be signed."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"\?\S*", "", lines[0])[:300]
