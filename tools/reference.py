@@ -134,10 +134,9 @@ def cli():
     group = typer.main.get_command(app)
     text = f"# Command line\n\n{group.help}\n\n`relabel --debug COMMAND` shows tracebacks.\n\n"
     for name, command in group.commands.items():
-        shown = [param.metavar for param in command.params if param.param_type_name == "argument"]
-        text += (
-            f"## relabel {name}\n\n```text\n{' '.join(['relabel', name, '[OPTIONS]', *shown])}\n```\n\n{command.help}\n\n"
-        )
+        arguments = [param.metavar for param in command.params if param.param_type_name == "argument"]
+        usage = " ".join(["relabel", name, "[OPTIONS]", *arguments])
+        text += f"## relabel {name}\n\n```text\n{usage}\n```\n\n{command.help}\n\n"
         rows = [(f"`{_name(param)}`", *_param(param)) for param in command.params if getattr(param, "help", None)]
         text += table(("argument or option", "default", "meaning"), *rows) + "\n" if rows else ""
     return text.rstrip() + "\n"

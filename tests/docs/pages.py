@@ -15,7 +15,8 @@ def below(path):
 
 def blocks(path, language):
     """The fenced blocks of a page in a language; the language of a command line is empty."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [block for kind, block in found if kind == language]
 
 
 def all_blocks(language):
