@@ -68,6 +68,26 @@ def test_preview_with_generate_shows_labels_too(spec):
     assert "finish_reason" in result.stderr
 
 
+def test_preview_of_several_labels_counts_the_rows_that_one_of_them_rejects(fields, tmp_path, jsonl_source):
+    """It ended in a KeyError: each label has token counts of its own."""
+    (jsonl_source / "a.jsonl").write_text('{"id": "a", "alt": "a circle"}\n{"id": "b", "alt": null}\n')
+    del fields["label"]
+    fields["labels"] = [{"name": "caption"}, {"name": "kind", "user": "Which?"}]
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump(fields))
+    result = invoke("preview", spec, "-n", "2")
+    assert figures_of(result) == {"rows": 2, "rejected": 1}
+    assert "kind_prompt_tokens" in result.stderr
+
+
+def test_preview_with_generate_counts_the_texts_that_hold_no_label(fields, tmp_path):
+    fields["label"] = {"parse": "regex", "pattern": "impossible", "constrain": False}
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump(fields))
+    assert figures_of(invoke("preview", spec, "-n", "2")) == {"rows": 2, "rejected": 0}
+    assert figures_of(invoke("preview", spec, "-n", "2", "--generate")) == {"rows": 2, "rejected": 2}
+
+
 def test_an_override_that_breaks_the_spec_is_refused_in_a_sentence(spec):
     result = invoke("plan", spec, "--set", "sampling.temprature=1")
     assert result.exit_code == 2

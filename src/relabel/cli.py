@@ -112,15 +112,18 @@ def preview(
     set_: Overrides = None,
 ) -> None:
     """Show the rendered prompts and token counts of the first rows, without the model and without Ray."""
+    from relabel.job.preview import num_rejected
     from relabel.job.preview import preview as preview_spec
 
-    table = preview_spec(load_spec(spec, set_), rows, generate=generate)
+    loaded = load_spec(spec, set_)
+    table = preview_spec(loaded, rows, generate=generate)
+    figures = {"rows": len(table), "rejected": num_rejected(loaded, table)}
     for line in table.to_dict("records"):
         console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
         for name, value in line.items():
             console.print(f"[bold]{name}[/]: ", end="")
             console.print("-" if _is_null(value) else str(value), markup=False, highlight=False)
-    _finish({"rows": len(table), "rejected": table["prompt_tokens"].isna().tolist().count(True)}, complete=True)
+    _finish(figures, complete=True)
 
 
 @app.command()

@@ -48,6 +48,14 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     return table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
 
 
+def num_rejected(spec: Spec, table: pd.DataFrame) -> int:
+    """Rows of a preview that are rejected for one of their labels: so far, or after generating too."""
+    if "status" in table:
+        return table["status"].eq("rejected").sum().item()
+    lengths = table[[column_of(query.name, "prompt_tokens") for query in spec.queries]]
+    return lengths.isna().any(axis=1).sum().item()
+
+
 def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:
     for file in list_files(spec.source):
         for unit in scan(file, spec.source, unit_rows):
