@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from relabel.engine import Sampling, load_engine
 from relabel.errors import ModelRefused
-from relabel.job.encoding.encode import Encoder
+from relabel.job.encoding.row import RowEncoder
 from relabel.spec import make_spec
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -30,11 +30,10 @@ def engine_of(folder, batching="auto", **sampling):
     )
 
 
-def encoder_of(folder, prompt=None, **model):
+def encoder_of(folder, prompt=None, probe_seconds=20.0, **model):
     fields = {"source": {"path": "x", "format": "jsonl"}, "output": {"path": "out"}}
     fields |= {"prompt": prompt or {"user": "{{ alt }}"}, "model": {"path": str(folder), **model}}
-    spec = make_spec(fields)
-    return Encoder(spec, spec.prompt, None)
+    return RowEncoder(make_spec(fields), None, probe_seconds)
 
 
 def refused(call):

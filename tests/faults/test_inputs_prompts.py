@@ -6,11 +6,11 @@ import pytest
 from relabel.data.sources import read
 from relabel.data.sources.plan import make_plan
 from relabel.errors import RowRejected
-from relabel.job.encoding.encode import Encoder
 from relabel.job.encoding.row import RowEncoder
 from relabel.rejected import Rejected
 from relabel.spec import make_spec
 from tests.data.builders import source_of, write_lines
+from tests.encoding import encode
 from tests.tiny import make_tokenizer, save_model
 
 pytestmark = pytest.mark.fault
@@ -32,8 +32,7 @@ def spec_of(model, user, **prompt):
 
 
 def ids_of(model, user, row, **prompt):
-    spec = spec_of(model, user, **prompt)
-    return Encoder(spec, spec.prompt, None).encode(row, [])
+    return encode(RowEncoder(spec_of(model, user, **prompt), None), row)
 
 
 def special_ids(encoded, tokenizer):

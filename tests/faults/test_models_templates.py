@@ -1,11 +1,9 @@
 """Chat templates that are hostile or fail: refused before any row, or they cost the rows that they fail on."""
 
-from functools import partial
-
 import pytest
 
 from relabel.errors import RowRejected
-from relabel.job.encoding import encode
+from tests.encoding import encode
 from tests.faults.model_folder import encoder_of, refused
 from tests.tiny import CHAT_TEMPLATE
 
@@ -43,10 +41,9 @@ def test_a_hostile_chat_template_is_refused_before_any_row(folder, template):
         "{% set n = 9 %}{{ (n ** (n ** n)) % 7 }}",
     ],
 )
-def test_a_chat_template_without_an_end_is_ended(folder, monkeypatch, template):
-    monkeypatch.setattr(encode, "PROBE_SECONDS", 0.5)
+def test_a_chat_template_without_an_end_is_ended(folder, template):
     (folder / "chat_template.jinja").write_text(template)
-    assert "does not come to an end within 0.5 seconds" in refused(lambda: encoder_of(folder))
+    assert "does not come to an end within 0.5 seconds" in refused(lambda: encoder_of(folder, probe_seconds=0.5))
 
 
 @pytest.mark.parametrize(
@@ -63,11 +60,11 @@ def test_a_chat_template_that_fails_on_some_rows_costs_those_and_quotes_none(fol
     template = f"{{% if 'secret' in messages[0].content %}}{trap}{{% endif %}}{CHAT_TEMPLATE}"
     (folder / "chat_template.jinja").write_text(template)
     encoder = encoder_of(folder)
-    assert encoder.encode({"alt": "a circle"}, []).prompt_ids
-    for call in (partial(encoder.encode, images=[]), encoder.prompt_text):
-        with pytest.raises(RowRejected) as rejected:
-            call({"alt": "a secret"})
-        assert str(rejected.value) == "prompt: the model's chat template does not take such messages"
+    assert encode(encoder, {"alt": "a circle"}).prompt_ids
+    with pytest.raises(RowRejected) as rejected:
+        encode(encoder, {"alt": "a secret"})
+    assert str(rejected.value) == "prompt: the model's chat template does not take such messages"
+    assert encoder.prompt_texts({"alt": "a secret"}) == [None]
 
 
 def test_a_chat_template_that_multiplies_a_row_makes_it_too_long(folder):
@@ -75,4 +72,4 @@ def test_a_chat_template_that_multiplies_a_row_makes_it_too_long(folder):
         "{% if messages[0].content|length > 9 %}{{ messages[0].content * 100000 }}{% endif %}x"
     )
     with pytest.raises(RowRejected, match="prompt_too_long: 6000001 characters"):
-        encoder_of(folder).encode({"alt": "x" * 60}, [])
+        encode(encoder_of(folder), {"alt": "x" * 60})

@@ -5,8 +5,9 @@ import yaml
 
 from relabel.demo import MODEL_PATH
 from relabel.errors import RowRejected, SpecError
-from relabel.job.encoding.encode import Encoder
+from relabel.job.encoding.row import RowEncoder
 from relabel.spec import load_spec, make_spec
+from tests.encoding import encode
 
 ROW, SECRET = "zqxrowcanary", "zqxsecretcanary"
 MINIMAL = {
@@ -23,7 +24,7 @@ def fails(template, row):
     fields = {"source": {"path": "x", "format": "jsonl"}, "output": {"path": "out"}}
     spec = make_spec({**fields, "prompt": {"user": template}, "model": {"path": str(MODEL_PATH)}})
     with pytest.raises(RowRejected) as rejected:
-        Encoder(spec, spec.prompt, None).encode(row, [])
+        encode(RowEncoder(spec, None), row)
     return str(rejected.value)
 
 

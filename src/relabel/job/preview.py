@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from relabel.data.sources import columns_of, list_files, read, scan
 from relabel.data.sources.unit import Unit
-from relabel.errors import RowRejected, SourceRefused
+from relabel.errors import SourceRefused
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
@@ -51,7 +50,7 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
 def num_rejected(spec: Spec, table: pd.DataFrame) -> int:
     """Rows of a preview that are rejected for one of their labels: so far, or after generating too."""
     if "status" in table:
-        return table["status"].eq("rejected").sum().item()
+        return table["status"].tolist().count("rejected")
     lengths = table[[column_of(query.name, "prompt_tokens") for query in spec.queries]]
     return lengths.isna().any(axis=1).sum().item()
 
@@ -76,21 +75,19 @@ def _prompts(unit: Unit, encoder: RowEncoder, job: Job) -> pd.DataFrame:
     return table.astype({name: "Int64" for name in table.columns if str(name).endswith("prompt_tokens")})
 
 
-def _shown(spec: Spec, encoder: RowEncoder, row: dict[str, Any]) -> dict[str, Any]:
-    """What the model would read of a row for each label."""
-    shown: dict[str, Any] = {}
-    for query, one, encoded in zip(spec.queries, encoder.encoders, encoder.encode(row), strict=True):
-        try:
-            prompt = one.prompt_text(row)
-        except RowRejected:
-            prompt = None  # its reason is the encoder's too
-        is_refused = isinstance(encoded, Rejected)
-        shown[column_of(query.name, "prompt")] = prompt
-        shown[column_of(query.name, "prompt_tokens")] = None if is_refused else len(encoded.prompt_ids)
-        shown[column_of(query.name, "reason")] = str(encoded) if is_refused else encoded.remark
+def _shown(spec: Spec, encoder: RowEncoder, row: Mapping[str, object]) -> dict[str, object]:
+    """What the model reads of a row for each label, or as much as there is of one that it cannot read."""
+    shown: dict[str, object] = {}
+    encoded = encoder.encode(row)
+    texts = encoder.prompt_texts(row) if any(isinstance(one, Rejected) for one in encoded) else []
+    for index, (query, one) in enumerate(zip(spec.queries, encoded, strict=True)):
+        is_rejected = isinstance(one, Rejected)
+        shown[column_of(query.name, "prompt")] = texts[index] if is_rejected else one.text
+        shown[column_of(query.name, "prompt_tokens")] = None if is_rejected else len(one.prompt_ids)
+        shown[column_of(query.name, "reason")] = str(one) if is_rejected else one.remark
     return shown
 
 
-def _unread(spec: Spec, reason: str) -> dict[str, Any]:
+def _unread(spec: Spec, reason: str) -> dict[str, object]:
     keys = {"prompt": None, "prompt_tokens": None, "reason": reason}
     return {column_of(query.name, key): value for query in spec.queries for key, value in keys.items()}

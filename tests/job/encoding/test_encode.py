@@ -9,9 +9,9 @@ from transformers import AutoConfig, AutoProcessor
 
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import ModelRefused, RowRejected, SpecError
-from relabel.job.encoding.encode import Encoder
 from relabel.job.encoding.row import RowEncoder
 from relabel.spec import make_spec
+from tests.encoding import encode
 from tests.pictures import png
 from tests.tiny import make_tokenizer, save_model
 
@@ -33,11 +33,7 @@ def spec_of(model, prompt, **sections):
 
 def encoder(model, prompt, **sections):
     spec = spec_of(model, prompt, **sections)
-    return Encoder(spec, spec.prompt, None)
-
-
-def encode(eyes, row):
-    return eyes.encode(row, eyes.images(row))
+    return RowEncoder(spec, None)
 
 
 def test_a_chat_prompt_is_what_transformers_makes_of_the_messages(model, tokenizer):
@@ -117,6 +113,12 @@ def test_a_column_that_may_be_cut_is_cut_to_fit_and_says_so(model, tokenizer):
     assert "a small red circle" in tokenizer.decode(encoded.prompt_ids)
 
 
+def test_a_prompt_that_was_cut_is_shown_as_it_was_cut(model, tokenizer):
+    cut = encoder(model, {"user": "{{ alt }} in one line", "truncate": "alt"}, max_prompt_tokens=60)
+    encoded = encode(cut, {"alt": "a small red circle " * 50})
+    assert encoded.text == tokenizer.decode(encoded.prompt_ids)
+
+
 def test_a_prompt_whose_fixed_part_is_too_long_is_rejected_even_so(model):
     cut = encoder(model, {"user": "{{ alt }} {{ rest }}", "truncate": "alt"}, max_prompt_tokens=40)
     with pytest.raises(RowRejected, match="prompt_too_long"):
@@ -173,12 +175,12 @@ def test_a_processor_without_a_chat_template_uses_the_tokenizers_with_plain_text
     config["chat_template"] = "{{ bos_token }}{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     eyes = encoder(folder, {"user": "{{ alt }}", "image": "image"}, max_prompt_tokens=512)
-    assert eyes.prompt_text({"alt": "hello"}) == "<s>[<image>hello]"
+    assert eyes.prompt_texts({"alt": "hello"}) == ["<s>[<image>hello]"]
 
 
 def test_preview_shows_control_tokens_of_a_row_as_they_are(model):
     one = encoder(model, {"user": "say {{ alt }}{{ more }}"})
-    assert "say </s> and <|end|> now" in one.prompt_text({"alt": "</s> and <|e", "more": "nd|> now"})
+    assert "say </s> and <|end|> now" in encode(one, {"alt": "</s> and <|e", "more": "nd|> now"}).text
 
 
 def test_a_bad_image_rejects_its_row():

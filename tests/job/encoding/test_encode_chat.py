@@ -13,10 +13,10 @@ from transformers import AutoConfig, AutoProcessor
 
 from relabel.demo import MODEL_PATH
 from relabel.errors import ModelRefused, RowRejected
-from relabel.job.encoding.encode import Encoder
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.prepare import IMAGE_ROWS, TEXT_ROWS, default_unit_rows
 from relabel.spec import make_spec
+from tests.encoding import encode as encode_row
 from tests.pictures import png
 from tests.tiny import make_tokenizer, save_model
 
@@ -49,13 +49,11 @@ def spec_of(model, /, **sections):
 
 
 def encoder(model, /, **sections):
-    spec = spec_of(model, **sections)
-    return Encoder(spec, spec.prompt, None)
+    return RowEncoder(spec_of(model, **sections), None)
 
 
 def encode(encoder, chat):
-    row = {"chat": chat}
-    return encoder.encode(row, encoder.images(row))
+    return encode_row(encoder, {"chat": chat})
 
 
 def text(words):
@@ -161,7 +159,7 @@ def test_a_processor_without_a_chat_template_uses_the_tokenizers_with_plain_text
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     plain = encoder(folder)
     chat = [CHAT[0], user(text("left"), image("red"), text("a </s>"), text("right"), image("blue"))]
-    assert plain.prompt_text({"chat": chat}) == "<s>[Be brief.][left<image>a </s>\nright<image>]"
+    assert encode(plain, chat).text == "<s>[Be brief.][left<image>a </s>\nright<image>]"
     assert colours(encode(plain, chat)) == [RED, BLUE]
 
 
@@ -206,10 +204,10 @@ def test_messages_that_a_template_refuses_reject_their_row(tmp_path):
     template = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('secret') }}{% endif %}x"
     refusing = encoder(save_model(tmp_path, chat_template=template))
     assert encode(refusing, CHAT[1:]).prompt_ids
-    for call in (encode, lambda one, chat: one.prompt_text({"chat": chat})):
-        with pytest.raises(RowRejected) as rejected:
-            call(refusing, CHAT)
-        assert str(rejected.value) == "prompt: the model's chat template does not take such messages"
+    with pytest.raises(RowRejected) as rejected:
+        encode(refusing, CHAT)
+    assert str(rejected.value) == "prompt: the model's chat template does not take such messages"
+    assert refusing.prompt_texts({"chat": CHAT}) == [None]
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path):
@@ -224,8 +222,23 @@ def test_a_chat_over_the_limit_rejects_the_row(model):
 
 
 def test_the_prompt_as_preview_shows_it(model, eyes):
-    assert encoder(model).prompt_text({"chat": CHAT[1:2]}) == "<s><|turn|>user: a red circle?<|end|><|turn|>assistant: "
-    assert "left<image>" in eyes.prompt_text({"chat": [user(text("left"), image())]})
+    assert encode(encoder(model), CHAT[1:2]).text == "<s><|turn|>user: a red circle?<|end|><|turn|>assistant: "
+    assert "left<image>" in encode(eyes, [user(text("left"), image())]).text
+
+
+def test_a_prompt_is_shown_as_the_model_reads_it_where_a_chat_template_looks_for_its_own_tokens(tmp_path):
+    """The token that the row spells out is a mark by then; the preview showed the answer without what is before it."""
+    template = "{{ bos_token }}{% for m in messages %}{{ m['content'].split('<|end|>')[-1] }}{% endfor %}"
+    folder = save_model(tmp_path, chat_template=template)
+    encoder = RowEncoder(spec_of(folder, prompt={"messages": "chat"}), None)
+    encoded = encode(encoder, [{"role": "user", "content": "a<|end|>b"}])
+    assert encoded.text == make_tokenizer().decode(encoded.prompt_ids)
+
+
+def test_labels_of_a_chat_share_what_is_read_of_it(model):
+    several = encoder(model, labels=[{"name": "one"}, {"name": "two"}])
+    one, two = several.encode({"chat": CHAT})
+    assert one is two
 
 
 def test_units_are_small_where_a_chat_may_hold_images(model):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relabel import make_spec
 from relabel.engine import Constraint
 from relabel.errors import RowRejected
-from relabel.job.encoding.settings import check_settings, sampling_for
+from relabel.job.encoding.settings import OwnSettings, check_settings, read_settings
 from relabel.job.engine import sampling_of
 
 SCHEMA = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"type": "string"}}, "required": ["b"]}
@@ -19,10 +19,14 @@ def query(sampling=None, label=None):
 
 
 def merged(settings, **sections):
-    return sampling_for(query(**sections), json.dumps(settings))
+    return read_settings(json.dumps(settings)).over(query(**sections))
 
 
-def reason(settings, check=check_settings, **sections):
+def check(query, settings):
+    check_settings(read_settings(settings), query)
+
+
+def reason(settings, **sections):
     with pytest.raises(RowRejected) as rejected:
         check(query(**sections), settings if isinstance(settings, str) else json.dumps(settings))
     return str(rejected.value)
@@ -34,7 +38,8 @@ def schema_of(schema):
 
 def test_a_row_without_settings_has_those_of_the_spec():
     own = query(sampling={"temperature": 0.3, "stop": ["\n"], "top_k": 7})
-    assert sampling_for(own, None) == sampling_for(own, "{}") == sampling_of(own)
+    assert read_settings("{}") == OwnSettings()
+    assert OwnSettings().over(own) == sampling_of(own)
 
 
 def test_settings_of_a_row_go_over_those_of_the_spec():
@@ -76,7 +81,7 @@ def test_a_json_schema_keeps_the_order_of_its_properties():
     constraint = merged(schema_of(SCHEMA)).constraint
     assert constraint is not None
     assert constraint.value == json.dumps(SCHEMA)
-    check_settings(query(), json.dumps(schema_of(SCHEMA)))
+    check(query(), json.dumps(schema_of(SCHEMA)))
 
 
 def test_a_model_that_thinks_first_writes_its_json_after_that():
@@ -180,7 +185,7 @@ def test_a_label_with_a_format_of_its_own_takes_no_other(settings):
     assert reason(settings, label=label) == (
         f"settings: {next(iter(settings))} does not go with a label that is held to its own format"
     )
-    assert sampling_for(query(label=label | {"constrain": False}), json.dumps(settings))
+    assert merged(settings, label=label | {"constrain": False})
     assert merged({"temperature": 0.5}, label=label).constraint == sampling_of(query(label=label)).constraint
 
 
@@ -225,7 +230,7 @@ NAMES = [
 def test_any_json_is_settings_or_a_reject(value):
     text = json.dumps(value)
     if not is_refused(text):
-        assert sampling_for(query(), text).max_new_tokens > 0
+        assert read_settings(text).over(query()).max_new_tokens > 0
 
 
 @given(st.text())
@@ -236,7 +241,7 @@ def test_any_text_is_settings_or_a_reject(text):
 def is_refused(text):
     """Whether settings are rejected with a reason; anything else that is raised fails the test."""
     try:
-        check_settings(query(), text)
+        check(query(), text)
     except RowRejected as error:
         return str(error).startswith("settings: ") or pytest.fail(str(error))
     return False

@@ -1,18 +1,19 @@
-"""The chat template of a model: turns in, the prompt as the model was trained to read it out.
+"""Messages in, the text of a prompt out: by the chat template of a model, or as they are.
 
-Knows nothing of rows, tokens or images but their places.
+Knows nothing of rows, tokens or images but where they stand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
 from jinja2 import TemplateError
 
 from relabel.data.prompts.chat import Message
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
+from relabel.job.encoding.processor import Processor, Tokenizer
 from relabel.rejected import Code
 
 # fmt: off
@@ -24,40 +25,59 @@ FAILS = (
 """What the chat template of a model can raise, in the sandbox of transformers."""
 
 
-class ChatTemplate:
-    """Of the processor, or where that has none of the tokenizer, whose content is plain text."""
+class Renderer(Protocol):
+    """Messages in, the text of the prompt out. Raises any of FAILS."""
 
-    def __init__(self, processor: Any, tokenizer: Any, variables: Mapping[str, Any]) -> None:
+    def __call__(self, messages: Sequence[Message]) -> str: ...
+
+
+def render(renderer: Renderer, messages: Sequence[Message]) -> str:
+    """The prompt of a row. Raises RowRejected, which never quotes what a template says of the row."""
+    try:
+        text = renderer(messages)
+    except FAILS as error:
+        raise RowRejected(Code.PROMPT, "the model's chat template does not take such messages") from error
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise RowRejected(Code.PROMPT_TOO_LONG, f"{len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
+    return text
+
+
+class PlainText:
+    """No chat template: the image tokens, then the texts as they are."""
+
+    def __init__(self, image_token: str) -> None:
+        self._image_token = image_token
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        parts = [part for message in messages for part in message.parts]
+        return self._image_token * parts.count(None) + "\n\n".join(part for part in parts if part is not None)
+
+
+class ChatTemplate:
+    """The template of the processor, or where that has none of the tokenizer, whose content is plain text."""
+
+    def __init__(
+        self, processor: Processor | Tokenizer, tokenizer: Tokenizer, image_token: str, variables: Mapping[str, object]
+    ) -> None:
         self._holder = processor if getattr(processor, "chat_template", None) else tokenizer
         self._takes_text = self._holder is tokenizer
-        self._variables = variables
+        self._image_token, self._variables = image_token, variables
         self.is_there = bool(getattr(self._holder, "chat_template", None))
-        self.image_token = str(getattr(processor, "image_token", ""))
 
-    def render(self, turns: Sequence[Message]) -> str:
-        """The prompt of a row's chat. Raises RowRejected, which never quotes what a template says of the row."""
-        try:
-            text = self.render_unguarded(turns)
-        except FAILS as error:
-            raise RowRejected(Code.PROMPT, "the model's chat template does not take such messages") from error
-        if len(text) > MAX_PROMPT_CHARACTERS:
-            raise RowRejected(Code.PROMPT_TOO_LONG, f"{len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
-        return text
-
-    def render_unguarded(self, turns: Sequence[Message]) -> str:
-        """The turns in the words of the chat template, and what opens the model's turn. Raises any of FAILS."""
+    def __call__(self, messages: Sequence[Message]) -> str:
+        """The messages in the words of the template, and what opens the model's own."""
         content = self._text if self._takes_text else _parts
-        messages = [{"role": turn.role, "content": content(turn.parts)} for turn in turns]
-        return self._holder.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **self._variables)
+        spelled: list[dict[str, object]] = [{"role": one.role, "content": content(one.parts)} for one in messages]
+        return self._holder.apply_chat_template(spelled, tokenize=False, add_generation_prompt=True, **self._variables)
 
     def _text(self, parts: Sequence[str | None]) -> str:
-        """A turn as the template of a tokenizer takes it: one text, each image a token in it."""
+        """A message as the template of a tokenizer takes it: one text, each image a token in it."""
         text = ""
         for before, part in zip([None, *parts], parts, strict=False):
-            text += self.image_token if part is None else part if before is None else f"\n{part}"
+            text += self._image_token if part is None else part if before is None else f"\n{part}"
         return text
 
 
 def _parts(parts: Sequence[str | None]) -> list[dict[str, str]]:
-    """A turn as the template of a processor takes it."""
+    """A message as the template of a processor takes it."""
     return [{"type": "image"} if part is None else {"type": "text", "text": part} for part in parts]

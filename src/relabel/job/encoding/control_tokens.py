@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator, Sequence
 from itertools import accumulate
-from typing import Any
 
 from relabel.errors import RowRejected
+from relabel.job.encoding.processor import Tokenizer
 from relabel.rejected import Code
 
 # noncharacters: Unicode keeps them out of text, so they cannot stand in a valid row
@@ -25,7 +25,7 @@ _MARK = re.compile(f"{_OPEN}(.){_CLOSE}", re.DOTALL)
 class ControlTokens:
     """The added tokens of one tokenizer, as `tokenizer.added_tokens_decoder` and its processor name them."""
 
-    def __init__(self, tokenizer: Any, processor: Any) -> None:
+    def __init__(self, tokenizer: Tokenizer, processor: object) -> None:
         template = f"{getattr(processor, 'chat_template', '')}{getattr(tokenizer, 'chat_template', '')}"
         added = tokenizer.added_tokens_decoder
         tokens = {token.content for token in added.values() if token.special or token.content in template}
@@ -35,17 +35,21 @@ class ControlTokens:
         self._pattern = re.compile("|".join(map(re.escape, self._tokens)) or r"(?!)")
         self._tokenizer = tokenizer
 
-    def mark(self, value: Any) -> Any:
+    def mark(self, value: object) -> object:
         """Replace every control token in a column's value, however deep, by its mark."""
         if isinstance(value, str):
-            if _OPEN in value or _CLOSE in value or _EDGE in value:
-                raise RowRejected(Code.PROMPT, "the text holds a code point that is not a character (U+FDD0 to U+FDD2)")
-            return self._pattern.sub(lambda found: self._mark_of(found.group()), value)
+            return self.mark_text(value)
         if isinstance(value, dict):
             return {self.mark(key): self.mark(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.mark(item) for item in value]
         return value
+
+    def mark_text(self, text: str) -> str:
+        """The text with a mark in place of every control token."""
+        if _OPEN in text or _CLOSE in text or _EDGE in text:
+            raise RowRejected(Code.PROMPT, "the text holds a code point that is not a character (U+FDD0 to U+FDD2)")
+        return self._pattern.sub(lambda found: self._mark_of(found.group()), text)
 
     def mark_beside(self, texts: Sequence[str]) -> list[str]:
         """As `mark`, for texts that a chat template may write one behind the other.
@@ -54,7 +58,7 @@ class ControlTokens:
         """
         whole, edges = "".join(texts), set(accumulate(map(len, texts)))
         is_across = any(self._is_across(found, edges) for found in self._pattern.finditer(whole))
-        return [f"{self.mark(text)}{_EDGE * is_across}" for text in texts]
+        return [f"{self.mark_text(text)}{_EDGE * is_across}" for text in texts]
 
     def close(self, text: str) -> str:
         """A rendered chat without marks of edges; the tokens that lie across them are marked."""

@@ -1,17 +1,24 @@
-"""One row in, what the model reads for each of its labels out. Images are decoded once for all of them.
+"""One row in, what the model reads for each of its labels out.
 
-Joins the encoders of a spec's queries; knows nothing of blocks or engines.
+The labels share one processor, the row's chat and its decoded images. Knows nothing of blocks or engines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 
+from PIL import Image
+
+from relabel.data.prompts.images import decode_image
 from relabel.data.sources.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
-from relabel.job.encoding.encode import Encoded, Encoder
-from relabel.job.encoding.settings import check_settings
+from relabel.job.encoding.encode import Encoder
+from relabel.job.encoding.probe import PROBE_SECONDS, probe
+from relabel.job.encoding.prompts import ChatPrompt, Decode, PromptSource, Row, TemplatePrompt
+from relabel.job.encoding.settings import OwnSettings, check_settings, read_settings
+from relabel.job.encoding.tokenize import Encoded, PromptTokenizer
 from relabel.rejected import Code, Rejected
 from relabel.spec import Spec
 
@@ -19,36 +26,103 @@ from relabel.spec import Spec
 class RowEncoder:
     """Encodes rows for all queries of a spec. Raises SpecError or ModelRefused where one and the model do not fit."""
 
-    def __init__(self, spec: Spec, image_root: str | None) -> None:
-        self.encoders = tuple(Encoder(spec, query.prompt, image_root) for query in spec.queries)
+    def __init__(self, spec: Spec, image_root: str | None, probe_seconds: float = PROBE_SECONDS) -> None:
+        self._queries = spec.queries
+        tokenizer = PromptTokenizer(spec.model, spec.prompt)
+        sources = _sources(spec, tokenizer)
         truncate = spec.prompt.truncate
-        if truncate is not None and not any(truncate in encoder.text_columns for encoder in self.encoders):
+        if truncate is not None and not any(source.columns.get(truncate) == "prompt" for source in sources):
             raise SpecError(f"prompt.truncate names {truncate!r}, which no template reads; name one that does")
+        # labels whose prompts have the same shape have one probe: encoding the largest image takes seconds
+        probes = {source.example: source for source in sources}
+        probes = {shape: probe(tokenizer, source, spec.model, probe_seconds) for shape, source in probes.items()}
+        for found in probes.values():
+            _check_room(spec, found.num_tokens, has_images=bool(found.row_bytes))
+        self._encoders = {
+            source: Encoder(
+                source, tokenizer, probes[source.example].image_place, spec.model.max_prompt_tokens, truncate
+            )
+            for source in sources
+        }
+        self._sources = sources
         self.settings = SETTINGS if spec.source.format == "openai" else None
         """The column of a row's own sampling settings, or None where rows have none."""
-        self._queries = spec.queries
-        self.row_bytes = max(encoder.row_bytes for encoder in self.encoders)
+        self.row_bytes = max(found.row_bytes for found in probes.values())
         """Bytes of tensors that a row with images of the largest size becomes; 0 without images."""
+        self._decode_image = partial(
+            decode_image,
+            root=image_root,
+            max_bytes=spec.prompt.max_image_bytes,
+            max_pixels=spec.prompt.max_image_pixels,
+            fit_pixels=spec.model.image_pixels,
+        )
 
     @property
     def columns(self) -> dict[str, str]:
         """The source columns the prompts need, each with the spec key that names it."""
         settings = {self.settings: "source.format"} if self.settings else {}
-        return settings | {column: key for encoder in self.encoders for column, key in encoder.columns.items()}
+        return settings | {column: key for source in self._sources for column, key in source.columns.items()}
 
-    def encode(self, row: Mapping[str, Any]) -> list[Encoded | Rejected]:
+    def encode(self, row: Row) -> list[Encoded | Rejected]:
         """For each query what the model reads, or the reason why the row cannot be encoded for it."""
-        images, encoded = None, []
-        for query, encoder in zip(self._queries, self.encoders, strict=True):
+        try:
+            given = row[self.settings] if self.settings else None
+            own = None if given is None else read_settings(given)
+        except RowRejected as error:
+            return [error.rejected] * len(self._queries)
+        decode = self._decode_once()
+        known: dict[PromptSource, Encoded | Rejected] = {}
+        encoded = []
+        for query, source in zip(self._queries, self._sources, strict=True):
             try:
-                if self.settings:
-                    check_settings(query, row[self.settings])
-                images = encoder.images(row) if images is None else images
-                encoded.append(encoder.encode(row, images))
+                if own is not None:
+                    check_settings(own, query)
             except RowRejected as error:
                 encoded.append(error.rejected)
-            except SourceUnreadable:
-                raise
-            except Exception as error:  # noqa: BLE001  the boundary of a row: a processor that cannot take it
-                encoded.append(Rejected(Code.PROMPT, f"it cannot be encoded ({type(error).__name__})"))
+                continue
+            if source not in known:
+                known[source] = _encoded(self._encoders[source], row, decode, own)
+            encoded.append(known[source])
         return encoded
+
+    def prompt_texts(self, row: Row) -> list[str | None]:
+        """The rendered prompt for each query, as far as there is one, of a row that cannot be encoded."""
+        return [self._encoders[source].prompt_text(row) for source in self._sources]
+
+    def _decode_once(self) -> Decode:
+        """Decodes the images of one row, which are the same for all its labels."""
+        images: list[Image.Image] | None = None
+
+        def decode(values: Iterable[object]) -> list[Image.Image]:
+            nonlocal images
+            images = [self._decode_image(value) for value in values] if images is None else images
+            return images
+
+        return decode
+
+
+def _sources(spec: Spec, tokenizer: PromptTokenizer) -> tuple[PromptSource, ...]:
+    """One for each query; the same for all where the row brings the whole chat."""
+    if spec.prompt.messages is not None:
+        chat = ChatPrompt(spec.prompt, tokenizer.control, takes_images=tokenizer.takes_images)
+        return (chat,) * len(spec.queries)
+    return tuple(TemplatePrompt(query.prompt, tokenizer.control) for query in spec.queries)
+
+
+def _check_room(spec: Spec, num_tokens: int, *, has_images: bool) -> None:
+    """A chat may be as long as it likes, and is rejected by itself."""
+    limit = spec.model.max_prompt_tokens
+    if num_tokens > limit and spec.prompt.messages is None:
+        what = "the images" if has_images else "the model's chat template"
+        raise SpecError(f"model.max_prompt_tokens is {limit}, but {what} alone can take {num_tokens} tokens; raise it")
+
+
+def _encoded(encoder: Encoder, row: Row, decode: Decode, own: OwnSettings | None) -> Encoded | Rejected:
+    try:
+        return replace(encoder.encode(row, decode), settings=own)
+    except RowRejected as error:
+        return error.rejected
+    except SourceUnreadable:
+        raise
+    except Exception as error:  # noqa: BLE001  the boundary of a row: a processor that cannot take it
+        return Rejected(Code.PROMPT, f"it cannot be encoded ({type(error).__name__})")

@@ -1,15 +1,15 @@
 """A row's own sampling settings, in the words of OpenAI's chat completions, over those of its spec.
 
-Total: any text gives settings or a RowRejected that names fields of the API and never quotes the row. Knows which
-fields change a text; nothing of messages, blocks or engines.
+Validated once, when the row is read; later stages trust what they are given. Total: any text gives settings or a
+RowRejected that names fields of the API and never quotes the row. Knows nothing of messages, blocks or engines.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +23,7 @@ from relabel.spec import Query
 MAX_SCHEMA_CHARACTERS = 50_000
 """Of a JSON schema: compiling one takes half a second by then."""
 
-_SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
+NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
     "audio": (),
     "frequency_penalty": (0,),
     "function_call": ("none", "auto"),
@@ -50,8 +50,8 @@ NewTokens = Annotated[int, Field(ge=1, lt=2**31)]
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class _Own(BaseModel):
-    """What a row may set."""
+class _Fields(BaseModel):
+    """The fields of the API that a row may set."""
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -61,47 +61,69 @@ class _Own(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
-    response_format: dict[str, Any] | None = None
+    response_format: dict[str, object] | None = None
 
 
-def sampling_for(query: Query, settings: str | None) -> Sampling:
-    """The settings of one label's texts for a row with these of its own. Raises RowRejected (settings)."""
-    sampling = sampling_of(query)
-    if settings is None:
-        return sampling
-    own = _read(settings)
-    stop = (own.stop,) if isinstance(own.stop, str) else tuple(own.stop or ())
-    changes = {
-        "max_new_tokens": own.max_completion_tokens or own.max_tokens,
-        "temperature": own.temperature,
-        "top_p": own.top_p,
-        "seed": None if own.seed is None else own.seed % 2**64,
-        "stop_strings": stop or None,
-    }
-    changes = {name: value for name, value in changes.items() if value is not None}
-    after = END_OF_REASONING if query.label.reasoning else None
-    if (schema := _schema(own.response_format)) is not None:
-        if stop:
-            raise RowRejected(Code.SETTINGS, "stop does not go with response_format, whose JSON ends by itself")
-        constraint = Constraint(kind="json", value=schema, after=after)
-        changes |= {"constraint": constraint, "stop_strings": (), "min_new_tokens": 0}
-    if query.label.is_constrained and (schema is not None or stop):
-        name = "stop" if stop else "response_format"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSettings:
+    """What one row sets by itself, once it is validated; all else is its spec's."""
+
+    max_new_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    """From 0 to 2**64 - 1."""
+    stop: tuple[str, ...] = ()
+    """Stop strings; none takes those of the spec."""
+    json_schema: str | None = None
+    """The JSON schema that the texts are held to, as JSON."""
+
+    def over(self, query: Query) -> Sampling:
+        """The settings of one label's texts for this row."""
+        sampling = sampling_of(query)
+        if self.json_schema is not None:
+            constraint = Constraint(
+                kind="json", value=self.json_schema, after=END_OF_REASONING if query.label.reasoning else None
+            )
+            sampling = replace(sampling, constraint=constraint, stop_strings=(), min_new_tokens=0)
+        return replace(
+            sampling,
+            max_new_tokens=sampling.max_new_tokens if self.max_new_tokens is None else self.max_new_tokens,
+            temperature=sampling.temperature if self.temperature is None else self.temperature,
+            top_p=sampling.top_p if self.top_p is None else self.top_p,
+            seed=sampling.seed if self.seed is None else self.seed,
+            stop_strings=self.stop or sampling.stop_strings,
+        )
+
+
+def read_settings(text: object) -> OwnSettings:
+    """The settings in the JSON text of a row. Raises RowRejected (settings)."""
+    fields = _read(text)
+    stop = (fields.stop,) if isinstance(fields.stop, str) else tuple(fields.stop or ())
+    schema = _schema(fields.response_format)
+    if schema is not None and stop:
+        raise RowRejected(Code.SETTINGS, "stop does not go with response_format, whose JSON ends by itself")
+    return OwnSettings(
+        max_new_tokens=fields.max_completion_tokens or fields.max_tokens,
+        temperature=fields.temperature,
+        top_p=fields.top_p,
+        seed=None if fields.seed is None else fields.seed % 2**64,
+        stop=stop,
+        json_schema=schema,
+    )
+
+
+def check_settings(own: OwnSettings, query: Query) -> None:
+    """Raises RowRejected (settings) where the settings of a row do not go with a label, or no text can be held to its
+    JSON schema."""
+    if query.label.is_constrained and (own.json_schema is not None or own.stop):
+        name = "stop" if own.stop else "response_format"
         raise RowRejected(Code.SETTINGS, f"{name} does not go with a label that is held to its own format")
-    if changes.get("min_new_tokens", sampling.min_new_tokens) > changes.get("max_new_tokens", sampling.max_new_tokens):
+    min_new_tokens = 0 if own.json_schema is not None else query.sampling.min_new_tokens
+    if min_new_tokens > (own.max_new_tokens or query.sampling.max_new_tokens):
         raise RowRejected(Code.SETTINGS, "max_tokens is under the sampling.min_new_tokens of the spec")
-    return replace(sampling, **changes)
-
-
-def check_settings(query: Query, settings: str | None) -> None:
-    """Raises RowRejected (settings) also for a JSON schema that texts cannot be held to."""
-    sampling = sampling_for(query, settings)
-    if sampling.constraint != sampling_of(query).constraint and sampling.constraint is not None:
-        _check(sampling.constraint)
-
-
-def _check(constraint: Constraint) -> None:
-    if not _can_hold(constraint):
+    constraint = own.over(query).constraint
+    if own.json_schema is not None and constraint is not None and not _can_hold(constraint):
         raise RowRejected(Code.SETTINGS, "response_format has a JSON schema that texts cannot be held to")
 
 
@@ -114,21 +136,21 @@ def _can_hold(constraint: Constraint) -> bool:
     return True
 
 
-def _read(settings: str) -> _Own:
+def _read(settings: object) -> _Fields:
     try:
-        fields = json.loads(settings)
+        fields = json.loads(settings if isinstance(settings, str) else "")
     except (ValueError, RecursionError) as error:
         raise RowRejected(Code.SETTINGS, "not JSON") from error
     if not isinstance(fields, dict):
         raise RowRejected(Code.SETTINGS, "not a JSON object")
-    known = {name: fields[name] for name in _Own.model_fields if name in fields}
+    known = {name: fields[name] for name in _Fields.model_fields if name in fields}
     for name in sorted(fields.keys() - known.keys()):
-        if fields[name] is not None and fields[name] not in _SAYS_NOTHING.get(name, ()):
-            shown = name if name in _SAYS_NOTHING else "a field that is not of the API"
+        if fields[name] is not None and fields[name] not in NEUTRAL_VALUES.get(name, ()):
+            shown = name if name in NEUTRAL_VALUES else "a field that is not of the API"
             remedy = ": set sampling.num_samples in the spec" if name == "n" else ""
             raise RowRejected(Code.SETTINGS, f"{shown} is not supported{remedy}")
     try:
-        own = _Own.model_validate(known)
+        own = _Fields.model_validate(known)
     except ValidationError as error:
         name = error.errors()[0]["loc"][0]
         raise RowRejected(Code.SETTINGS, f"{name} is out of range, or of another kind than the API's") from error
@@ -137,7 +159,7 @@ def _read(settings: str) -> _Own:
     return own
 
 
-def _schema(response_format: dict[str, Any] | None) -> str | None:
+def _schema(response_format: dict[str, object] | None) -> str | None:
     """The JSON schema that a text is held to, as JSON; None where it is free."""
     if response_format is None or response_format.get("type") == "text":
         return None

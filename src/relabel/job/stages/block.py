@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from relabel.data.sources.unit import SourceFile, Unit
 from relabel.errors import RunFailed
+from relabel.job.encoding.settings import OwnSettings
 from relabel.job.receipt import EngineReport
 from relabel.spec import Query
 
@@ -29,12 +30,22 @@ TEXTS = "relabel:texts"
 PROBABILITIES = "relabel:probabilities"
 OLD = "relabel:old"
 SETTINGS = "relabel:settings"
-"""A row's own sampling settings as JSON, where the source has them: see `settings`."""
+"""A row's own sampling settings, where the source has them: see `OwnSettings`."""
 FIRST_DRAW = "relabel:first_draw"
 """Of a retry: the draw that a row goes on with, see `rejects`; null for a row that is not asked again."""
 ENGINE = "relabel:engine"
 
 IDS = pa.list_(pa.int32())
+OWN_SETTINGS = pa.struct(
+    [
+        ("max_new_tokens", pa.int32()),
+        ("temperature", pa.float64()),
+        ("top_p", pa.float64()),
+        ("seed", pa.uint64()),
+        ("stop", pa.list_(pa.string())),
+        ("json_schema", pa.string()),
+    ]
+)
 GENERATED = pa.list_(
     pa.struct(
         [
@@ -105,9 +116,17 @@ def unit_of(block: pa.Table) -> Unit:
     return unit
 
 
-def settings_of(block: pa.Table) -> list[str | None]:
+def settings_column(settings: Sequence[OwnSettings | None]) -> pa.Array:
+    """The rows' own sampling settings as they travel."""
+    return pa.array([None if own is None else asdict(own) for own in settings], OWN_SETTINGS)
+
+
+def settings_of(block: pa.Table) -> list[OwnSettings | None]:
     """Each row's own sampling settings; None where it has none."""
-    return block[SETTINGS].to_pylist() if SETTINGS in block.column_names else [None] * block.num_rows
+    if SETTINGS not in block.column_names:
+        return [None] * block.num_rows
+    values = block[SETTINGS].to_pylist()
+    return [None if value is None else OwnSettings(**{**value, "stop": tuple(value["stop"])}) for value in values]
 
 
 def first_draws_of(block: pa.Table, name: str) -> list[int | None]:

@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from relabel.data.sources.unit import Unit
 from relabel.engine import Request
-from relabel.job.encoding.settings import sampling_for
-from relabel.job.engine import choice_ids
+from relabel.job.engine import choice_ids, sampling_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
@@ -79,14 +78,15 @@ def _asks(block: pa.Table, unit: Unit, job: Job) -> list[list[Ask]]:
         tensors = block[of_query(blocks.TENSORS, query.name)]
         prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
         first_draws = blocks.first_draws_of(block, query.name)
-        common = sampling_for(query, None)
+        common = sampling_of(query)
         for at, (prompt, first_draw) in enumerate(zip(prompts, first_draws, strict=True)):
             if prompt is None:
                 continue
             seen[at] = {**seen[at], **blocks.unpack_tensors(tensors[at].as_py())}
             if first_draw is None:
                 continue
-            sampling = common if settings[at] is None else sampling_for(query, settings[at])
+            own_settings = settings[at]
+            sampling = common if own_settings is None else own_settings.over(query)
             holds_label = reader_of(job, query, sampling).holds_label
             request = Request(id=0, prompt_ids=prompt, tensors=seen[at], sampling=sampling, group=at)
             key = "\0".join(filter(None, (unit.file.path, str(unit.first_row + at), query.name)))

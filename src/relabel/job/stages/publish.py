@@ -15,7 +15,8 @@ from relabel.data.sources.unit import Unit
 from relabel.data.store.stamp import Stamp, make_stamp
 from relabel.data.store.store import Store
 from relabel.errors import PartDamaged
-from relabel.job.encoding.settings import sampling_for
+from relabel.job.encoding.settings import OwnSettings
+from relabel.job.engine import sampling_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
@@ -89,13 +90,13 @@ def _asker(block: pa.Table, job: Job, query: Query) -> Callable[[int], Asked]:
     reasons, texts, lengths = (block[of_query(name, query.name)].to_pylist() for name in names)
     column, settings = of_query(blocks.PROBABILITIES, query.name), blocks.settings_of(block)
     shares = block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
-    common = reader_of(job, query, sampling_for(query, None))
+    common = reader_of(job, query, sampling_of(query))
 
-    def answers(generated: Sequence[dict[str, Any]], own: str | None) -> list[Answer | None]:
+    def answers(generated: Sequence[dict[str, Any]], own: OwnSettings | None) -> list[Answer | None]:
         """What the samples of one row say; None for one that the engine gave an error for."""
         if not generated:
             return []
-        reader = common if own is None else reader_of(job, query, sampling_for(query, own))
+        reader = common if own is None else reader_of(job, query, own.over(query))
         return [reader.read(one["token_ids"]) if one["error"] is None else None for one in generated]
 
     def asked(at: int) -> Asked:

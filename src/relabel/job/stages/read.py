@@ -13,8 +13,8 @@ import pyarrow as pa
 from relabel.data.sources import read
 from relabel.data.sources.unit import Unit
 from relabel.errors import PartDamaged, SourceUnreadable
-from relabel.job.encoding.encode import Encoded
 from relabel.job.encoding.row import RowEncoder
+from relabel.job.encoding.tokenize import Encoded
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
@@ -62,9 +62,8 @@ def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, trial: UnitAttempt | 
         texts = [None if value is None else str(value) for value in rows.columns[column]]
         columns[of_query(blocks.OLD, name)] = pa.array(texts, pa.string())
     if encoder.settings:
-        is_asked = [any(isinstance(one, Encoded) for one in row) for row in encoded]
-        own = [text if asked else None for text, asked in zip(rows.columns[encoder.settings], is_asked, strict=True)]
-        columns[blocks.SETTINGS] = pa.array(own, pa.string())
+        own = [next((one.settings for one in row if isinstance(one, Encoded)), None) for row in encoded]
+        columns[blocks.SETTINGS] = blocks.settings_column(own)
     return blocks.unit_block(unit, rows.kept, columns)
 
 

@@ -1,0 +1,55 @@
+"""What is asked of a tokenizer and of a processor of transformers. Contracts alone: imports neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import ArrayLike
+from PIL import Image
+
+
+class AddedToken(Protocol):
+    """A token beside those of the vocabulary that was trained."""
+
+    content: str
+    special: bool
+
+
+class Templated(Protocol):
+    """Whatever has a chat template."""
+
+    def apply_chat_template(
+        self, conversation: list[dict[str, object]], *, tokenize: bool, add_generation_prompt: bool, **variables: object
+    ) -> str: ...
+
+
+class Tokenizer(Templated, Protocol):
+    """Text to token ids."""
+
+    bos_token: str | None
+
+    @property
+    def added_tokens_decoder(self) -> Mapping[int, AddedToken]: ...
+
+    def __call__(self, text: str, **options: bool) -> Mapping[str, Any]: ...
+
+
+class ImageProcessor(Protocol):
+    """How the pixels of a model are made."""
+
+    do_normalize: bool
+    do_rescale: bool
+    image_mean: Sequence[float]
+    image_std: Sequence[float]
+
+
+class Processor(Templated, Protocol):
+    """Text and its images to token ids and tensors."""
+
+    tokenizer: Tokenizer
+    image_processor: ImageProcessor
+
+    def __call__(
+        self, *, text: list[str], images: list[Image.Image], return_tensors: str, add_special_tokens: bool
+    ) -> Mapping[str, ArrayLike]: ...

@@ -1,0 +1,96 @@
+"""A row in, the conversation that its prompt is out: from the templates of a spec, or from a chat in a column.
+
+The row's own control tokens are marked in it. Knows no chat template, no tokens and no limits of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from relabel.data.prompts.chat import Message, image_of, read_chat
+from relabel.data.prompts.template import PromptTemplate
+from relabel.errors import RowRejected
+from relabel.job.encoding.control_tokens import ControlTokens
+from relabel.rejected import Code
+from relabel.spec import Prompt
+
+Row = Mapping[str, object]
+Decode = Callable[[Iterable[object]], list[Image.Image]]
+"""Makes images of what a row holds for them. Raises RowRejected (image)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What is said to the model about one row."""
+
+    messages: tuple[Message, ...]
+    images: list[Image.Image]
+    """Decoded images, in the order in which they stand in the messages."""
+
+
+class PromptSource(Protocol):
+    """Where conversations come from."""
+
+    columns: Mapping[str, str]
+    """The source columns that are read, each with the spec key that names it."""
+    example: tuple[Message, ...]
+    """A short conversation of the same shape: what the model cannot take of it, it takes of no row."""
+
+    def read(self, row: Row, decode: Decode) -> Conversation:
+        """The conversation of a row. Raises RowRejected where there is none."""
+        ...
+
+    def cuttable(self, row: Row) -> str:
+        """The text that may be cut where the prompt is too long; empty where none may be."""
+        ...
+
+
+class TemplatePrompt:
+    """The `user` and `system` templates of a spec over the columns of a row. Raises SpecError where they are wrong."""
+
+    def __init__(self, prompt: Prompt, control: ControlTokens) -> None:
+        self._prompt, self._control = prompt, control
+        self._template = PromptTemplate(prompt)
+        text = dict.fromkeys(self._template.columns, "prompt")
+        self.columns: Mapping[str, str] = text | dict.fromkeys(prompt.images, "prompt.image")
+        self.example = self._messages("text", None if prompt.system is None else "text")
+
+    def read(self, row: Row, decode: Decode) -> Conversation:
+        images = decode(row[column] for column in self._prompt.images)
+        marked = {column: self._control.mark(value) for column, value in self._template.values(row).items()}
+        text = self._template.render(marked, self._control.join)
+        return Conversation(messages=self._messages(text.user, text.system), images=images)
+
+    def cuttable(self, row: Row) -> str:
+        if self._prompt.truncate not in self._template.columns:
+            return ""
+        value = self._template.values(row)[self._prompt.truncate]
+        return str(value) if value else ""
+
+    def _messages(self, user: str, system: str | None) -> tuple[Message, ...]:
+        first = () if system is None else (Message(role="system", parts=(system,)),)
+        return *first, Message(role="user", parts=(*[None] * len(self._prompt.images), user))
+
+
+class ChatPrompt:
+    """A whole chat in a column, images included; the same one for every label of a row."""
+
+    def __init__(self, prompt: Prompt, control: ControlTokens, *, takes_images: bool) -> None:
+        self._column, self._max_bytes = prompt.messages or "", prompt.max_image_bytes
+        self._control, self._takes_images = control, takes_images
+        self.columns: Mapping[str, str] = {self._column: "prompt.messages"}
+        self.example = (Message(role="user", parts=(None, "text") if takes_images else ("text",)),)
+
+    def read(self, row: Row, decode: Decode) -> Conversation:
+        chat = read_chat(row[self._column])
+        if chat.image_urls and not self._takes_images:
+            raise RowRejected(Code.IMAGE, "the messages hold one, and the model takes none")
+        images = decode(image_of(url, self._max_bytes) for url in chat.image_urls)
+        return Conversation(messages=chat.with_texts(self._control.mark_beside).messages, images=images)
+
+    def cuttable(self, row: Row) -> str:
+        return ""

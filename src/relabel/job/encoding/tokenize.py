@@ -1,0 +1,131 @@
+"""A rendered prompt in, what the model reads out: token ids, and for images uint8 pixels at the model's size.
+
+Holds the one processor of a process, which all labels of a spec share. Loads no weights; knows no rows and no limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from PIL import Image
+
+from relabel.data.prompts.chat import Message
+from relabel.engine.model.pixels import quantise
+from relabel.engine.model.processor import load_processor
+from relabel.errors import ModelRefused, RowRejected
+from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer, render
+from relabel.job.encoding.control_tokens import ControlTokens
+from relabel.job.encoding.processor import Processor, Tokenizer
+from relabel.job.encoding.settings import OwnSettings
+from relabel.rejected import Code
+from relabel.spec import Model, Prompt
+
+SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A row as the engine takes it."""
+
+    prompt_ids: list[int]
+    tensors: Tensors = field(default_factory=dict)
+    text: str = ""
+    """The prompt that was tokenized, as `preview` shows it."""
+    remark: str | None = None
+    """`truncated: ...` where the prompt was cut to fit."""
+    settings: OwnSettings | None = None
+    """The row's own sampling settings; None where its source has none."""
+
+
+class PromptTokenizer:
+    """For one model and what the prompts of all labels have in common. Raises ModelRefused where they do not fit."""
+
+    def __init__(self, model: Model, prompt: Prompt) -> None:
+        loaded = load_processor(model.path, model.revision)
+        self._tokenizer: Tokenizer = getattr(loaded, "tokenizer", loaded)
+        self._processor: Processor | None = loaded if hasattr(loaded, "image_processor") else None
+        self.takes_images = self._processor is not None
+        self.control = ControlTokens(self._tokenizer, loaded)
+        tokens = [getattr(loaded, name, None) for name in ("image_token", "boi_token")]
+        self._image_tokens = [token for token in tokens if isinstance(token, str)]
+        image_token = str(getattr(loaded, "image_token", ""))
+        chat = ChatTemplate(loaded, self._tokenizer, image_token, prompt.chat_template_kwargs)
+        if prompt.chat == "always" and not chat.is_there:
+            raise ModelRefused(
+                f"{model.path} has no chat template: set prompt.chat: never to send the rendered text as it is, "
+                "or choose an instruction-tuned model"
+            )
+        if prompt.images and not self.takes_images:
+            raise ModelRefused(f"{model.path} takes no images, but prompt.image names {prompt.images[0]!r}")
+        self.renderer: Renderer = chat if prompt.chat == "always" else PlainText(image_token)
+        # chat templates of text models write their own first token; those of processors may leave it out
+        self._adds_bos = prompt.chat == "never" or self.takes_images
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt of a row, in which its control tokens are marked. Raises RowRejected."""
+        return self.control.close(render(self.renderer, messages))
+
+    def shown(self, text: str) -> str:
+        """The same prompt for a person: without marks."""
+        return "".join(piece for piece, _ in self.control.split(text))
+
+    def image_place(self, text: str) -> str:
+        """What stands in a rendered prompt for each of its images; empty where only the processor knows.
+
+        Gemma's template, for example, writes `boi_token`, of which its processor makes many image tokens.
+        """
+        return next((token for token in self._image_tokens if token in text), "")
+
+    def tokenize(self, text: str, images: Sequence[Image.Image], place: str) -> Encoded:
+        """What the model reads of a rendered prompt whose images stand at `place`. Raises RowRejected (prompt)."""
+        pieces = list(self.control.split(text))
+        encoded = Encoded(prompt_ids=[])
+        waiting, with_images = list(images), []
+        for index, (piece, is_spelled_out) in enumerate(pieces or [("", False)]):
+            if is_spelled_out:
+                new = Encoded(prompt_ids=self.control.ids_as_text(piece))
+            else:
+                num_images = min(piece.count(place), len(waiting)) if place else len(waiting)
+                new = self._piece(piece, waiting[:num_images], is_first=index == 0)
+                waiting = waiting[num_images:]
+                with_images += [piece] * bool(num_images)
+            encoded = _joined(encoded, new)
+        if waiting:
+            raise RowRejected(Code.PROMPT, "the rendered prompt has no place for its image")
+        tensors = encoded.tensors
+        if len(with_images) > 1:  # only the processor knows how the tensors of several images are laid out
+            whole = self._piece("".join(with_images), list(images), is_first=True).tensors
+            tensors = tensors | {name: tensor for name, tensor in whole.items() if name not in SEQUENCE_INPUTS}
+        return replace(encoded, tensors=tensors, text="".join(piece for piece, _ in pieces))
+
+    def without_tail(self, text: str, num_tokens: int) -> str:
+        """The text less its last tokens, cut where a token begins."""
+        batch = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        starts = [start for start, _ in batch["offset_mapping"]]
+        return text[: starts[-num_tokens]] if num_tokens < len(starts) else ""
+
+    def _piece(self, piece: str, images: list[Image.Image], *, is_first: bool) -> Encoded:
+        bos = self._tokenizer.bos_token
+        special = is_first and self._adds_bos and not (bos and piece.startswith(bos))
+        if not images or self._processor is None:
+            return Encoded(prompt_ids=self._tokenizer(piece, add_special_tokens=special)["input_ids"])
+        batch = self._processor(text=[piece], images=images, return_tensors="pt", add_special_tokens=special)
+        arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
+        ids = arrays.pop("input_ids")[0].tolist()
+        made = self._processor.image_processor
+        if made.do_normalize and made.do_rescale:
+            levels, norm = quantise(arrays["pixel_values"], made.image_mean, made.image_std)
+            arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
+        return Encoded(prompt_ids=ids, tensors=arrays)
+
+
+def _joined(before: Encoded, new: Encoded) -> Encoded:
+    """Both as one: inputs for each token are zeros where a piece has none, other tensors are those of an image."""
+    merged = {**before.tensors, **new.tensors}
+    for name in SEQUENCE_INPUTS & merged.keys():
+        columns = [one.tensors.get(name, np.zeros((1, len(one.prompt_ids)), dtype=np.int64)) for one in (before, new)]
+        merged[name] = np.concatenate(columns, axis=1)
+    return Encoded(prompt_ids=[*before.prompt_ids, *new.prompt_ids], tensors=merged)
