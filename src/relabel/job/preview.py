@@ -52,7 +52,7 @@ def num_rejected(spec: Spec, table: pd.DataFrame) -> int:
     if "status" in table:
         return table["status"].tolist().count("rejected")
     lengths = table[[column_of(query.name, "prompt_tokens") for query in spec.queries]]
-    return lengths.isna().any(axis=1).sum().item()
+    return len(lengths) - len(lengths.dropna())
 
 
 def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:
