@@ -29,12 +29,14 @@ ENGINE_ROOMS = {
 DATA_ROOMS = {f"data/{name}" for name in ("storage", "sources", "prompts", "labels", "quality", "store", "output")}
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
 ROOMS = {
-    "spec": Room(packages={"jsonschema", "pydantic", "regex", "yaml"}),
+    "spec": Room(packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
     "data/sources": Room(knows={"spec", "data/storage"}, packages={"fsspec", "pyarrow"}),
-    "data/prompts": Room(knows={"spec", "data/sources/files.py"}, packages={"PIL", "jinja2", "numpy", "pyarrow"}),
-    "data/labels": Room(knows={"spec"}, packages={"jsonschema", "pyarrow", "regex"}),
-    "data/quality": Room(knows={"spec", "data/labels"}, packages={"numpy"}),
+    "data/prompts": Room(
+        knows={"spec", "data/sources/files.py"}, packages={"PIL", "jinja2", "numpy", "pyarrow", "pydantic"}
+    ),
+    "data/labels": Room(knows={"spec"}, packages={"jsonschema_rs", "pyarrow", "pydantic", "regex"}),
+    "data/quality": Room(knows={"spec", "data/labels"}, packages={"numpy", "pydantic"}),
     "data/store": Room(knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow"}),
     "data/output": Room(
         knows={"spec", "data/sources/unit.py", "data/sources/plan.py", "data/labels", "data/quality", "data/store"},

@@ -232,14 +232,6 @@ def test_an_integer_of_more_digits_than_python_writes_is_a_reject():
             arrow_value(10**5000, type)
 
 
-def test_a_value_that_is_nested_without_end_is_a_reject():
-    value: list = []
-    for _ in range(100_000):
-        value = [value]
-    with pytest.raises(RowRejected, match="nested too deeply"):
-        arrow_value(value, JSON)
-
-
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.sampled_from("abcd"), part, max_size=3),

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,15 +52,8 @@ def test_a_pattern_takes_its_groups_or_its_whole_match(text, pattern, found):
 
 
 def test_a_pattern_that_takes_for_ever_is_given_up():
-    began = time.monotonic()
     reason = taken("a" * 100_000 + "b", Label(parse="regex", pattern=r"(a+)+$"))
     assert reason == f"parse: the pattern took more than {parsers.PATTERN_SECONDS} s"
-    assert time.monotonic() - began < 20
-
-
-def test_a_pattern_of_a_schema_that_takes_for_ever_is_given_up():
-    found = taken(f'"{"a" * 40}b"', {"type": "string", "pattern": "^(a|a)+$"})
-    assert found == f"parse: a pattern of the JSON schema took longer than {parsers.PATTERN_SECONDS} s"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from relabel.data.labels.validator import PATTERN_SECONDS, make_validator
+from relabel.data.labels.validator import Validator
 from relabel.spec.json_schema import load_schema
 
-SLOW = "^(a|a)+$"
-"""On many a and a b, some 2**n steps in any engine."""
+SLOW = r"^(a*)*\1c$"
+"""On many a and a b, some 2**n steps for whoever tracks back, as whoever refers back must."""
 TEXT = "a" * 40 + "b"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def fits(schema, value):
+    return Validator(schema).misfit(value) is None
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
     [
         ({"pattern": SLOW}, TEXT),
         ({"items": {"pattern": SLOW}}, [TEXT]),
-        ({"patternProperties": {SLOW: {}}}, {TEXT: 1}),
+        ({"patternProperties": {SLOW: {"type": "string"}}}, {TEXT: 1}),
         ({"additionalProperties": False, "patternProperties": {SLOW: {}}}, {TEXT: 1}),
         ({"unevaluatedProperties": False, "patternProperties": {SLOW: {}}}, {TEXT: 1}),
         ({"unevaluatedProperties": False, "allOf": [{"patternProperties": {SLOW: {}}}]}, {TEXT: 1}),
@@ -28,23 +30,43 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
     ],
 )
 def test_a_pattern_that_takes_for_ever_is_given_up_wherever_it_stands(schema, value):
-    validator, began = make_validator(load_schema(schema)), time.monotonic()
-    with pytest.raises(TimeoutError):
-        validator.is_valid(value)
-    assert time.monotonic() - began < 20 * PATTERN_SECONDS
+    assert Validator(load_schema(schema)).misfit(value) == "a pattern of the JSON schema took too many steps"
 
 
-@pytest.mark.parametrize("text", ["", "ab", "xaby", "AB", "a\n", "\u0665", "\u00e9", "7", "a-b"])
+@pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|a)+$", r"^(?=(a|a)+$)"])
+def test_a_pattern_that_only_looks_slow_takes_linear_time(pattern):
+    assert fits({"pattern": pattern}, "a" * 100_000)
+    assert (
+        Validator({"pattern": pattern}).misfit("a" * 100_000 + "b") == "the JSON does not fit its schema at $ (pattern)"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "ab", "xaby", "AB", "7", "a-b"])
 @pytest.mark.parametrize(
-    "pattern", ["ab", "^ab$", "^a$", r"\d", r"^\w+$", "(?i)ab", "^$", "[^a]", "a|b$", r"a\Wb", "a{0}"]
+    "pattern",
+    ["ab", "^ab$", "^a$", r"\d", r"^\w+$", "(?i)ab", "^$", "[^a]", "a|b$", r"a\Wb", "a{0}", "^(?!x)a", r"(.)-\1"],
 )
-def test_ordinary_patterns_are_found_anywhere_as_before(pattern, text):
+def test_ordinary_patterns_are_found_anywhere(pattern, text):
     for schema, value in (({"pattern": pattern}, text), ({"propertyNames": {"pattern": pattern}}, {text: 1})):
-        assert make_validator(schema).is_valid(value) == Draft202012Validator(schema).is_valid(value)
+        assert fits(schema, value) == Draft202012Validator(schema).is_valid(value)
 
 
-def test_classes_of_characters_are_known():
-    assert make_validator(load_schema({"pattern": r"^\p{L}+$"})).is_valid("\u00e9t\u00e9")
+def test_patterns_are_those_of_ecmascript_as_json_schema_says():
+    assert not fits({"pattern": "^a$"}, "a\n")
+    assert not fits({"pattern": r"\d"}, "\u0665"), "a digit is 0 to 9"
+    assert not fits({"pattern": r"^\w+$"}, "\u00e9"), "a character of a word is A to Z, a to z, 0 to 9 or _"
+    assert fits(load_schema({"pattern": r"^\p{L}+$"}), "\u00e9t\u00e9")
+
+
+def test_a_text_may_be_held_to_a_length_by_its_pattern():
+    assert fits(load_schema({"pattern": "^.{1,10000}$"}), "\u00e9" * 10_000)
+    assert not fits(load_schema({"pattern": "^.{1,10000}$"}), "\u00e9" * 10_001)
+
+
+def test_half_a_surrogate_pair_is_no_text():
+    for value in ("\ud800", {"\ud800": 1}):
+        schema = {"type": ["string", "object"], "minLength": 1, "propertyNames": {"minLength": 1}}
+        assert Validator(schema).misfit(value) == "a text holds half a surrogate pair"
 
 
 KEYS = st.sampled_from(["a", "b", "ab", "c", "x1"])
@@ -77,26 +99,33 @@ NODES = st.recursive(
 @given(NODES.filter(lambda node: isinstance(node, dict)), NODES, VALUES)
 def test_a_value_is_valid_where_jsonschema_says_so(node, part, value):
     schema = {**node, "$defs": {"part": part}}
+    found = fits(schema, value)
     try:
         expected = Draft202012Validator(schema).is_valid(value)
-    except RecursionError:
-        with pytest.raises(RecursionError):
-            make_validator(schema).is_valid(value)
-    else:
-        assert make_validator(schema).is_valid(value) == expected
+    except RecursionError:  # of a reference that leads to itself, which asks for nothing here
+        return
+    assert found == expected
 
 
 def test_a_reference_to_a_place_with_an_escaped_name_is_followed():
-    validator = make_validator(load_schema({"$defs": {"a b/c~d": {"type": "integer"}}, "$ref": "#/$defs/a%20b~1c~0d"}))
-    assert validator.is_valid(1)
-    assert not validator.is_valid("1")
+    schema = load_schema({"$defs": {"a b/c~d": {"type": "integer"}}, "$ref": "#/$defs/a%20b~1c~0d"})
+    assert fits(schema, 1)
+    assert not fits(schema, "1")
+
+
+def test_a_schema_is_read_by_the_draft_that_it_names():
+    tuple_of_draft_7 = {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "integer"}]}
+    assert not fits(load_schema(tuple_of_draft_7), ["1"])
+    assert fits(load_schema(tuple_of_draft_7), [1, "2"])
+    assert fits(load_schema({"prefixItems": [{"type": "integer"}]}), [1, "2"])
 
 
 @pytest.mark.parametrize(
     ("format", "good", "bad"),
     [
         ("date", "2024-02-29", "2023-02-29"),
-        ("time", "23:59:60.5+01:00", "10:00"),
+        ("time", "23:59:59.5+01:00", "10:00"),
+        ("time", "23:59:60Z", "10:00:60Z"),  # a leap second is the last one of a day
         ("date-time", "2024-02-29T10:00:00Z", "2024-02-30T10:00:00Z"),
         ("date-time", "2024-02-29t10:00:00.123456789-05:30", "2024-02-29 10:00:00Z"),
         ("email", "a@b.example", "a"),
@@ -106,19 +135,41 @@ def test_a_reference_to_a_place_with_an_escaped_name_is_followed():
     ],
 )
 def test_common_formats_are_checked(format, good, bad):
-    validator = make_validator({"type": ["string", "integer"], "format": format})
-    assert validator.is_valid(good)
-    assert not validator.is_valid(bad)
-    assert validator.is_valid(1), "a format is of strings only"
+    schema = {"type": ["string", "integer"], "format": format}
+    assert fits(schema, good)
+    assert not fits(schema, bad)
+    assert fits(schema, 1), "a format is of strings only"
 
 
-@pytest.mark.parametrize("format", ["uri", "hostname", "duration", "idn-email", "iri", "binary", "whatever"])
-def test_other_formats_are_not_checked_whatever_packages_are_installed(format):
-    assert make_validator({"format": format}).is_valid("\n")
+@pytest.mark.parametrize(
+    "format", ["uri", "hostname", "duration", "idn-email", "iri", "uri-template", "json-pointer", "regex", "whatever"]
+)
+def test_other_formats_are_not_checked(format):
+    assert fits({"format": format}, "\n")
 
 
 def test_a_multiple_of_a_tenth_is_one_in_decimals():
-    validator = make_validator({"multipleOf": 0.1})
-    assert all(validator.is_valid(number) for number in (0.3, 0.7, 19.9, 1, -0.2, 0))
-    assert not any(validator.is_valid(number) for number in (0.35, 1e-3, float("inf")))
-    assert validator.is_valid(10**400)
+    schema = {"multipleOf": 0.1}
+    assert all(fits(schema, number) for number in (0.3, 0.7, 19.9, 1, -0.2, 0))
+    assert not any(fits(schema, number) for number in (0.35, 1e-3))
+    assert fits(schema, 10**308)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "place"),
+    [
+        (
+            {"properties": {"a": {"type": "null"}, "b": {"properties": {"c": {"type": "null"}}}}},
+            {"a": 1, "b": {"c": 1}},
+            "$.a (type)",
+        ),
+        ({"anyOf": [{"properties": {"a": {"type": "null"}}}, {"type": "null"}]}, {"a": 1}, "$.a (type)"),
+        ({"oneOf": [{"type": "string"}, {"type": "null"}]}, 1, "$ (oneOf)"),
+        ({"oneOf": [{}, {"type": "integer"}]}, 1, "$ (oneOf)"),
+        ({"anyOf": [{"anyOf": [{"items": {"type": "null"}}]}]}, [None, 1], "$[1] (type)"),
+    ],
+)
+def test_of_several_errors_the_nearest_to_the_top_is_named_and_of_alternatives_the_one_that_fits_furthest(
+    schema, value, place
+):
+    assert Validator(schema).misfit(value) == f"the JSON does not fit its schema at {place}"

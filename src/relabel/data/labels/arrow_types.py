@@ -73,8 +73,6 @@ def _json_of(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise RowRejected(*_WRONG_KIND) from error
-    except RecursionError as error:
-        raise RowRejected(Code.PARSE, "the JSON is nested too deeply") from error
 
 
 def _text(text: str) -> str:
