@@ -25,7 +25,7 @@ _UNCHECKED_FORMATS = (
     *("duration", "hostname", "idn-email", "idn-hostname", "iri", "iri-reference", "json-pointer"),
     *("relative-json-pointer", "uri", "uri-reference", "uri-template"),
 )
-"""Formats that describe a text, but for which no label is rejected: "example.com" is a fine answer where `uri` stands."""
+"""Formats that only describe: no label is rejected for one. "example.com" is a fine answer where `uri` stands."""
 _AT_THE_TOP = {
     "$id": "so that references in it mean another document",
     "$schema": "so that part of it would be read by other rules",

@@ -24,7 +24,7 @@ Parser = Callable[[str], dict[str, Any]]
 
 NOTHING_WRITTEN = Rejected(Code.PARSE, "the model wrote nothing")
 MAX_DEPTH = 64
-"""Levels of JSON. Where Python's decoder gives up depends on its version, and jsonschema-rs reports no error below 255."""
+"""Levels of JSON. Below 255 jsonschema-rs reports no error, and each version of Python's decoder has its own limit."""
 PATTERN_SECONDS = 1
 """A pattern such as (a+)+$ takes time exponential in the text. A thousand times what a sound one takes for a page."""
 
