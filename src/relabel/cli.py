@@ -129,9 +129,9 @@ def preview(
 @app.command()
 def plan(spec: SpecPath, set_: Overrides = None) -> None:
     """Say what a run would do: files, units and rows, and what is done already. Writes nothing."""
-    from relabel.job.plan import outlook
+    from relabel.job.plan import plan as plan_spec
 
-    _finish(outlook(load_spec(spec, set_)), complete=True)
+    _finish(plan_spec(load_spec(spec, set_)), complete=True)
 
 
 @app.command()

@@ -116,7 +116,7 @@ class Job:
             self.recipe,
             unit_rows=UNIT_ROWS,
             versions={},
-            replan=lambda known: make_plan(self._source, UNIT_ROWS, known, redo_changed=redo_changed),
+            replan=lambda known: make_plan(self._source, UNIT_ROWS, known and known.plan, redo_changed=redo_changed),
         )
         found = resume(self.run.plan, self.store, self.run.fingerprint)
         self.bad, published = found.bad, {unit.part for unit in found.done}

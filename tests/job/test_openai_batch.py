@@ -7,22 +7,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from relabel import make_spec, preview, run
 from relabel.cli import app
-from relabel.data.output.manifest import open_run
 from relabel.data.output.openai_batch import export
-from relabel.data.output.recipe import make_recipe
-from relabel.data.sources.plan import make_plan
 from relabel.data.store.store import Store
 from relabel.demo import MODEL_PATH
 from relabel.engine import Sampling
 from relabel.job.engine import engine_of
-from relabel.job.prepare import make_encoder, make_job
-from relabel.job.preview import preview
-from relabel.job.stages.generate import generate_unit
-from relabel.job.stages.publish import label_unit, publish_unit
-from relabel.job.stages.read import encode_unit
-from relabel.spec import make_spec
+from relabel.job.local import InProcess
 from tests.pictures import png
+from tests.reading import rows_of
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9, "minimum": 0}}, "required": ["n"]}
 SCHEMA |= {"additionalProperties": False}
@@ -37,7 +31,7 @@ def line(custom_id, chat=CHAT, **settings):
 
 
 class Batch:
-    """A batch file, its spec and its run, unit by unit."""
+    """A batch file and its run."""
 
     def __init__(self, folder, model, lines, /, **sections):
         self.folder = folder
@@ -51,28 +45,20 @@ class Batch:
             "resources": {"gpus_per_actor": 0},
         }
         self.spec = make_spec({**fields, **sections})
-        self.store = Store(self.spec.output.path)
-        recipe = make_recipe(self.spec, {"config": "x"})
-        self.run = open_run(
-            self.store, recipe, unit_rows=8, versions={}, replan=lambda known: make_plan(self.spec.source, 8, known)
-        )
-        self.job = make_job(self.spec, self.run.fingerprint, self.run.plan.columns)
-        self.encoder = make_encoder(self.spec)
-        self.units = list(self.run.plan.units)
 
-    def generated(self, engine, unit):
-        return generate_unit(encode_unit(unit, self.encoder, self.job), engine, self.job)
+    def run(self, engine):
+        run(self.spec, execute=InProcess(load=lambda _: engine))
 
     def rows(self, engine):
-        return [row for unit in self.units for row in label_unit(self.generated(engine, unit), self.job).to_pylist()]
+        self.run(engine)
+        return rows_of(self.folder / "out")
 
-    def publish(self, engine, units=None):
-        for unit in self.units if units is None else units:
-            publish_unit(self.generated(engine, unit), self.job, self.store)
+    def lose(self, index):
+        (self.folder / f"out/batch-{index:05d}.parquet").unlink()
 
     def exported(self):
         path = self.folder / "answers.jsonl"
-        figures = export(self.store, path)
+        figures = export(Store(self.spec.output.path), path)
         return figures, [json.loads(text) for text in path.read_text().splitlines()]
 
 
@@ -168,7 +154,7 @@ def test_answers_go_back_in_the_format_they_were_asked_in(tmp_path, text_model, 
     lines[3] = line("bad", temperature=-1)
     lines[9] = "nonsense"
     batch = Batch(tmp_path, text_model, lines)
-    batch.publish(engine)
+    batch.run(engine)
     figures, answers = batch.exported()
     assert figures.to_json() == {"rows": 18, "ok": 16, "rejected": 2, "missing": 0, "unreadable": 0, "duplicate_ids": 0}
     assert figures.complete
@@ -218,7 +204,7 @@ def test_answers_go_back_in_the_format_they_were_asked_in(tmp_path, text_model, 
 def test_all_samples_of_a_row_are_its_choices(tmp_path, text_model, engine):
     sampling = {"max_new_tokens": 4, "temperature": 1.0, "num_samples": 3}
     batch = Batch(tmp_path, text_model, [line("a"), line("b", seed=4)], sampling=sampling)
-    batch.publish(engine)
+    batch.run(engine)
     _, answers = batch.exported()
     for answer, row in zip(answers, batch.rows(engine), strict=True):
         choices = answer["response"]["body"]["choices"]
@@ -228,7 +214,8 @@ def test_all_samples_of_a_row_are_its_choices(tmp_path, text_model, engine):
 
 def test_an_unfinished_run_gives_what_it_has(tmp_path, text_model, engine):
     batch = Batch(tmp_path, text_model, [line(str(n), max_tokens=2) for n in range(20)])
-    batch.publish(engine, [batch.units[0], batch.units[2]])
+    batch.run(engine)
+    batch.lose(1)
     figures, answers = batch.exported()
     assert (figures.rows, figures.missing, figures.complete) == (12, 1, False)
     assert [answer["custom_id"] for answer in answers] == [str(n) for n in (*range(8), *range(16, 20))]
@@ -238,10 +225,11 @@ def test_the_command_counts_and_its_exit_code_tells_whether_all_is_there(tmp_pat
     batch = Batch(tmp_path, text_model, [line(str(n), **GREEDY) for n in range(10)])
     arguments = ["export", str(tmp_path / "out"), str(tmp_path / "answers.jsonl")]
     counts = {"rejected": 0, "unreadable": 0, "duplicate_ids": 0}
-    batch.publish(engine, batch.units[:1])
+    batch.run(engine)
+    batch.lose(1)
     part = CliRunner().invoke(app, arguments)
     assert (part.exit_code, json.loads(part.stdout)) == (1, {"rows": 8, "ok": 8, "missing": 1, **counts})
-    batch.publish(engine, batch.units[1:])
+    batch.run(engine)
     whole = CliRunner().invoke(app, arguments)
     assert (whole.exit_code, json.loads(whole.stdout)) == (0, {"rows": 10, "ok": 10, "missing": 0, **counts})
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 10
@@ -272,24 +260,24 @@ def test_preview_shows_chats_and_why_a_row_is_rejected(tmp_path, text_model):
     assert shown["reason"][2] == "prompt: the messages are not a list"
 
 
-def test_the_settings_of_a_row_are_the_engines(tmp_path, text_model):
+def test_the_settings_of_a_row_are_the_engines(tmp_path, text_model, engine):
     """What reaches the engine is the spec's sampling with the row's own over it."""
-    batch = Batch(tmp_path, text_model, [line("a", top_p=0.5, stop=["x"], seed=1), line("b")])
-    engine = Recorder()
-    batch.generated(engine, batch.units[0])
+    recorder = Recorder(engine)
+    Batch(tmp_path, text_model, [line("a", top_p=0.5, stop=["x"], seed=1), line("b")]).run(recorder)
     base = Sampling(max_new_tokens=8, temperature=1.0, seed=5)
     own = Sampling(max_new_tokens=8, temperature=1.0, seed=1, top_p=0.5, stop_strings=("x",))
-    assert [request.sampling for request in engine.requests] == [own, base]
+    assert [request.sampling for request in recorder.requests] == [own, base]
 
 
 class Recorder:
-    """Takes requests and gives the same few tokens for each."""
+    """An engine that remembers what it was asked."""
 
-    def __init__(self):
-        self.requests = []
+    def __init__(self, engine):
+        self._engine, self.requests = engine, []
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
 
     def generate(self, requests):
-        from relabel.engine import Result
-
         self.requests += requests
-        return [Result(id=request.id, token_ids=[80, 81], finish_reason="stop") for request in requests]
+        return self._engine.generate(requests)

@@ -7,8 +7,8 @@ from relabel import make_spec
 from relabel.data.store.store import Store
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import SourceRefused, SpecError
-from relabel.job.plan import outlook
-from relabel.job.prepare import default_unit_rows, make_encoder, prepare
+from relabel.job.plan import plan
+from relabel.job.prepare import prepare, resolve
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 
 
@@ -18,7 +18,7 @@ def spec_of(model, **prompt):
 
 
 def unit_rows_of(spec):
-    return default_unit_rows(spec, make_encoder(spec))
+    return resolve(spec, {}).unit_rows(None)
 
 
 def test_a_unit_of_text_has_1024_rows_and_one_of_small_images_128():
@@ -46,7 +46,7 @@ def test_a_source_without_one_readable_file_is_refused_and_says_why(fields, json
         path.rename(path.with_suffix(".parquet"))
     fields["source"] = {"path": str(jsonl_source), "format": "parquet"}
     with pytest.raises(SourceRefused, match="no file of the source can be read; the first:"):
-        outlook(make_spec(fields))
+        plan(make_spec(fields))
 
 
 def test_an_output_inside_its_own_source_is_refused(fields, jsonl_source):
@@ -59,6 +59,6 @@ def test_an_output_inside_its_own_source_is_refused(fields, jsonl_source):
 def test_what_is_relative_here_is_absolute_for_the_workers(fields, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fields["output"]["path"] = "out"
-    job = prepare(make_spec(fields), Store("out")).job
+    job, _ = prepare(make_spec(fields), Store("out"))
     assert job.output == str(tmp_path / "out")
     assert job.spec.source.paths[0].startswith("/")

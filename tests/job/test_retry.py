@@ -39,8 +39,8 @@ class Here:
     def __init__(self, fields):
         self.spec = make_spec(fields)
         self.store = Store(self.spec.output.path)
-        prepared = prepare(self.spec, self.store)
-        self.job, self.units = prepared.job, list(prepared.run.plan.units)
+        self.job, plan = prepare(self.spec, self.store)
+        self.units = list(plan.units)
         self._engine = engine_of(self.spec)
 
     def run(self):

@@ -26,17 +26,28 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run. Two contexts are equal where their recipes are, so that a process can keep what it built for one."""
+    """One run. Two jobs are equal where their recipes are, so that a process can keep what it built for one."""
 
     fingerprint: str
+    """Of the recipe that the output is known by."""
     spec: Spec = field(compare=False)
+    """Resolved: its paths are absolute and its model is one commit."""
     kept: pa.Schema = field(compare=False)
-    image_root: str | None = field(compare=False)
-    output: str = field(compare=False)
+    """The columns of the source that stand in the output."""
     retry: Retry | None = field(default=None, compare=False)
     """None in a run, which makes parts that are not there or do not count."""
     bad: Mapping[str, Version] = field(default_factory=dict, compare=False)
     """Parts that are there and do not count, as they were found: published over, if they are still those."""
+
+    @property
+    def output(self) -> str:
+        """Where the parts go."""
+        return self.spec.output.path
+
+    @property
+    def image_root(self) -> str | None:
+        """The folder that relative paths of images are in; None where rows have no images."""
+        return self.spec.source.image_root
 
     @property
     def schema(self) -> pa.Schema:

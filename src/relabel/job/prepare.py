@@ -9,7 +9,6 @@ import importlib.metadata
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
@@ -35,72 +34,106 @@ PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "pillow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A run that may begin: what is planned, and what every stage must know."""
+class Resolved:
+    """A spec whose model and labels go together, before its source and its output are looked at."""
 
-    job: Job
-    run: Run
+    recipe: Mapping[str, object]
+    """What decides the result, as the user wrote it: an output is known by this."""
+    spec: Spec
+    """The spec as every process takes it, whatever its working directory: nothing below makes a path absolute again."""
+    encoder: RowEncoder
+    """Encodes rows of the source for the model."""
 
-
-def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> Prepared:
-    """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy."""
-    _refuse_output_in_source(spec, store.url)
-    identity = model_identity(spec.model.path, spec.model.revision)
-    recipe = make_recipe(spec, identity)
-    spec = _pinned(spec, identity)
-    encoder = make_encoder(spec)
-    known = check_recipe(store, recipe)
-    unit_rows = known.unit_rows if known else default_unit_rows(spec, encoder)
-
-    def replan(before: Plan | None) -> Plan:
-        plan = make_plan(spec.source, unit_rows, before, redo_changed=redo_changed)
-        check_plan(plan, spec, encoder)
+    def plan(self, known: Run | None, *, redo_changed: bool = False) -> Plan:
+        """The units of the source, on top of what is known. Raises SourceRefused, SourceChanged or SpecError."""
+        plan = make_plan(self.spec.source, self.unit_rows(known), known and known.plan, redo_changed=redo_changed)
+        self._check(plan)
         return plan
 
-    run = open_run(store, recipe, unit_rows=unit_rows, versions=_versions(), replan=replan)
-    return Prepared(job=make_job(spec, run.fingerprint, run.plan.columns), run=run)
+    def plan_again(self, known: Run) -> Plan:
+        """The known plan as its files are now: those that came since are left to the next run."""
+        paths = {planned.file.path for planned in known.plan.files}
+        listed = make_plan(self.spec.source, known.unit_rows, known.plan)
+        plan = replace(known.plan, files=tuple(planned for planned in listed.files if planned.file.path in paths))
+        self._check(plan)
+        return plan
+
+    def unit_rows(self, known: Run | None) -> int:
+        """Rows in a unit: as they were, else as the spec or its kind of rows say."""
+        return known.unit_rows if known else default_unit_rows(self.spec, self.encoder)
+
+    def job(self, columns: pa.Schema, retry: Retry | None = None) -> Job:
+        """What every stage must know, given the columns of the source."""
+        return Job(
+            fingerprint=fingerprint(self.recipe),
+            spec=self.spec,
+            kept=pa.schema([columns.field(name) for name in self.spec.output.keep]),
+            retry=retry,
+        )
+
+    def _check(self, plan: Plan) -> None:
+        if not plan.files:
+            raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
+        check_source_columns(self.spec, self.encoder, plan.columns)
 
 
-def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retry) -> Prepared:
+def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Job, Plan]:
+    """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy."""
+    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision))
+    _refuse_output_in_source(resolved.spec, store.url)
+    run = open_run(
+        store,
+        resolved.recipe,
+        unit_rows=resolved.unit_rows(None),
+        versions=_versions(),
+        replan=lambda known: resolved.plan(known, redo_changed=redo_changed),
+    )
+    return resolved.job(run.plan.columns), run.plan
+
+
+def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retry) -> tuple[Job, Plan]:
     """Check that a run's source and model are still those of its parts. Writes nothing, raises Refused like a run.
 
-    `spec` is what the parts were made by, `asked` the same with what a retry may set. Files that came since are left to
-    the next run, and where the model's branch has moved since, its commit of then is asked.
+    `spec` is what the parts were made by, `asked` the same with what a retry may set. Where the model's branch has
+    moved since, its commit of then is asked.
     """
     identity = model_identity(spec.model.path, known.recipe["model_identity"].get("revision", spec.model.revision))
     check_recipe(store, make_recipe(spec, identity))
-    asked = _pinned(asked, identity)
-    encoder = make_encoder(asked)
-    paths = {planned.file.path for planned in known.plan.files}
-    listed = make_plan(spec.source, known.unit_rows, known.plan)
-    plan = replace(known.plan, files=tuple(planned for planned in listed.files if planned.file.path in paths))
-    check_plan(plan, asked, encoder)
-    job = replace(make_job(asked, known.fingerprint, plan.columns), retry=retry)
-    return Prepared(job=job, run=replace(known, plan=plan))
+    resolved = resolve(asked, identity)
+    plan = resolved.plan_again(known)
+    return replace(resolved.job(plan.columns, retry), fingerprint=known.fingerprint), plan
 
 
-def make_encoder(spec: Spec) -> RowEncoder:
-    """The encoder of a spec. Raises SpecError or ModelRefused, also where a label cannot be held to what it says."""
+def resolve(spec: Spec, identity: Mapping[str, object]) -> Resolved:
+    """Check a spec by itself and against its model's files. Raises SpecError or ModelRefused.
+
+    `identity` is that of its model; a hub's has the commit that its name stands for now, and every process loads that
+    one. Without one the recipe is that of no output.
+    """
+    recipe = make_recipe(spec, identity)
     for query in spec.queries:
         if (constraint := constraint_of(query.label)) is not None:
             check_constraint(constraint)
-    return RowEncoder(spec, _image_root(spec))
+    spec = _anywhere(spec, identity)
+    return Resolved(recipe=recipe, spec=spec, encoder=RowEncoder(spec, spec.source.image_root))
 
 
-def make_job(spec: Spec, run_fingerprint: str, columns: pa.Schema) -> Job:
-    """What every stage must know of a spec, given the columns of its source; relative paths do not travel."""
-    return Job(
-        fingerprint=run_fingerprint,
-        spec=_travelling(spec),
-        kept=pa.schema([columns.field(name) for name in spec.output.keep]),
-        image_root=_image_root(spec),
-        output=absolute(spec.output.path),
+def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:
+    """The spec with what depends on the working directory and on the day settled."""
+    source = absolute_source(spec.source)
+    root = (source.image_root or source_root(source)) if spec.prompt.images else None
+    path = os.path.expanduser(spec.model.path)
+    model = {
+        "path": os.path.abspath(path) if os.path.isdir(path) else spec.model.path,
+        "revision": identity.get("revision", spec.model.revision),
+    }
+    return spec.model_copy(
+        update={
+            "source": source.model_copy(update={"image_root": root}),
+            "model": spec.model.model_copy(update=model),
+            "output": spec.output.model_copy(update={"path": absolute(spec.output.path)}),
+        }
     )
-
-
-def preview_job(spec: Spec, columns: pa.Schema) -> Job:
-    """A job for rows that are never published."""
-    return make_job(spec, fingerprint(make_recipe(spec, {})), columns)
 
 
 def check_source_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:
@@ -120,37 +153,12 @@ def default_unit_rows(spec: Spec, encoder: RowEncoder) -> int:
     return max(1, min(IMAGE_ROWS, TEXT_ROWS // num_texts, MAX_BLOCK_BYTES // max(encoder.row_bytes, 1)))
 
 
-def _image_root(spec: Spec) -> str | None:
-    source = absolute_source(spec.source)
-    return (source.image_root or source_root(source)) if spec.prompt.images else None
-
-
 def _versions() -> dict[str, str]:
     return {"relabel": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
 def _refuse_output_in_source(spec: Spec, output: str) -> None:
     """The next run would take the parts of this one for new source files."""
-    for pattern in absolute_source(spec.source).paths:
+    for pattern in spec.source.paths:
         if spec.source.format == "parquet" and matches(pattern, f"{output}/part.parquet"):
             raise SpecError(f"output.path {output} lies inside source.path {pattern}; name a folder outside of it")
-
-
-def _pinned(spec: Spec, identity: Mapping[str, Any]) -> Spec:
-    """The spec with the commit that its hub model stands at now: every process of the run loads that one."""
-    if "revision" not in identity:
-        return spec
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"revision": identity["revision"]})})
-
-
-def _travelling(spec: Spec) -> Spec:
-    """The spec for processes that run in other folders: what is relative to this one is made absolute."""
-    path = os.path.expanduser(spec.model.path)
-    model = spec.model.model_copy(update={"path": os.path.abspath(path)}) if os.path.isdir(path) else spec.model
-    return spec.model_copy(update={"source": absolute_source(spec.source), "model": model})
-
-
-def check_plan(plan: Plan, spec: Spec, encoder: RowEncoder) -> None:
-    if not plan.files:
-        raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
-    check_source_columns(spec, encoder, plan.columns)

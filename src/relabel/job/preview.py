@@ -14,7 +14,7 @@ from relabel.errors import SourceRefused
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
-from relabel.job.prepare import check_source_columns, default_unit_rows, make_encoder, preview_job
+from relabel.job.prepare import check_source_columns, resolve
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
 from relabel.job.stages.read import encode_unit
@@ -30,13 +30,14 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     too, and the table also has the columns of the output.
     Raises Refused where the spec, the source or the model cannot be used, and SourceUnreadable for a broken file.
     """
-    encoder = make_encoder(spec)
-    units = list(_first_units(spec, default_unit_rows(spec, encoder), num_rows))
+    resolved = resolve(spec, {})
+    spec, encoder = resolved.spec, resolved.encoder
+    units = list(_first_units(spec, resolved.unit_rows(None), num_rows))
     if not units:
         raise SourceRefused("the source has no rows; name files that hold some in source.path")
     columns = columns_of(units[0].file, spec.source)
     check_source_columns(spec, encoder, columns)
-    job = preview_job(spec, columns)
+    job = resolved.job(columns)
     table = pd.concat([_prompts(unit, encoder, job) for unit in units], ignore_index=True)
     if not generate:
         return table

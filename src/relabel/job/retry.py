@@ -68,9 +68,9 @@ def retry(
         raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
     fields = _fields_of(known.recipe, read_gates(store), store.url)
     asked = make_spec(_changed(fields, overrides), where="--set")
-    prepared = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted := Retry(reasons=frozenset(reasons)))
-    plan, fingerprint = prepared.run.plan, prepared.job.fingerprint
-    found = _reasons(list(plan.units), store, fingerprint)
+    wanted = Retry(reasons=frozenset(reasons))
+    job, plan = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted)
+    found = _reasons(list(plan.units), store, job.fingerprint)
     rejected = {code for counts in found.values() for code in counts if wanted.wants(code)}
     if asked.labels:  # stamps count the reason of a row, which is that of its first reject: any part may hold others
         rejected = {code for counts in found.values() for code in counts} | wanted.reasons
@@ -83,8 +83,8 @@ def retry(
     log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
     figures = dict(NOTHING)
     if todo:
-        figures = execute_units(todo, prepared.job, execute or executor_at(address), num_rows=num_rows)
-    report = conclude(plan, store, fingerprint, {query.name: query.label.gate for query in asked.queries})
+        figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows)
+    report = conclude(plan, store, job.fingerprint, {query.name: query.label.gate for query in asked.queries})
     for problem in report.problems:
         log.warning("%s", problem)
     return RetryReport(audit=report, figures=figures)

@@ -49,9 +49,8 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False, execute
     missing.
     """
     store = Store(spec.output.path)
-    prepared = prepare(spec, store, redo_changed=redo_changed)
-    plan, fingerprint = prepared.run.plan, prepared.job.fingerprint
-    start = resume(plan, store, fingerprint)
+    job, plan = prepare(spec, store, redo_changed=redo_changed)
+    start = resume(plan, store, job.fingerprint)
     for part in start.bad:
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
     for part in start.deleted:
@@ -62,11 +61,11 @@ def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False, execute
     todo = [unit for unit in plan.units if unit.part not in done_parts]
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
-    job = replace(prepared.job, bad=start.bad)
+    job = replace(job, bad=start.bad)
     figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
     gates = {query.name: query.label.gate for query in spec.queries}
     write_gates(store, gates)
-    report = conclude(plan, store, fingerprint, gates=gates)
+    report = conclude(plan, store, job.fingerprint, gates=gates)
     for problem in report.problems:
         log.warning("%s", problem)
     return RunReport(audit=report, done_now=figures)

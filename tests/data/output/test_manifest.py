@@ -49,7 +49,7 @@ def test_going_on_gets_the_known_plan(tmp_path):
     store, seen = Store(str(tmp_path)), []
 
     def replan(known):
-        seen.append(known)
+        seen.append(known and known.plan)
         return make_plan(A)
 
     for _ in range(2):
@@ -167,7 +167,7 @@ def race(store, runs):
             if not waited:
                 waited.append(True)
                 barrier.wait(30)
-            known_files = {planned.file.path: planned for planned in known.files} if known else {}
+            known_files = {planned.file.path: planned for planned in known.plan.files} if known else {}
             files = known_files | {planned.file.path: planned for planned in own}
             return make_plan(*(files[path] for path in sorted(files)))
 

@@ -52,17 +52,17 @@ def open_run(
     *,
     unit_rows: int,
     versions: Mapping[str, str],
-    replan: Callable[[Plan | None], Plan],
+    replan: Callable[[Run | None], Plan],
 ) -> Run:
     """Begin a run or go on with it: check the folder, plan on top of what is known, write down what is new.
 
-    `replan` gets the known plan, None in a new folder; it is called again if another process wrote in between.
+    `replan` gets the run so far, None in a new folder; it is called again if another process wrote in between.
     Raises RecipeChanged if the folder is another recipe's, Refused if it holds files that relabel did not write.
     """
     try:
         while True:
             known = check_recipe(store, recipe)
-            plan = replan(known.plan if known else None)
+            plan = replan(known)
             if known is None:
                 _refuse_bad_names(plan)
                 first = {
