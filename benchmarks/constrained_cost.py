@@ -48,7 +48,7 @@ def main(rows: int = 256, turns: int = 3, out: Annotated[Path | None, typer.Opti
     prompts = make_workload("ragged", rows, SMALL["vocab_size"]).prompts
     requests = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
     results = engine.generate(requests)
-    texts = [[*result.token_ids, *([engine.intake.end_token] * (result.finish_reason == "stop"))] for result in results]
+    texts = [[*result.token_ids, *([engine.end_token] * (result.finish_reason == "stop"))] for result in results]
     free = Sampling(max_new_tokens=NEW_TOKENS, stop_token_ids=[tokenizer.eos_token_id])
     given = [
         Request(id=row, prompt_ids=prompt, sampling=free, forced_ids=text)

@@ -2,6 +2,7 @@
 
 import ast
 import statistics
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,17 @@ def test_every_folder_is_a_room_and_every_room_a_folder():
     folders = {path.parent.relative_to(PACKAGE).as_posix().removeprefix(".") for path in SOURCES}
     assert folders - set(ROOMS) == {"data"}, "data has no files but its rooms"
     assert set(ROOMS) <= folders
+
+
+def test_the_contract_of_engines_the_scheduler_and_the_scripted_engine_import_no_torch():
+    modules = [
+        f"relabel.{below(path)[:-3].replace('/', '.')}"
+        for path in SOURCES
+        if room_of(below(path)) in ("engine/api", "engine/scheduling") or below(path) == "engine/scripted.py"
+    ]
+    code = f"import importlib, sys; [importlib.import_module(name) for name in {modules}]"
+    code += "; assert not {'torch', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_file_of_the_cluster_knows_ray_and_no_other_does():

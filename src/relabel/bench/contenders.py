@@ -74,7 +74,7 @@ def by_engine(engine: Engine, prompts: Prompts) -> list[list[int]]:
     results = engine.generate([Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)])
     if errors := [result.error for result in results if result.error is not None]:
         raise RunFailed(f"{len(errors)} of {len(results)} rows of the benchmark failed in the engine: {errors[0]}")
-    return [result.token_ids for result in results]
+    return [result.token_ids or [] for result in results]
 
 
 @torch.inference_mode()

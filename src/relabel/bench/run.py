@@ -84,9 +84,7 @@ def _compare(
             for contender in contenders
         },
         ratios=ratios_of(outcome.turns),
-        verdicts={
-            each.name: each.engine.verdict.to_json() for each in contenders if each.engine and each.engine.verdict
-        },
+        verdicts={each.name: each.engine.verdict.to_json() for each in contenders if each.engine},
         goodput={name: goodput.to_json() for name, goodput in outcome.goodput.items()},
     )
 

@@ -1,4 +1,4 @@
-"""Token ids in, token ids out: the model library of relabel, usable without Ray.
+"""Token ids in, text out: the model library of relabel, usable without Ray.
 
 `Request`, `Sampling`, `Result` and the batching policy need no torch; the rest is imported when it is first asked for.
 Knows nothing of rows, files or jobs.
@@ -10,14 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from relabel.engine.api.constraint import Constraint
+from relabel.engine.api.engine import Engine
 from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling
 from relabel.engine.model.pixels import dequantise, quantise
 from relabel.engine.scheduling.step import Limits
+from relabel.engine.scripted import ScriptedEngine
 
 if TYPE_CHECKING:
     from relabel.engine.continuous.engine import ContinuousEngine
-    from relabel.engine.loading import Engine, load_engine
+    from relabel.engine.loading import load_engine
     from relabel.engine.model.checkpoint import model_identity
     from relabel.engine.model.processor import load_processor, load_tokenizer
     from relabel.engine.model.weights import load_model
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ContinuousEngine": "continuous.engine",
-    "Engine": "loading",
     "StaticEngine": "static.engine",
     "find_stop_tokens": "sampling.stops",
     "load_engine": "loading",
@@ -45,6 +46,7 @@ __all__ = [
     "Request",
     "Result",
     "Sampling",
+    "ScriptedEngine",
     "StaticEngine",
     "dequantise",
     "find_stop_tokens",

@@ -10,13 +10,14 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from relabel.engine.api.engine import Engine
 from relabel.engine.api.request import Request, Sampling
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.continuous.engine import ContinuousEngine
 from relabel.engine.continuous.limits import measured_limits
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.processor import load_processor, load_tokenizer
-from relabel.engine.model.traits import why_not_packed
+from relabel.engine.model.traits import attention_of, why_not_packed
 from relabel.engine.model.weights import first_line, load_model
 from relabel.engine.parity import LENGTHS, TOLERANCE, Probes, image_probe
 from relabel.engine.static.engine import StaticEngine
@@ -26,8 +27,6 @@ log = logging.getLogger("relabel")
 
 LEAST_PROMPT = 256
 """Tokens of a prompt that must find room beside the new ones, or continuous batching is not worth beginning."""
-
-Engine = StaticEngine | ContinuousEngine
 
 
 def load_engine(
@@ -109,8 +108,7 @@ def settle_batching(model: Any, path: str, batching: str, with_image: Request | 
         raise ModelRefused(
             f"{path} gives logits that are not finite numbers: its weights are damaged; download it again"
         )
-    own = model.config.get_text_config(decoder=True)._attn_implementation
-    ways = [("continuous", "ragged"), ("static", own), ("static", "eager")]
+    ways = [("continuous", "ragged"), ("static", attention_of(model)), ("static", "eager")]
     notes = []
     for way, attention in ways if batching != "static" else ways[1:]:
         if way == "continuous" and (why := why_not_packed(model)) is not None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from relabel.engine import Constraint, Sampling
+from relabel.engine import Constraint, Engine, Sampling
 from relabel.errors import ModelRefused
 from relabel.job.receipt import EngineReport
 from relabel.spec import Label, Query, Spec
@@ -14,7 +14,7 @@ from relabel.spec import Label, Query, Spec
 END_OF_REASONING = "</think>"
 
 
-def engine_of(spec: Spec) -> Any:
+def engine_of(spec: Spec) -> Engine:
     """Load the model of a spec. Raises ModelRefused where it cannot be loaded safely."""
     from relabel.engine import load_engine  # 3 s of imports that only the actors need
 
@@ -29,8 +29,8 @@ def engine_of(spec: Spec) -> Any:
         sampling=sampling_of(spec.queries[0]),
     )
     for query in spec.queries:
-        engine.intake.prepare(sampling_of(query))
-        if query.label.logprobs and query.label.choices is not None and engine.intake.end_token is None:
+        engine.prepare(sampling_of(query))
+        if query.label.logprobs and query.label.choices is not None and engine.end_token is None:
             raise ModelRefused(f"{spec.model.path} has no token that ends a text, so choices have no probabilities")
     return engine
 
@@ -66,14 +66,14 @@ def constraint_of(label: Label) -> Constraint | None:
     return Constraint(kind="json", value=json.dumps(label.json_schema), after=after)
 
 
-def choice_ids(label: Label, tokenizer: Any, engine: Any) -> list[Sequence[int]]:
+def choice_ids(label: Label, tokenizer: Any, engine: Engine) -> list[Sequence[int]]:
     """The tokens of each choice of a label, with the one that ends a text."""
-    return [
-        [*tokenizer(choice, add_special_tokens=False)["input_ids"], engine.intake.end_token]
-        for choice in label.choices or ()
-    ]
+    end = engine.end_token
+    if end is None:
+        raise ModelRefused("choices have no probabilities where the model has no token that ends a text")
+    return [[*tokenizer(choice, add_special_tokens=False)["input_ids"], end] for choice in label.choices or ()]
 
 
-def report_of(engine: Any, process: str) -> EngineReport:
+def report_of(engine: Engine, process: str) -> EngineReport:
     """What an engine says of itself: how it batches and what it has computed so far. `process` tells engines apart."""
     return EngineReport(process=process, batching=engine.verdict.to_json(), goodput=engine.goodput)

@@ -1,6 +1,6 @@
 """What goes into an engine and what comes out of it: plain values, no torch.
 
-Knows nothing of models, batches or text.
+Knows nothing of models or batches.
 """
 
 from __future__ import annotations
@@ -84,14 +84,23 @@ class Result:
     """What became of one request."""
 
     id: int
-    token_ids: list[int] = field(default_factory=list)
-    """Without the stop token. Tokens that complete a stop string are kept: the text is trimmed by the caller."""
+    text: str | None = None
+    """Without special tokens, and up to the first stop string. None when there is an error, or no tokenizer."""
+    token_ids: list[int] | None = field(default_factory=list)
+    """Without the stop token, but with those that complete a stop string. None from an engine that knows text alone."""
+    num_tokens: int = 0
+    """Tokens that were generated, the stop token not counted."""
     finish_reason: Literal["stop", "length"] | None = None
     """None when there is an error."""
     logprobs: list[float] | None = None
     """Of each token, the stop token included, under the model alone: before temperature, cuts and constraint."""
     error: Rejected | None = None
     """Why there is no text: nonfinite, out_of_memory, prompt_too_long, sampling or prompt."""
+
+
+def cut_at_stop(text: str, stop_strings: Sequence[str]) -> str:
+    """The text up to the first of the stop strings."""
+    return text[: min((start for stop in stop_strings if (start := text.find(stop)) >= 0), default=len(text))]
 
 
 def unfit(request: Request, sampling: Sampling, *, max_tokens: int, num_embeddings: int) -> Rejected | None:

@@ -21,6 +21,7 @@ from relabel.engine.continuous.prefixes import Prefixes
 from relabel.engine.continuous.sequences import Flight, Row
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.runner.forward import Forward, RaggedAttention
+from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.sampling.stops import Tails
@@ -39,9 +40,12 @@ class ContinuousEngine:
     def __init__(
         self, model: Any, tokenizer: Any | None, sampling: Sampling, *, limits: Limits, verdict: Verdict | None = None
     ) -> None:
-        self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
+        self.model, self.sampling, self.goodput = model, sampling, Goodput()
+        self.verdict = verdict or Verdict(batching="continuous", attention="ragged", difference=None)
         self.device: torch.device = model.device
         self.intake = Intake(model, tokenizer, sampling)
+        self.end_token = self.intake.end_token
+        self._detokenizer = Detokenizer(tokenizer)
         self._forward = Forward(model)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
@@ -55,12 +59,18 @@ class ContinuousEngine:
         self._flight: Flight | None = None
         self._calls = Calls()
 
+    def prepare(self, sampling: Sampling) -> None:
+        """Make ready for rows with these settings. Raises ModelRefused where the tokenizer cannot do them."""
+        self.intake.prepare(sampling)
+
     def generate(self, requests: Sequence[Request]) -> list[Result]:
         """One result per request, in order. Errors of a row are in its result; a broken device raises.
 
         Calls from other threads are served at the same time, by whichever of them computes.
         """
-        return self._calls.serve(requests, self._lead)
+        results = self._calls.serve(requests, self._lead)
+        # by the caller's own thread: the one that computes for all calls would keep the device waiting
+        return self._detokenizer.with_texts(results, map(self.intake.sampling_of, requests))
 
     def _lead(self, call: Call) -> None:
         with torch.inference_mode(), self._attention:
@@ -134,7 +144,7 @@ class ContinuousEngine:
         self._settle_in(step)
         logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
         if not rows:  # pieces of long prompts alone
-            return Flight([], torch.zeros(4, 0), None)
+            return Flight.send([], torch.zeros(4, 0))
         states = [self._rows[row] for row in rows]
         slots, owns = [row.slot for row in states], [row.sampling for row in states]
         steps = [row.num_chosen for row in states]
@@ -147,11 +157,7 @@ class ContinuousEngine:
         # 1 a stop token, 2 a stop string, whose tokens are kept
         how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
         outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])
-        if self.device.type != "cuda":
-            return Flight(rows, outcome, None)
-        arrived, on_host = torch.cuda.Event(), outcome.to("cpu", non_blocking=True)
-        arrived.record()
-        return Flight(rows, on_host, arrived)
+        return Flight.send(rows, outcome)
 
     def _settle_in(self, step: Step) -> None:
         """Make slots ready for the rows that come into them with this step."""
@@ -170,9 +176,7 @@ class ContinuousEngine:
 
     def _settle(self, flight: Flight) -> None:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""
-        if flight.arrived is not None:
-            flight.arrived.synchronize()
-        for number, token, is_finite, how, logprob in zip(flight.rows, *flight.outcome_4R.tolist(), strict=True):
+        for number, token, is_finite, how, logprob in flight.read():
             if (row := self._rows.get(number)) is None:
                 continue  # it had ended one forward before
             row.tokens.append(int(token))
@@ -190,7 +194,7 @@ class ContinuousEngine:
             row.num_computed -= row.num_useful
             self.goodput.useful_tokens += row.num_useful
             self.goodput.shared_tokens += row.num_given
-            self.goodput.output_tokens += len(result.token_ids)
+            self.goodput.output_tokens += result.num_tokens
         self._num_lost = 0
         self._scheduler.end(number)
         self._drop(number, result)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 
@@ -57,7 +58,13 @@ class Row:
 
     def ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
         logprobs = self.logprobs if self.sampling.logprobs else None
-        return Result(id=self.request.id, token_ids=token_ids, finish_reason=reason, logprobs=logprobs)
+        return Result(
+            id=self.request.id,
+            token_ids=token_ids,
+            num_tokens=len(token_ids),
+            finish_reason=reason,
+            logprobs=logprobs,
+        )
 
     def failed(self, error: Rejected) -> Result:
         return Result(id=self.request.id, error=error)
@@ -71,3 +78,18 @@ class Flight:
     outcome_4R: torch.Tensor
     """Token, finite, how it ended, log-probability, as float64, which holds any token: on its way to the host."""
     arrived: torch.cuda.Event | None
+
+    @classmethod
+    def send(cls, rows: list[int], outcome_4R: torch.Tensor) -> Self:
+        """Begin to copy what came out for these rows; nobody waits for it."""
+        if not outcome_4R.is_cuda:
+            return cls(rows, outcome_4R, None)
+        arrived, on_host = torch.cuda.Event(), outcome_4R.to("cpu", non_blocking=True)
+        arrived.record()
+        return cls(rows, on_host, arrived)
+
+    def read(self) -> Iterable[tuple[int, float, float, float, float]]:
+        """For each row its number and its outcome, as soon as the copy is there."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return zip(self.rows, *self.outcome_4R.tolist(), strict=True)

@@ -33,3 +33,8 @@ def is_paddable(model: Any) -> bool:
     layers = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
     running = any(getattr(module, "_is_stateful", False) for module in model.modules())
     return not running and layers <= {*PACKABLE, "chunked_attention"}
+
+
+def attention_of(model: Any) -> str:
+    """The implementation of attention that the text part of a model is run with."""
+    return model.config.get_text_config(decoder=True)._attn_implementation

@@ -94,7 +94,7 @@ class Decoder:
         goodput.useful_tokens += num_useful
         goodput.padded_tokens += len(requests) * width - num_prompt
         goodput.wasted_tokens += num_prompt + scores.num_decoded - num_useful
-        goodput.output_tokens += sum(len(result.token_ids) for result in results.values())
+        goodput.output_tokens += sum(result.num_tokens for result in results.values())
         goodput.num_batches += 1
         # rows that had not ended, of those that each forward computed
         goodput.held_slots += num_useful - num_prompt + len(requests)
@@ -126,4 +126,4 @@ def _result(
     if nonfinite:
         return Result(id=row_id, error=Rejected(Code.NONFINITE, "the model's logits are not finite numbers"))
     reason = "stop" if stopped else "length"
-    return Result(id=row_id, token_ids=new[:num_tokens], finish_reason=reason, logprobs=logprobs)
+    return Result(id=row_id, token_ids=new[:num_tokens], num_tokens=num_tokens, finish_reason=reason, logprobs=logprobs)

@@ -18,7 +18,8 @@ from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling, too_large
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.model.faults import is_out_of_memory
-from relabel.engine.model.traits import is_paddable
+from relabel.engine.model.traits import attention_of, is_paddable
+from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.scheduling.batching import Budget, longest_first, take_batch
 from relabel.engine.static.bounds import first_bounds
@@ -38,9 +39,12 @@ class StaticEngine:
         batch_tokens: int | None = None,
         verdict: Verdict | None = None,
     ) -> None:
-        self.model, self.sampling, self.goodput, self.verdict = model, sampling, Goodput(), verdict
+        self.model, self.sampling, self.goodput = model, sampling, Goodput()
+        self.verdict = verdict or Verdict(batching="static", attention=attention_of(model), difference=None)
         self.device: torch.device = model.device
         self.intake = Intake(model, tokenizer, sampling)
+        self.end_token = self.intake.end_token
+        self._detokenizer = Detokenizer(tokenizer)
         can_be_padded = is_paddable(model)
         self._decoder = Decoder(
             model=model,
@@ -54,8 +58,16 @@ class StaticEngine:
         self._budget = Budget(batch_tokens or tokens)
         self._lock = threading.Lock()
 
+    def prepare(self, sampling: Sampling) -> None:
+        """Make ready for rows with these settings. Raises ModelRefused where the tokenizer cannot do them."""
+        self.intake.prepare(sampling)
+
     def generate(self, requests: Sequence[Request]) -> list[Result]:
         """One result per request, in order. Errors of a row are in its result; a broken device raises."""
+        results = self._generate_locked(requests)
+        return self._detokenizer.with_texts(results, map(self.intake.sampling_of, requests))
+
+    def _generate_locked(self, requests: Sequence[Request]) -> list[Result]:
         with self._lock, torch.inference_mode():
             start = time.perf_counter()
             # generate fills whatever a call leaves open from the checkpoint's own settings
