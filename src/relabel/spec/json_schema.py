@@ -11,12 +11,15 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, cast
 from urllib.parse import unquote
 
 import jsonschema_rs
 import yaml
 from pydantic import BaseModel
+
+JsonSchema = dict[str, Any]
+"""A JSON schema, or an object in one; what its keys hold depends on the key."""
 
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=2**26)
 """Most patterns take linear time. Only those with lookaround or back references track back: on a text of 100,000
@@ -32,7 +35,7 @@ _AT_THE_TOP = {
 }
 
 
-def load_schema(value: Any) -> dict[str, Any]:
+def load_schema(value: object) -> JsonSchema:
     """The schema that a spec names. Raises ValueError with a sentence where there is none, or not a valid one."""
     schema = _find(value) if isinstance(value, str) else value
     if not isinstance(schema, dict):
@@ -55,7 +58,7 @@ def load_schema(value: Any) -> dict[str, Any]:
     return schema
 
 
-def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
+def compiled(schema: JsonSchema) -> jsonschema_rs.Validator:
     """What checks values by a schema, its common formats included: they hold for a constrained model too.
 
     The draft is the one that `$schema` names, 2020-12 where there is none. Raises ValueError with a sentence where the
@@ -74,35 +77,39 @@ def compiled(schema: dict[str, Any]) -> jsonschema_rs.Validator:
         raise ValueError(f"the JSON schema is not valid at ${place}: {error.message[:200]}") from error
 
 
-def resolved(schema: dict[str, Any], node: Any) -> Any:
+def resolved(schema: JsonSchema, node: object) -> object:
     """A node of a schema with what its $ref or its allOf of one stands for put in place."""
     return _follow(schema, node)[0]
 
 
-def is_recursive(schema: dict[str, Any], node: Any) -> bool:
+def is_recursive(schema: JsonSchema, node: object) -> bool:
     """Whether what a node's $ref stands for holds the same $ref again."""
     return any(start in _reachable(schema, start) for start in _follow(schema, node)[1])
 
 
-def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
+def properties_of(schema: JsonSchema) -> JsonSchema:
     """The properties of the object that a schema describes; none where it describes something else."""
     top = resolved(schema, schema)
     return dict(top.get("properties", {})) if isinstance(top, dict) and top.get("type", "object") == "object" else {}
 
 
-def target_of(schema: dict[str, Any], reference: str) -> Any:
+def target_of(schema: JsonSchema, reference: str) -> object:
     """The node that a reference stands for. Raises ValueError where there is none."""
-    node: Any = schema
+    node: object = schema
     first, *steps = unquote(reference).removeprefix("#").split("/")
     if first:
         raise ValueError(f"the JSON schema refers to the anchor {reference!r}; name its place, such as #/$defs/name")
     for step in steps:
         step = step.replace("~1", "/").replace("~0", "~")
         try:
-            node = node[int(step)] if isinstance(node, list) else node[step]
+            node = _child(node, step)
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ValueError(f"the JSON schema refers to {reference!r}, which it does not have") from error
     return node
+
+
+def _child(node: object, step: str) -> object:
+    return node[int(step)] if isinstance(node, list) else cast(JsonSchema, node)[step]
 
 
 def _retrieve(uri: str) -> Never:
@@ -110,7 +117,7 @@ def _retrieve(uri: str) -> Never:
     raise ValueError(f"{uri} is another document; copy that into the schema's own $defs")
 
 
-def _find(value: str) -> Any:
+def _find(value: str) -> object:
     if value.lstrip().startswith("{"):
         return json.loads(value)
     module, colon, name = value.partition(":")
@@ -124,7 +131,7 @@ def _find(value: str) -> Any:
         raise ValueError(f"{value} is neither JSON nor YAML: {' '.join(str(error).split())[:200]}") from error
 
 
-def _from_class(module: str, name: str) -> Any:
+def _from_class(module: str, name: str) -> object:
     sys.path.insert(0, os.getcwd())  # a schema.py beside the spec, which the command `relabel` would not find
     try:
         found = getattr(importlib.import_module(module), name)
@@ -137,7 +144,7 @@ def _from_class(module: str, name: str) -> Any:
     return found.model_json_schema()
 
 
-def _strings(node: Any, key: str) -> Iterator[str]:
+def _strings(node: object, key: str) -> Iterator[str]:
     """The texts under a key, wherever in a node it is."""
     if isinstance(node, dict):
         if isinstance(node.get(key), str):
@@ -149,12 +156,12 @@ def _strings(node: Any, key: str) -> Iterator[str]:
             yield from _strings(value, key)
 
 
-def _references(node: Any) -> Iterator[str]:
+def _references(node: object) -> Iterator[str]:
     yield from _strings(node, "$ref")
     yield from _strings(node, "$dynamicRef")
 
 
-def _reachable(schema: dict[str, Any], start: str) -> set[str]:
+def _reachable(schema: JsonSchema, start: str) -> set[str]:
     """The references in what a reference stands for, those in what they stand for, and so on."""
     found, ahead = set(), [start]
     while ahead:
@@ -164,7 +171,7 @@ def _reachable(schema: dict[str, Any], start: str) -> set[str]:
     return found
 
 
-def _follow(schema: dict[str, Any], node: Any) -> tuple[Any, set[str]]:
+def _follow(schema: JsonSchema, node: object) -> tuple[object, set[str]]:
     """The node that a node stands for, and the references on the way there."""
     passed = set()
     while isinstance(node, dict):
@@ -180,7 +187,7 @@ def _follow(schema: dict[str, Any], node: Any) -> tuple[Any, set[str]]:
     return node, passed
 
 
-def _merged(target: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
+def _merged(target: JsonSchema, beside: JsonSchema) -> JsonSchema:
     merged = {**target, **beside}
     if "properties" in target and "properties" in beside:
         merged["properties"] = {**target["properties"], **beside["properties"]}

@@ -5,12 +5,12 @@ Knows nothing of models or tokens.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import regex
 from pydantic import Field, field_validator, model_validator
 
-from relabel.spec.json_schema import load_schema, properties_of
+from relabel.spec.json_schema import JsonSchema, load_schema, properties_of
 from relabel.spec.section import RESERVED_COLUMNS, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -69,7 +69,7 @@ class Label(Section):
     label."""
     choices: list[str] | None = None
     """The possible labels of `parse: choice`. The label is always spelled as it is here."""
-    json_schema: dict[str, Any] | None = None
+    json_schema: JsonSchema | None = None
     """The JSON schema of `parse: json`: inline, the path of a .json or .yaml file, or `module:Class` for a pydantic
     model."""
     constrain: bool = True
@@ -97,9 +97,9 @@ class Label(Section):
     gate: Gate = Gate()
     """Limits on the quality of the whole run, each a share from 0 to 1. The default checks none."""
 
-    @field_validator("json_schema", mode="before", json_schema_input_type=dict[str, Any] | str | None)
+    @field_validator("json_schema", mode="before", json_schema_input_type=JsonSchema | str | None)
     @classmethod
-    def _is_loaded(cls, value: object) -> dict[str, Any] | None:
+    def _is_loaded(cls, value: object) -> JsonSchema | None:
         return value if value is None else load_schema(value)
 
     @field_validator("pattern")
