@@ -50,7 +50,7 @@ def text_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """One Ray for all tests; workers find the tests' own modules where pytest found them."""
+    """One Ray for the tests of Ray; workers find the tests' own modules where pytest found them."""
     ray.init(
         address="local",
         num_cpus=3,
@@ -96,16 +96,17 @@ def fields(tmp_path, text_model, jsonl_source):
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory, text_model, cluster):
+def first_run(tmp_path_factory, text_model):
     """A run that is complete: its folder, its spec with paths relative to that folder, and its report."""
     from relabel import make_spec, run
+    from relabel.job.local import InProcess
 
     folder = tmp_path_factory.mktemp("first_run")
     write_source(folder / "data")
     with pytest.MonkeyPatch.context() as here:
         here.chdir(folder)
         spec = make_spec(small_spec(Path(), text_model))
-        return folder, spec, run(spec)
+        return folder, spec, run(spec, execute=InProcess())
 
 
 @pytest.fixture

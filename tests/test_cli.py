@@ -116,9 +116,8 @@ def test_schema_is_json():
     assert json.loads(invoke("schema").stdout)["title"] == "Spec"
 
 
-@pytest.mark.usefixtures("cluster")
 def test_run_status_and_verify_agree_and_a_missing_part_is_named(spec, tmp_path):
-    ran = invoke("run", spec)
+    ran = invoke("run", spec, "--no-ray")
     assert ran.exit_code == 0
     assert figures_of(ran)["done_now"]["rows"] == 120
     assert_every_row_once(tmp_path / "out", {f"{name}.jsonl": 40 for name in "abc"})

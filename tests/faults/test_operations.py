@@ -11,6 +11,7 @@ import yaml
 from relabel import run
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
+from relabel.job.local import InProcess
 from tests.faults.processes import PATIENCE, command_line, descendants, start, start_script, wait_until
 from tests.reading import assert_every_row_once, rows_of
 
@@ -95,7 +96,7 @@ def assert_workers_end(pids):
         time.sleep(0.02)
 
 
-def test_a_clock_that_was_set_back_between_two_runs(cluster, finished, tmp_path):
+def test_a_clock_that_was_set_back_between_two_runs(finished, tmp_path):
     """The output comes from the future, then from the past: neither decides what is done."""
     before = rows_of(tmp_path / "out")
     for days, lost in ((2, "b-00002.parquet"), (-2, "c-00001.parquet")):
@@ -104,7 +105,7 @@ def test_a_clock_that_was_set_back_between_two_runs(cluster, finished, tmp_path)
         moment = time.time() + days * 86400
         for path in (tmp_path / "out").rglob("*"):
             os.utime(path, (moment, moment))
-        report = run(finished)
+        report = run(finished, execute=InProcess())
         assert report.complete
         assert report.done_now["units"] == 1
         assert parts_of(tmp_path).items() >= kept.items()

@@ -1,20 +1,23 @@
 """Labels of every kind through whole runs: typed columns, and the same texts whatever is lost, reordered or resumed."""
 
 import json
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
 from jsonschema import Draft202012Validator
 
-from relabel import make_spec, preview, run
+import relabel
+from relabel import make_spec, preview
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.errors import SpecError
-from relabel.job.retry import retry
+from relabel.job.local import InProcess
+from relabel.job.retry import retry as retry_rows
 from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
 
-pytestmark = pytest.mark.usefixtures("cluster")
+run, retry = partial(relabel.run, execute=InProcess()), partial(retry_rows, execute=InProcess())
 ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
 SCENE = {
     "type": "object",

@@ -17,6 +17,7 @@ from relabel.data.store.store import Store
 from relabel.errors import DeviceLost, ModelRefused, RunFailed, StoreFailed
 from relabel.job.engine import engine_of
 from relabel.job.local import InProcess
+from tests.disturbed import disturbed
 from tests.reading import assert_every_row_once
 
 ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
@@ -56,25 +57,6 @@ def test_neither_run_nor_retry_imports_ray(fields, tmp_path):
         figures = json.loads(ended.stdout.splitlines()[-1])
         assert figures["complete"]
         assert (figures.get("done_now") or figures)["rows"] > 0
-
-
-def disturbed(happens, nth=1):
-    """An engine before the nth call of which something happens."""
-
-    class Disturbed:
-        def __init__(self, spec):
-            self._engine, self._left = engine_of(spec), nth
-
-        def __getattr__(self, name):
-            return getattr(self._engine, name)
-
-        def generate(self, requests):
-            self._left -= 1
-            if self._left == 0:
-                happens()
-            return self._engine.generate(requests)
-
-    return Disturbed
 
 
 def test_an_engine_that_fails_costs_the_unit(fields):

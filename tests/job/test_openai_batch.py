@@ -15,6 +15,7 @@ from relabel.demo import MODEL_PATH
 from relabel.engine import Sampling
 from relabel.job.engine import engine_of
 from relabel.job.local import InProcess
+from tests.disturbed import Recorder
 from tests.pictures import png
 from tests.reading import rows_of
 
@@ -267,17 +268,3 @@ def test_the_settings_of_a_row_are_the_engines(tmp_path, text_model, engine):
     base = Sampling(max_new_tokens=8, temperature=1.0, seed=5)
     own = Sampling(max_new_tokens=8, temperature=1.0, seed=1, top_p=0.5, stop_strings=("x",))
     assert [request.sampling for request in recorder.requests] == [own, base]
-
-
-class Recorder:
-    """An engine that remembers what it was asked."""
-
-    def __init__(self, engine):
-        self._engine, self.requests = engine, []
-
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
-
-    def generate(self, requests):
-        self.requests += requests
-        return self._engine.generate(requests)

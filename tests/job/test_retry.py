@@ -17,13 +17,13 @@ from relabel.demo import MODEL_PATH
 from relabel.errors import RecipeChanged, Refused, SourceChanged, SpecError
 from relabel.job.engine import engine_of
 from relabel.job.job import Retry
+from relabel.job.local import InProcess
 from relabel.job.prepare import prepare
 from relabel.job.retry import retry
 from relabel.job.stages.block import PROMPT_IDS
-from relabel.job.stages.generate import generate_unit
-from relabel.job.stages.publish import publish_unit
 from relabel.job.stages.read import read_unit
 from tests.conftest import small_spec, write_source
+from tests.disturbed import disturbed
 from tests.pictures import png
 from tests.reading import assert_every_row_once, rows_of
 
@@ -34,40 +34,35 @@ LABEL = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "
 
 
 class Here:
-    """A run and its retries in this process, without Ray, stage by stage."""
+    """A run and its retries in this process, around one engine."""
 
     def __init__(self, fields):
         self.spec = make_spec(fields)
-        self.store = Store(self.spec.output.path)
-        self.job, plan = prepare(self.spec, self.store)
-        self.units = list(plan.units)
-        self._engine = engine_of(self.spec)
+        self.engine = engine_of(self.spec)
 
     def run(self):
-        for unit in self.units:
-            self.publish(self.ask(unit, self.job), self.job)
+        assert run(self.spec, execute=self.execute).complete
         return self
 
-    def retry(self, *units, job=None):
-        job = job or self.retrying()
-        return [self.publish(self.ask(unit, job), job) for unit in units or self.units]
+    def retry(self, *reasons, execute=None, **label):
+        overrides = [*CPU, *(f"label.{key}={json.dumps(value)}" for key, value in label.items())]
+        return retry(self.spec.output.path, reasons, overrides, execute=execute or self.execute)
 
-    def retrying(self, *reasons, **label):
-        fields = self.job.spec.model_dump()
-        changed = {key: fields[key] for key in fields if key != "label"} | {"label": {**fields["label"], **label}}
-        if fields["labels"]:
-            changed = {key: fields[key] for key in fields if key != "label"}
-        return replace(self.job, spec=make_spec(changed), retry=Retry(reasons=frozenset(reasons)))
+    def execute(self, units, job, *, num_rows):
+        return InProcess(load=lambda _: self.engine)(units, job, num_rows=num_rows)
 
-    def ask(self, unit, job):
-        return generate_unit(read_unit(unit, job), self._engine, job)
-
-    def publish(self, block, job):
-        return publish_unit(block, job, self.store)
+    def when(self, happens):
+        """An executor that has read its first unit when something happens."""
+        return InProcess(load=disturbed(happens, load=lambda _: self.engine), max_threads=1)
 
     @property
     def rows(self):
-        return rows_of(self.store.url)
+        return rows_of(self.spec.output.path)
+
+
+def only(parts, execute):
+    """An executor that is stopped when it has done these."""
+    return lambda units, job, **kwargs: execute([unit for unit in units if unit.part in parts], job, **kwargs)
 
 
 def fields_of(folder, model, out="out", **label):
@@ -126,14 +121,13 @@ class Watching(threading.Thread):
         self.join()
 
 
-@pytest.mark.usefixtures("cluster")
 def test_rejects_get_labels_and_whoever_reads_meanwhile_sees_every_row_once(done, tmp_path):
     before, out = rows_of("out"), tmp_path / "out"
     bytes_before = {path.name: path.read_bytes() for path in out.glob("*.parquet")}
     num_asked = len(rejected(before, "parse"))
     assert 10 < num_asked < 110
     with Watching(out) as watching:
-        report = retry("out", reasons=["parse"], overrides=CPU)
+        report = Here(done).retry("parse")
     assert len(watching.seen) > 3
     assert all(places == [place(row) for row in before] for places in watching.seen)
 
@@ -161,15 +155,14 @@ def test_rejects_get_labels_and_whoever_reads_meanwhile_sees_every_row_once(done
     assert run(make_spec(done)).done_now == {}
 
 
-@pytest.mark.usefixtures("cluster")
 def test_one_that_was_stopped_between_two_parts_goes_on_with_what_is_still_rejected(done, tmp_path):
     here, before = Here(done), rows_of("out")
-    receipts = here.retry(*here.units[:5], job=here.retrying("parse"))
-    assert sum(receipt.ok for receipt in receipts) > 0
+    first = here.retry("parse", execute=only({f"a-{index:05d}.parquet" for index in range(4)}, here.execute))
+    assert first.figures["ok"] > 0
     rows = assert_every_row_once(tmp_path / "out", ALL)
-    assert len(rejected(rows)) == len(rejected(before)) - sum(receipt.ok for receipt in receipts)
+    assert len(rejected(rows)) == len(rejected(before)) - first.figures["ok"]
     assert verify(Store("out")).problems == ()
-    report = retry("out", ["parse"], [*CPU, "label.attempts=3"])
+    report = here.retry("parse", attempts=3)
     assert report.figures["rows"] == len(rejected(rows, "parse"))
     after = assert_every_row_once(tmp_path / "out", ALL)
     assert len(rejected(after, "parse")) < len(rejected(rows, "parse")) / 2
@@ -177,7 +170,6 @@ def test_one_that_was_stopped_between_two_parts_goes_on_with_what_is_still_rejec
     assert verify(Store("out")).problems == ()
 
 
-@pytest.mark.usefixtures("cluster")
 def test_a_picture_that_was_put_back_gets_its_label_and_one_that_is_still_missing_its_reason(tmp_path):
     rows = [{"id": str(row), "image": f"{row}.png"} for row in range(6)]
     (tmp_path / "data").mkdir()
@@ -192,7 +184,7 @@ def test_a_picture_that_was_put_back_gets_its_label_and_one_that_is_still_missin
     for row in (1, 2):
         (tmp_path / f"data/{row}.png").write_bytes(png((64, 64), "blue"))
     untouched = (tmp_path / "out/a-00002.parquet").read_bytes()
-    report = retry(str(tmp_path / "out"), overrides=CPU)
+    report = here.retry()
     assert (report.figures["rows"], report.figures["ok"], report.figures["rejected"]) == (3, 2, 1)
     after = here.rows
     assert [row["status"] == "ok" for row in after] == [True, True, True, True, False, True]
@@ -212,7 +204,7 @@ def test_a_retry_draws_what_more_attempts_in_the_run_would_have_drawn(text_model
     here = Here(fields_of(tmp_path, text_model, **label)).run()
     assert here.rows != at_once.rows
     for changes in later:
-        here.retry(job=here.retrying(**changes))
+        here.retry(**changes)
     assert here.rows == at_once.rows
     assert {row["attempts"] for row in here.rows} == {1, 2, 3}
 
@@ -234,13 +226,13 @@ def test_of_several_labels_only_the_rejected_one_is_asked_and_it_sees_the_pictur
     before = here.rows
     assert before != at_once.rows
     here.retry()
-    receipts = here.retry()
+    report = here.retry()
     assert here.rows == at_once.rows
     assert {row["first_attempts"] for row in here.rows} == {1}
     assert {row["second_attempts"] for row in here.rows} == {1, 2, 3}
     reasons = [row["reason"] for row in rejected(here.rows)]
     assert set(reasons) == {"parse: the pattern matches nothing (label second)"}
-    assert sum(receipt.rejected for receipt in receipts) == len(reasons)
+    assert report.figures["rejected"] == len(reasons)
 
 
 def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
@@ -258,9 +250,9 @@ def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
         ],
         "parse",
     )
-    here.retry(job=here.retrying("prompt_too_long"))
+    here.retry("prompt_too_long")
     assert here.rows == before
-    here.retry(job=here.retrying("parse"))
+    here.retry("parse")
     asked = [row for row, old in zip(here.rows, before, strict=True) if row["second_attempts"] > old["second_attempts"]]
     assert len(asked) == sum(row["second_status"] == "rejected" for row in before) > 0
     assert {row["long_attempts"] for row in here.rows} == {None}
@@ -269,35 +261,49 @@ def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
 def test_rows_that_are_not_asked_are_not_encoded(done):
     here = Here(done)
     numbers = [row["source_row"] for row in rejected(here.rows, "parse") if row["source_file"] == "b.jsonl"]
-    for unit in here.units[4:8]:
-        block = read_unit(unit, here.retrying("parse"))
+    job, plan = prepare(here.spec, Store("out"))
+    job = replace(job, retry=Retry(reasons=frozenset({"parse"})))
+    for unit in list(plan.units)[4:8]:
+        block = read_unit(unit, job)
         encoded = [at is not None for at in block[PROMPT_IDS].to_pylist()]
         assert encoded == [unit.first_row + at in numbers for at in range(10)]
 
 
-def test_two_at_once_are_wasteful_and_take_no_label_from_each_other(done):
-    here = Here(done)
-    one, other = here.retrying("parse"), here.retrying()
-    unit = next(unit for unit in here.units if unit.part == "b-00000.parquet")
-    blocks = [(here.ask(unit, job), job) for job in (one, other, one)]
-    here.publish(*blocks[0])
-    rows = here.rows
-    for late in blocks[1:]:
-        here.publish(*late)
-    assert here.rows == rows
-    here.publish(here.ask(unit, one), one)  # another one goes further
-    rows = here.rows
-    here.publish(*blocks[1])
-    assert here.rows == rows
+@pytest.mark.parametrize("num_others", [1, 2])
+def test_two_at_once_are_wasteful_and_take_no_label_from_each_other(done, num_others):
+    """The late one had read the part before the others replaced it."""
+    here, part, rows = Here(done), {"b-00000.parquet"}, []
+
+    def others_are_faster():
+        for _ in range(num_others):
+            here.retry("parse", execute=only(part, here.execute))
+            rows.append(here.rows)
+
+    before = here.rows
+    here.retry(execute=only(part, here.when(others_are_faster)))
+    assert before != rows[0]
+    assert here.rows == rows[-1]
 
 
-def test_a_part_that_is_gone_meanwhile_is_not_brought_back(done):
-    here = Here(done)
-    block = here.ask(here.units[0], job := here.retrying())
-    here.store.delete(here.units[0].part)
-    assert "is not there" in here.publish(block, job).failure
-    assert here.units[0].part not in here.store.parts()
-    assert "is not there" in here.publish(here.ask(here.units[0], job), job).failure
+def test_a_part_that_is_gone_meanwhile_is_not_brought_back(done, caplog):
+    here, part = Here(done), "a-00000.parquet"
+    report = here.retry(execute=only({part}, here.when(lambda: Store("out").delete(part))))
+    assert report.figures["failed"] == 1
+    assert not report.complete
+    assert f"{part} is not there" in caplog.text
+    assert part not in Store("out").parts()
+
+
+def test_a_part_that_is_gone_before_it_is_read_is_not_brought_back(done, caplog):
+    here, part = Here(done), "a-00000.parquet"
+
+    def load(_):
+        Store("out").delete(part)
+        return here.engine
+
+    assert here.retry(execute=only({part}, InProcess(load=load))).figures["failed"] == 1
+    assert f"{part} is not there" in caplog.text
+    assert part not in Store("out").parts()
 
 
 def test_a_run_that_is_not_at_its_end_is_refused(done, tmp_path):
@@ -354,7 +360,7 @@ def test_greedy_texts_that_would_be_the_same_again_are_refused_with_the_remedy(t
         retry(str(tmp_path / "out"))
     assert retry(str(tmp_path / "out"), ["image"]).complete, "no text is asked for"
     before = here.rows
-    here.retry(job=here.retrying(retry_temperatures=[2.0]))
+    here.retry(retry_temperatures=[2.0])
     changed = [one["text"] != other["text"] for one, other in zip(before, here.rows, strict=True)]
     assert sum(changed) > 30
 
@@ -363,7 +369,7 @@ def test_new_source_files_are_left_to_the_next_run(done, tmp_path):
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     (tmp_path / "data/aa.jsonl").write_text('{"id": "new", "alt": "a square"}\n')
     assert retry("out", ["image"]).complete
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*names, "_SUCCESS"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
 
 
 def test_the_command_ends_in_a_line_of_figures_and_an_exit_code(done, caplog):

@@ -1,24 +1,21 @@
-"""Whole runs on a small Ray: when all goes well, and when a row, a file, a recipe or a machine is bad."""
+"""Whole runs in this process: when all goes well, and when a row, a file, a recipe or a machine is bad."""
 
-import os
-from pathlib import Path
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relabel import make_spec, run
+import relabel
+from relabel import make_spec
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
-from relabel.job.cluster.execute import OnRay
-from relabel.job.engine import engine_of
-from relabel.job.executor import LOCAL
-from relabel.job.stages import read
+from relabel.job.local import InProcess
 from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
 
-pytestmark = pytest.mark.usefixtures("cluster")
+run = partial(relabel.run, execute=InProcess())
 ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
 
 
@@ -115,34 +112,3 @@ def test_an_unknown_column_is_refused_before_anything_is_written(fields, tmp_pat
     with pytest.raises(SpecError, match=r"'altt' \(did you mean 'alt'\?\)"):
         run(make_spec({**fields, "prompt": {"user": "{{ altt }}"}}))
     assert not list((tmp_path / "out").glob("*"))
-
-
-class Disguised:
-    """An engine with another `generate`."""
-
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
-
-
-class Signing(Disguised):
-    """An engine that leaves its process id beside the output, and that of a reader in its own process too."""
-
-    def __init__(self, spec):
-        self._engine = engine_of(spec)
-        self._book = Path(f"{spec.output.path}-workers")
-        self._book.mkdir(exist_ok=True)
-        (self._book / f"actor-{os.getpid()}").touch()
-
-    def generate(self, requests):
-        if read._encoder.cache_info().currsize:
-            (self._book / f"reader-{os.getpid()}").touch()
-        return self._engine.generate(requests)
-
-
-def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
-    """Ray puts reading into the actors' processes, in front of the GPU, when the two ask for the same resources."""
-    spec = make_spec({**fields, "resources": {"actors": 2, "gpus_per_actor": 0}})
-    assert run(spec, execute=OnRay(LOCAL, load=Signing)).complete
-    names = [path.name for path in (tmp_path / "out-workers").iterdir()]
-    assert len(names) == 2
-    assert all(name.startswith("actor-") for name in names)

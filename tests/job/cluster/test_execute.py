@@ -1,0 +1,82 @@
+"""Runs on a small Ray: the same labels as in this process, and what is Ray's alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from relabel import make_spec, run
+from relabel.data.output.verify import verify
+from relabel.data.store.store import Store
+from relabel.errors import ModelRefused
+from relabel.job.cluster.execute import OnRay
+from relabel.job.engine import engine_of
+from relabel.job.executor import LOCAL
+from relabel.job.retry import retry
+from relabel.job.stages import read
+from tests.disturbed import Disguised
+from tests.reading import assert_every_row_once, rows_of
+
+pytestmark = pytest.mark.usefixtures("cluster")
+ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
+
+
+def test_a_run_on_ray_has_the_labels_of_one_in_this_process_and_goes_on_where_one_stopped(finished, tmp_path):
+    before, spec = rows_of(tmp_path / "out"), finished
+    for part in ("a-00001", "c-00003"):
+        (tmp_path / f"out/{part}.parquet").unlink()
+    assert run(spec).done_now["units"] == 2
+    assert rows_of(tmp_path / "out") == before
+    elsewhere = spec.model_copy(update={"output": spec.output.model_copy(update={"path": "elsewhere"})})
+    report = run(elsewhere)
+    assert report.complete
+    assert (report.done_now["units"], report.done_now["rows"], report.done_now["failed"]) == (12, 120, 0)
+    assert report.done_now["goodput"]["num_forwards"] > 0
+    assert assert_every_row_once(tmp_path / "elsewhere", ALL) == before
+    assert verify(Store("elsewhere")).problems == ()
+    assert run(elsewhere).done_now == {}
+
+
+def test_a_retry_on_ray_asks_the_rejected_rows(fields, tmp_path):
+    fields["label"] = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
+    assert run(make_spec(fields)).complete
+    before = rows_of(tmp_path / "out")
+    num_asked = sum(row["status"] == "rejected" for row in before)
+    report = retry(str(tmp_path / "out"), overrides=["resources.gpus_per_actor=0"])
+    assert report.complete
+    assert report.figures["rows"] == num_asked
+    after = assert_every_row_once(tmp_path / "out", ALL)
+    assert sum(row["status"] == "rejected" for row in after) == report.figures["rejected"] < num_asked
+
+
+class Signing(Disguised):
+    """An engine that leaves its process id beside the output, and that of a reader in its own process too."""
+
+    def __init__(self, spec):
+        super().__init__(engine_of(spec))
+        self._book = Path(f"{spec.output.path}-workers")
+        self._book.mkdir(exist_ok=True)
+        (self._book / f"actor-{os.getpid()}").touch()
+
+    def generate(self, requests):
+        if read._encoder.cache_info().currsize:
+            (self._book / f"reader-{os.getpid()}").touch()
+        return self._engine.generate(requests)
+
+
+def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
+    """Ray puts reading into the actors' processes, in front of the GPU, when the two ask for the same resources."""
+    spec = make_spec({**fields, "resources": {"actors": 2, "gpus_per_actor": 0}})
+    assert run(spec, execute=OnRay(LOCAL, load=Signing)).complete
+    names = [path.name for path in (tmp_path / "out-workers").iterdir()]
+    assert len(names) == 2
+    assert all(name.startswith("actor-") for name in names)
+
+
+def refuse(spec):
+    raise ModelRefused("no such weights")
+
+
+def test_an_error_of_our_own_comes_out_of_the_actor_as_itself(fields):
+    with pytest.raises(ModelRefused, match="no such weights"):
+        run(make_spec(fields), execute=OnRay(LOCAL, load=refuse))
