@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.data.prompts import chat as chats
 from relabel.data.prompts.chat import Chat, Message, image_of, read_chat
+from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
 
 URL = "data:image/png;base64,iVBORw=="
@@ -98,10 +98,17 @@ def test_what_is_no_chat_is_rejected_with_a_sentence_that_quotes_nothing(value, 
     assert "secret" not in str(rejected.value)
 
 
-def test_a_chat_too_long_to_be_tokenized(monkeypatch):
-    monkeypatch.setattr(chats, "MAX_PROMPT_CHARACTERS", 9)
-    with pytest.raises(RowRejected, match="prompt_too_long: 10 characters, limit 9"):
-        read_chat([USER, USER])
+def test_a_chat_too_long_to_be_tokenized():
+    message = {"role": "user", "content": "x" * (MAX_PROMPT_CHARACTERS // 2 + 1)}
+    with pytest.raises(RowRejected, match="prompt_too_long: 4000002 characters, limit 4000000"):
+        read_chat([message, message])
+
+
+def test_of_several_faults_the_first_message_and_its_role_are_named():
+    with pytest.raises(RowRejected, match="message 1 has a role other than"):
+        read_chat([{"role": "tool", "content": [5], "tool_calls": [1]}, 5])
+    with pytest.raises(RowRejected, match="message 1 has more than a role and content"):
+        read_chat([{"role": "user", "content": [5], "tool_calls": [1]}, 5])
 
 
 def test_every_text_can_be_changed_with_those_beside_it_and_nothing_else():
