@@ -1,5 +1,7 @@
 """What the pages say is so: their specs load, their commands exist, their links lead somewhere."""
 
+import ast
+import importlib
 import re
 import shlex
 
@@ -9,6 +11,7 @@ import yaml
 
 from relabel.cli import app
 from relabel.spec import Spec, make_spec
+from relabel.spec.load import split_override
 from tests.docs.pages import PAGES, ROOT, all_blocks, below, blocks
 
 REST = {
@@ -55,7 +58,22 @@ def test_a_command_on_a_page_exists_with_its_options(place, line):
     group = typer.main.get_command(app)
     command, *arguments = without_shell(line)
     assert command in group.commands, f"{place} names a command that is not there"
-    group.commands[command].make_context(command, arguments)  # raises UsageError for an option that is not there
+    context = group.commands[command].make_context(command, arguments)  # UsageError for an option that is not there
+    for override in context.params.get("set_") or ():
+        split_override(override)
+
+
+@pytest.mark.parametrize(("place", "block"), all_blocks("python"), ids=[place for place, _ in all_blocks("python")])
+def test_what_a_page_imports_of_relabel_is_there(place, block):
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "relabel":
+            for alias in node.names:
+                assert hasattr(importlib.import_module(node.module), alias.name), f"{place}: {alias.name}"
+
+
+def test_the_scripted_engine_answers_as_its_page_says():
+    [block] = [block for _, block in all_blocks("python") if "ScriptedEngine" in block]
+    exec(compile(block, "engines.md", "exec"), {})
 
 
 def test_commands_and_specs_are_found():
