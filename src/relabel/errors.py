@@ -7,6 +7,7 @@ RelabelError
 │   ├── RecipeChanged        the output folder was made by another recipe
 │   ├── SourceChanged        a source file changed since its parts were made
 │   └── ModelRefused         the model cannot be loaded safely or cannot do what the spec asks
+│       └── ArgumentRefused  the same, where one argument of the engine has to be changed
 ├── SourceUnreadable         one source file is broken: the others go on, the run ends incomplete
 ├── PartDamaged              one published part cannot be read back
 ├── StoreFailed              the output cannot be listed, read or written: no bucket, no permission, disk full
@@ -47,6 +48,25 @@ class SourceChanged(Refused):
 
 class ModelRefused(Refused):
     """The model cannot be loaded, or not safely, or lacks what the spec needs."""
+
+
+class ArgumentRefused(ModelRefused):
+    """An argument of the engine has to be changed. Whoever gave it may know it by another name.
+
+    Made of its sentence in three parts: `ArgumentRefused("there is no such commit; leave out ", "revision", "")`.
+    """
+
+    def __init__(self, before: str, argument: str, after: str) -> None:
+        super().__init__(before, argument, after)
+        self.argument = argument
+
+    def __str__(self) -> str:
+        return self.called(self.argument)
+
+    def called(self, name: str) -> str:
+        """The sentence with another name for the argument."""
+        before, _, after = self.args
+        return f"{before}{name}{after}"
 
 
 class SourceUnreadable(RelabelError):

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
 from relabel.engine.api.constraint import Constraint, check_constraint
 from relabel.engine.sampling.grammar import NUM_KEPT, Grammars, Matcher, allowed
-from relabel.errors import ModelRefused, SpecError
+from relabel.errors import ArgumentRefused, ModelRefused
 from tests.engine import models
 
 SCHEMA = {
@@ -152,7 +152,7 @@ def test_what_cannot_be_compiled_is_refused_with_the_remedy():
         Constraint(kind="regex", value="(unclosed"),
         Constraint(kind="json", value='{"type": "array", "uniqueItems": true}'),
     ):
-        with pytest.raises(SpecError, match="constrain: false"):
+        with pytest.raises(ArgumentRefused, match="constraint=None"):
             check_constraint(constraint)
     check_constraint(JSON)
 
@@ -238,7 +238,7 @@ def test_what_a_column_cannot_hold_is_not_written():
 
 
 def test_a_range_that_takes_for_ever_to_compile_is_refused():
-    with pytest.raises(SpecError, match="multipleOf above 1000"):
+    with pytest.raises(ArgumentRefused, match="multipleOf above 1000"):
         check_constraint(Constraint(kind="json", value='{"type": "integer", "multipleOf": 1000003}'))
 
 

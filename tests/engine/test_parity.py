@@ -181,7 +181,7 @@ def test_memory_for_keys_and_values_can_be_given() -> None:
 def test_memory_that_holds_no_row_is_refused_before_every_row_is_rejected() -> None:
     model, sampling = models.llama(), Sampling(max_new_tokens=8)
     verdict = settle_batching(model, "some/model", "auto")
-    with pytest.raises(ModelRefused, match=r"resources\.kv_memory is too small"):
+    with pytest.raises(ModelRefused, match=r"^kv_memory is too small"):
         make_engine(model, None, sampling, verdict, kv_memory=100 * kv_bytes(model.config, 4))
     engine = make_engine(model, None, sampling, verdict, kv_memory=1000 * kv_bytes(model.config, 4))
     assert engine.verdict == verdict

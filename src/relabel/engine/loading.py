@@ -21,7 +21,7 @@ from relabel.engine.model.traits import attention_of, why_not_packed
 from relabel.engine.model.weights import first_line, load_model
 from relabel.engine.parity import LENGTHS, TOLERANCE, Probes, image_probe
 from relabel.engine.static.engine import StaticEngine
-from relabel.errors import ModelRefused
+from relabel.errors import ArgumentRefused, ModelRefused
 
 log = logging.getLogger("relabel")
 
@@ -84,7 +84,7 @@ def make_engine(
             return ContinuousEngine(model, tokenizer, sampling, limits=limits, verdict=verdict)
         why = f"there is memory for keys and values of {limits.kv_tokens} tokens alone"
         if kv_memory is not None:
-            raise ModelRefused(f"resources.kv_memory is too small: {why}; raise it, or leave it out")
+            raise ArgumentRefused("", "kv_memory", f" is too small: {why}; raise it, or leave it out")
         log.warning("static batching: %s", why)
         verdict = replace(verdict, batching="static", notes=(*verdict.notes, f"static batching: {why}"))
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from relabel.engine import Constraint, Engine, Sampling
-from relabel.errors import ModelRefused
+from relabel.errors import ArgumentRefused, ModelRefused, SpecError
 from relabel.job.receipt import EngineReport
 from relabel.spec import Label, Query, Spec
 
 END_OF_REASONING = "</think>"
+CONSTRAINT = "constraint=None"
+SPEC_NAMES = {
+    "path": "model.path",
+    "revision": "model.revision",
+    "kv_memory": "resources.kv_memory",
+    "device='cpu'": "resources.gpus_per_actor: 0",
+    CONSTRAINT: "label.constrain: false",
+}
+"""What a user of a spec writes where the engine asks for an argument of its own."""
 
 
+@contextmanager
+def in_words_of_the_spec() -> Iterator[None]:
+    """Refusals of the engine name the key of the spec. Also for a whole function: `@in_words_of_the_spec()`."""
+    try:
+        yield
+    except ArgumentRefused as error:
+        kind = SpecError if error.argument == CONSTRAINT else ModelRefused
+        raise kind(error.called(SPEC_NAMES[error.argument])) from error
+
+
+@in_words_of_the_spec()
 def engine_of(spec: Spec) -> Engine:
     """Load the model of a spec. Raises ModelRefused where it cannot be loaded safely."""
     from relabel.engine import load_engine  # 3 s of imports that only the actors need

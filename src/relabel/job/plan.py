@@ -8,10 +8,12 @@ from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.errors import Refused
+from relabel.job.engine import in_words_of_the_spec
 from relabel.job.prepare import resolve
 from relabel.spec import Spec
 
 
+@in_words_of_the_spec()
 def plan(spec: Spec) -> dict[str, object]:
     """What a run would find and do, as figures. Raises Refused like a run."""
     resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision))

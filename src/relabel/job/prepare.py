@@ -23,7 +23,7 @@ from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import SourceRefused, SpecError
 from relabel.job.encoding.row import RowEncoder
-from relabel.job.engine import constraint_of
+from relabel.job.engine import constraint_of, in_words_of_the_spec
 from relabel.job.job import Job, Retry
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
@@ -77,6 +77,7 @@ class Resolved:
         check_source_columns(self.spec, self.encoder, plan.columns)
 
 
+@in_words_of_the_spec()
 def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Job, Plan]:
     """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy."""
     resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision))
@@ -91,6 +92,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
     return resolved.job(run.plan.columns), run.plan
 
 
+@in_words_of_the_spec()
 def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retry) -> tuple[Job, Plan]:
     """Check that a run's source and model are still those of its parts. Writes nothing, raises Refused like a run.
 
@@ -104,6 +106,7 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     return replace(resolved.job(plan.columns, retry), fingerprint=known.fingerprint), plan
 
 
+@in_words_of_the_spec()
 def resolve(spec: Spec, identity: Mapping[str, object]) -> Resolved:
     """Check a spec by itself and against its model's files. Raises SpecError or ModelRefused.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from relabel.errors import SpecError
+from relabel.errors import ArgumentRefused
 
 JSON = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?", "lenient": False}
 """On one line, with a space after commas and colons or without: free white space is a loop that never ends. What of a
@@ -62,19 +62,20 @@ class Constraint:
 
 
 def check_constraint(constraint: Constraint) -> None:
-    """Raises SpecError with what llguidance says where it cannot compile the constraint, or not wholly."""
+    """Raises ArgumentRefused with what llguidance says where it cannot compile the constraint, or not wholly."""
     from llguidance import LLMatcher
 
     if constraint.kind == "json" and any(number > MAX_MULTIPLE for number in _multiples(json.loads(constraint.value))):
-        raise SpecError(
-            f"a multipleOf above {MAX_MULTIPLE} cannot be held to in reasonable time; set label.constrain: false"
+        raise ArgumentRefused(
+            f"a multipleOf above {MAX_MULTIPLE} cannot be held to in reasonable time; set ", "constraint=None", ""
         )
     _, notes = LLMatcher.validate_grammar_with_warnings(LLMatcher.grammar_from_lark(constraint.grammar()))
     if notes:
         what = {"json": "the JSON schema", "regex": "the pattern", "choice": "the choices"}[constraint.kind]
-        raise SpecError(
-            f"{what} of a label cannot hold the model to it ({' '.join(notes[0].split())[:300]}); change it, or set "
-            "label.constrain: false to check the texts afterwards alone"
+        raise ArgumentRefused(
+            f"{what} cannot hold the model to it ({' '.join(notes[0].split())[:300]}); change it, or set ",
+            "constraint=None",
+            " to check the texts afterwards alone",
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from transformers import CONFIG_MAPPING
 
 from relabel.engine.model.hub import download, find_commit
-from relabel.errors import ModelRefused
+from relabel.errors import ArgumentRefused, ModelRefused
 
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 """Configs, tokenizer, processor, chat templates; patterns for a download as well."""
@@ -52,10 +52,10 @@ def locate(path: str, revision: str | None = None, *, weights: bool = False) -> 
     """The folder of a model: as named, or downloaded from the hub at one commit; weights only if asked for."""
     if _is_folder(path):
         if revision is not None:
-            raise ModelRefused(f"model.revision belongs to a model of the hub, but {path} is a folder; remove it")
+            raise ArgumentRefused("", "revision", f" belongs to a model of the hub, but {path} is a folder; remove it")
         folder = Path(path).expanduser()
         if not folder.is_dir():
-            raise ModelRefused(f"the model folder {path} does not exist; check model.path")
+            raise ArgumentRefused(f"the model folder {path} does not exist; check ", "path", "")
         return folder
     commit = find_commit(path, revision)
     folder = download(path, commit, SMALL_FILES)
@@ -170,8 +170,8 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_bytes())
     except FileNotFoundError as error:
-        raise ModelRefused(
-            f"{file} is missing; model.path must be a folder or hub name of a transformers model"
+        raise ArgumentRefused(
+            f"{file} is missing; ", "path", " must be a folder or hub name of a transformers model"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ModelRefused(f"{file} cannot be read as JSON; download the model again") from error

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from relabel.errors import ModelRefused
+from relabel.errors import ArgumentRefused, ModelRefused
 
 NUM_TRIES = 3
 """Of one call, with 2 and 4 seconds between: longer troubles are for whoever started the run."""
@@ -34,10 +34,12 @@ def find_commit(name: str, revision: str | None) -> str:
     if revision is None:
         commit = ask_hub(name, lambda: huggingface_hub.HfApi().model_info(name, timeout=30).sha)
         if commit is None:
-            raise ModelRefused(f"the hub names no commit of {name}; set model.revision to one")
+            raise ArgumentRefused(f"the hub names no commit of {name}; set ", "revision", " to one")
         return commit
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ModelRefused(f"model.revision must be a commit of {name} (40 hexadecimal digits): branches and tags move")
+        raise ArgumentRefused(
+            "", "revision", f" must be a commit of {name} (40 hexadecimal digits): branches and tags move"
+        )
     return revision
 
 
@@ -59,19 +61,23 @@ def ask_hub(name: str, call: Callable[[], Answer], sleep: Callable[[float], obje
             ) from error
         except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
             raise ModelRefused(
-                f"there is no folder {name}, and no such model or commit on the hub; check both in the spec"
+                f"there is no folder {name}, and no such model or commit on the hub; check both"
             ) from error
         except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
-            raise ModelRefused(
+            raise ArgumentRefused(
                 f"there is no folder {name}, this machine has no copy of it, and the hub cannot be reached; "
-                "use a local folder, or set model.revision to a commit that is in the cache"
+                "use a local folder, or set ",
+                "revision",
+                " to a commit that is in the cache",
             ) from error
         # the hub's client has changed its network library twice (requests, httpx, httpx2), and with it what it raises
         except Exception as error:
             if attempt == NUM_TRIES:
-                raise ModelRefused(
+                raise ArgumentRefused(
                     f"the hub did not answer for {name} in {NUM_TRIES} tries ({type(error).__name__}); use a local "
-                    "folder, or set model.revision to a commit that is in the cache"
+                    "folder, or set ",
+                    "revision",
+                    " to a commit that is in the cache",
                 ) from error
             sleep(2.0**attempt)
     raise AssertionError("the loop returns or raises")

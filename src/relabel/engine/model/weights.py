@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
 from relabel.engine.model.checkpoint import check_config, check_weights, locate
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.sizes import free_bytes
-from relabel.errors import ModelRefused
+from relabel.errors import ArgumentRefused, ModelRefused
 
 log = logging.getLogger("relabel")
 
@@ -39,7 +39,7 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
     if dtype not in DTYPES:
         raise ModelRefused(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ModelRefused("there is no CUDA device here: set resources.gpus_per_actor: 0 to run on CPUs")
+        raise ArgumentRefused("there is no CUDA device here: set ", "device='cpu'", " to run on CPUs")
     folder = locate(path, revision, weights=True)
     kind = check_config(folder)["model_type"]
     check_weights(folder)

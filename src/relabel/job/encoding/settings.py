@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relabel.engine import Constraint, Sampling
 from relabel.engine.api.constraint import check_constraint
-from relabel.errors import RowRejected, SpecError
+from relabel.errors import ArgumentRefused, RowRejected
 from relabel.job.engine import END_OF_REASONING, sampling_of
 from relabel.rejected import Code
 from relabel.spec import Query
@@ -131,7 +131,12 @@ def check_settings(own: OwnSettings, query: Query) -> None:
 def _can_hold(constraint: Constraint) -> bool:
     try:
         check_constraint(constraint)
-    except (SpecError, ValueError, TypeError, RecursionError):  # its sentence quotes the schema, which is the row's
+    except (
+        ArgumentRefused,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ):  # its sentence quotes the schema, which is the row's
         return False
     return True
 

@@ -19,6 +19,7 @@ from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer
 from relabel.job.encoding.control_tokens import ControlTokens
 from relabel.job.encoding.processor import Processor, Tokenizer
 from relabel.job.encoding.settings import OwnSettings
+from relabel.job.engine import in_words_of_the_spec
 from relabel.rejected import Code
 from relabel.spec import Model, Prompt
 
@@ -44,7 +45,8 @@ class PromptTokenizer:
     """For one model and what the prompts of all labels have in common. Raises ModelRefused where they do not fit."""
 
     def __init__(self, model: Model, prompt: Prompt) -> None:
-        loaded = load_processor(model.path, model.revision)
+        with in_words_of_the_spec():
+            loaded = load_processor(model.path, model.revision)
         self._tokenizer: Tokenizer = getattr(loaded, "tokenizer", loaded)
         self._processor: Processor | None = loaded if hasattr(loaded, "image_processor") else None
         self.takes_images = self._processor is not None
