@@ -1,6 +1,7 @@
 """Runs on a small Ray: the same labels as in this process, and what is Ray's alone."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from relabel import make_spec, run
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
-from relabel.errors import ModelRefused
+from relabel.errors import ModelRefused, StoreFailed
 from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
 from relabel.job.executor import LOCAL
@@ -74,9 +75,32 @@ def test_two_actors_are_started_and_neither_reads_or_decodes(fields, tmp_path):
 
 
 def refuse(spec):
-    raise ModelRefused("no such weights")
+    raise ModelRefused("no such weights")  # in the process of an actor
 
 
-def test_an_error_of_our_own_comes_out_of_the_actor_as_itself(fields):
+def test_an_error_of_our_own_comes_out_of_an_actor_as_itself(fields):
     with pytest.raises(ModelRefused, match="no such weights"):
         run(make_spec(fields), execute=OnRay(LOCAL, load=refuse))
+
+
+def spoil_the_output(spec):
+    shutil.rmtree(spec.output.path)
+    Path(spec.output.path).write_text("no folder any more")
+
+
+class Spoiling(Disguised):
+    """An engine in the middle of which the output is lost."""
+
+    def __init__(self, spec):
+        super().__init__(engine_of(spec))
+        self._spec = spec
+
+    def generate(self, requests):
+        if Path(self._spec.output.path).is_dir():
+            spoil_the_output(self._spec)
+        return self._engine.generate(requests)
+
+
+def test_a_store_that_fails_ends_the_run_and_says_so(fields):
+    with pytest.raises(StoreFailed, match="cannot write"):
+        run(make_spec(fields), execute=OnRay(LOCAL, load=Spoiling))

@@ -18,7 +18,7 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from relabel.data.sources.unit import Unit
-from relabel.errors import DeviceLost
+from relabel.errors import DeviceLost, RelabelError
 from relabel.job.cluster.attempts import RayAttemptLog
 from relabel.job.faults.poison_search import MAX_DEATHS
 from relabel.job.faults.watchdog import Watchdog
@@ -56,11 +56,19 @@ class Generate:
     """The actor: holds the model and generates for a few units side by side, each in a thread of its own."""
 
     def __init__(self, job: Job, log: RayAttemptLog, load: LoadEngine) -> None:
-        engine = load(job.spec)
+        self._refusal: RelabelError | None = None
+        """Why there is no engine. Raised here Ray would load it four times over, and hand on the text alone."""
+        try:
+            engine = load(job.spec)
+        except RelabelError as error:
+            self._refusal = error
+            return
         watchdog = Watchdog(job.spec.resources.deadline, lambda: engine.goodput.num_forwards)
         self._generate = Generator(job, log, watchdog, engine)
 
     def __call__(self, block: pa.Table) -> pa.Table:
+        if self._refusal is not None:
+            raise self._refusal
         try:
             return self._generate(block)
         except DeviceLost:
@@ -151,6 +159,7 @@ def _settle_context(deadline: float) -> None:
     settings.execution_options.preserve_order = False
     settings.target_max_block_size = None
     settings.max_errored_blocks = 0
+    settings.raise_original_map_exception = True  # else an error of our own comes back as text alone
     settings.max_consecutive_actor_init_deaths = 3
     settings.execution_no_progress_timeout_s = no_progress_seconds(deadline)
     settings.enable_progress_bars = False
