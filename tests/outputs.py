@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from relabel.data.labels.columns import output_schema
+from relabel.data.output.binding import open_run
+from relabel.data.output.manifest import Run
 from relabel.data.quality.figures import Quality
 from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.sources.unit import SourceFile, Unit
@@ -30,6 +32,12 @@ def planned_file(path: str, num_rows: int, version: str = "1", unit_rows: int = 
 
 def make_plan(*files: PlannedFile, unreadable: tuple[tuple[str, str], ...] = ()) -> Plan:
     return Plan(files=files, unreadable=unreadable, columns=COLUMNS)
+
+
+def begin(store: Store, *files: PlannedFile, recipe: Mapping[str, object] = RECIPE, unreadable=()) -> Run:
+    """Begin a run over these files."""
+    plan = make_plan(*files, unreadable=unreadable)
+    return open_run(store, recipe, unit_rows=4, versions={"ray": "2.60"}, replan=lambda known: plan)
 
 
 def rows_of(unit: Unit) -> pa.Table:

@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from relabel.data.labels.columns import output_schema
 from relabel.data.output.audit import conclude, resume
-from relabel.data.output.manifest import Run, open_run
+from relabel.data.output.binding import open_run
+from relabel.data.output.manifest import Run
 from relabel.data.output.report import Report
 from relabel.data.output.verify import verify
 from relabel.data.sources import read

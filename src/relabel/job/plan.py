@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from relabel.data.output.audit import audit
-from relabel.data.output.manifest import check_recipe
-from relabel.data.output.recipe import fingerprint
+from relabel.data.output.binding import check_recipe
 from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.errors import Refused
@@ -25,7 +24,7 @@ def plan(spec: Spec) -> dict[str, object]:
         "units": planned.num_units,
         "rows": planned.num_rows,
         "unit_rows": resolved.unit_rows(known),
-        "units_done": audit(planned, store, fingerprint(resolved.recipe)).published if store and known else 0,
+        "units_done": audit(planned, store, known.fingerprint).published if store and known else 0,
         "unreadable": [{"file": path, "why": why} for path, why in planned.unreadable],
     }
 

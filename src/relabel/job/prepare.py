@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from relabel.data.output.manifest import Run, check_recipe, open_run
+from relabel.data.output.binding import check_recipe, open_run
+from relabel.data.output.manifest import Run
 from relabel.data.output.recipe import fingerprint, make_recipe
 from relabel.data.prompts.template import check_columns
 from relabel.data.sources import absolute_source, source_root
@@ -62,10 +63,13 @@ class Resolved:
         """Rows in a unit: as they were, else as the spec or its kind of rows say."""
         return known.unit_rows if known else default_unit_rows(self.spec, self.encoder)
 
-    def job(self, columns: pa.Schema, retry: Retry | None = None) -> Job:
-        """What every stage must know, given the columns of the source."""
+    def job(self, columns: pa.Schema, known: str | None = None, retry: Retry | None = None) -> Job:
+        """What every stage must know, given the columns of the source and the fingerprint by which its output is known.
+
+        An output that an earlier version began may have another one than its recipe has now.
+        """
         return Job(
-            fingerprint=fingerprint(self.recipe),
+            fingerprint=known or fingerprint(self.recipe),
             spec=self.spec,
             kept=pa.schema([columns.field(name) for name in self.spec.output.keep]),
             retry=retry,
@@ -89,7 +93,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
         versions=_versions(),
         replan=lambda known: resolved.plan(known, redo_changed=redo_changed),
     )
-    return resolved.job(run.plan.columns), run.plan
+    return resolved.job(run.plan.columns, run.fingerprint), run.plan
 
 
 @in_words_of_the_spec()
@@ -103,7 +107,7 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     check_recipe(store, make_recipe(spec, identity))
     resolved = resolve(asked, identity)
     plan = resolved.plan_again(known)
-    return replace(resolved.job(plan.columns, retry), fingerprint=known.fingerprint), plan
+    return resolved.job(plan.columns, known.fingerprint, retry), plan
 
 
 @in_words_of_the_spec()

@@ -8,7 +8,7 @@ import pytest
 
 from relabel.data.output import audit as module
 from relabel.data.output.audit import ResumeState, audit, conclude, resume
-from relabel.data.output.manifest import open_run
+from relabel.data.output.binding import open_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
 from tests.outputs import RECIPE, flip_bit, make_plan, planned_file, publish

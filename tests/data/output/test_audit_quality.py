@@ -2,7 +2,7 @@
 
 from relabel.data.output import audit as module
 from relabel.data.output.audit import audit, conclude
-from relabel.data.output.manifest import open_run
+from relabel.data.output.binding import open_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.quality.figures import measure, merge
 from relabel.data.store.store import Store

@@ -1,29 +1,23 @@
 import base64
 import json
-import threading
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
-from relabel.data.output.manifest import open_run, read_run
+from relabel.data.output.binding import open_run
+from relabel.data.output.manifest import read_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
-from relabel.errors import RecipeChanged, Refused
-from tests.outputs import RECIPE, SCHEMA, make_plan, planned_file, publish
+from relabel.errors import Refused
+from tests.outputs import RECIPE, SCHEMA, begin, make_plan, planned_file
 
 A, B, C = (planned_file(f"{name}.parquet", 10) for name in "abc")
-OTHER = RECIPE | {"sampling": {"seed": 2}}
 
 
 @pytest.fixture(params=["local", "s3"])
 def store(request, tmp_path):
     return Store(str(tmp_path / "out") if request.param == "local" else request.getfixturevalue("s3_url"))
-
-
-def begin(store, *files, recipe=RECIPE, unreadable=()):
-    plan = make_plan(*files, unreadable=unreadable)
-    return open_run(store, recipe, unit_rows=4, versions={"ray": "2.60"}, replan=lambda known: plan)
 
 
 def documents(folder) -> list[str]:
@@ -111,115 +105,11 @@ def test_columns_are_those_of_the_first_file_that_could_be_read(tmp_path):
     assert read_run(store).schema.equals(SCHEMA)
 
 
-def test_another_recipe_is_refused_by_the_name_of_its_field(store):
-    begin(store, A)
-    with pytest.raises(RecipeChanged, match=r"\(sampling.seed: 1 -> 2\)"):
-        begin(store, A, recipe=OTHER)
-
-
-def test_a_changed_recipe_is_refused_before_the_source_is_planned(tmp_path):
-    store = Store(str(tmp_path))
-    begin(store, A)
-    with pytest.raises(RecipeChanged):
-        open_run(store, OTHER, unit_rows=4, versions={}, replan=lambda known: pytest.fail("planned"))
-
-
-@pytest.mark.parametrize("name", ["notes.txt", "x.parquet", "deep/er/x.csv"])
-def test_a_folder_of_someone_else_is_refused_by_the_name_of_a_file(store, name):
-    store.put_json(name, 1)
-    with pytest.raises(Refused, match=f"{name}.*no _run.json"):
-        begin(store, A)
-
-
-@pytest.mark.parametrize("name", ["_SUCCESS", ".DS_Store", "_tmp/x.parquet", "_staging/0", "sub/_x.parquet"])
-def test_strays_are_ignored(store, name):
-    store.put_json(name, 1)
-    assert begin(store, A).plan == make_plan(A)
-
-
-def test_parts_of_a_run_that_went_on_are_no_strangers(store):
-    begin(store, A)
-    publish(store, A.units[0], fingerprint(RECIPE))
-    assert begin(store, A).plan == make_plan(A)
-
-
-class Late(Store):
-    """A store whose listing comes after another process has begun the same run and published a part."""
-
-    def names(self):
-        begin(Store(self.url), A)
-        publish(self, A.units[0], fingerprint(RECIPE))
-        return super().names()
-
-
-def test_parts_of_a_run_that_began_a_moment_ago_are_no_strangers(tmp_path):
-    assert begin(Late(str(tmp_path)), A).plan == make_plan(A)
-
-
-def race(store, runs):
-    """Begin all runs at once, each held back until all have planned for the first time."""
-    barrier, outcomes = threading.Barrier(len(runs)), [None] * len(runs)
-
-    def begin_one(index, recipe, own):
-        waited = []
-
-        def replan(known):
-            if not waited:
-                waited.append(True)
-                barrier.wait(30)
-            known_files = {planned.file.path: planned for planned in known.plan.files} if known else {}
-            files = known_files | {planned.file.path: planned for planned in own}
-            return make_plan(*(files[path] for path in sorted(files)))
-
-        try:
-            outcomes[index] = open_run(store, recipe, unit_rows=4, versions={}, replan=replan)
-        except Refused as error:
-            outcomes[index] = error
-
-    threads = [threading.Thread(target=begin_one, args=(index, *run)) for index, run in enumerate(runs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return outcomes
-
-
-def test_of_two_recipes_that_begin_at_once_the_second_is_refused(store):
-    outcomes = race(store, [(RECIPE, [A]), (OTHER, [A])])
-    (refused,) = [outcome for outcome in outcomes if isinstance(outcome, RecipeChanged)]
-    (run,) = [outcome for outcome in outcomes if outcome is not refused]
-    assert read_run(store) == run
-
-
-def test_two_processes_with_one_recipe_both_go_on(store):
-    one, other = race(store, [(RECIPE, [A]), (RECIPE, [A])])
-    assert one == other == read_run(store)
-
-
-def test_plans_that_grow_at_once_lose_nothing(store):
-    begin(store, A)
-    for outcome in race(store, [(RECIPE, [A, B]), (RECIPE, [A, C]), (RECIPE, [A, B, C])]):
-        assert not isinstance(outcome, Refused)
-    run = read_run(store)
-    assert run.plan == make_plan(A, B, C)
-
-
-def test_a_name_that_no_store_takes_is_refused_before_work(tmp_path):
-    with pytest.raises(Refused, match=r"'a\\nb.parquet' has a character"):
-        begin(Store(str(tmp_path)), planned_file("a\nb.parquet", 4))
-    assert documents(tmp_path) == []
-
-
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"fingerprint": "x"}'])
 def test_a_damaged_document_is_refused(tmp_path, damage):
     (tmp_path / "_run.json").write_text(damage)
     with pytest.raises(Refused, match=r"_run.json"):
         begin(Store(str(tmp_path)), A)
-
-
-def test_a_bucket_that_does_not_exist_is_refused(s3):
-    with pytest.raises(Refused, match="nobody-has-this"):
-        begin(Store("s3://nobody-has-this/out"), A)
 
 
 def test_the_document_can_be_read_by_people_and_other_programs(tmp_path):

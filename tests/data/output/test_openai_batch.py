@@ -4,7 +4,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from relabel.data.output.manifest import open_run
+from relabel.data.output.binding import open_run
 from relabel.data.output.openai_batch import export
 from relabel.data.output.recipe import fingerprint
 from relabel.data.sources.plan import Plan

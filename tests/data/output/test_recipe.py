@@ -28,8 +28,6 @@ CHANGES = {
     "prompt.chat_template_kwargs": {"enable_thinking": False},
     "prompt.max_image_bytes": 5,
     "prompt.max_image_pixels": 5,
-    "model.path": "models/other",
-    "model.revision": "0" * 40,
     "model.dtype": "float32",
     "model.max_prompt_tokens": 9,
     "model.image_pixels": 9,
@@ -99,7 +97,7 @@ def test_the_table_above_has_every_field_that_decides_the_result():
     others = {"resources", "labels"}
     sections = {name: field.annotation for name, field in Spec.model_fields.items() if name not in others}
     every = {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
-    assert CHANGES.keys() == every - {"output.path", "label.gate"}
+    assert CHANGES.keys() == every - {"output.path", "label.gate", "model.path", "model.revision"}
     assert SPEED.keys() == Resources.model_fields.keys()
 
 
@@ -134,6 +132,24 @@ def test_speed_does_not_change_the_fingerprint(field):
 
 def test_where_the_parts_go_does_not_change_the_fingerprint():
     assert recipe_of("output.path", "elsewhere") == recipe_of()
+
+
+@pytest.mark.parametrize(("field", "value"), [("model.path", "models/other"), ("model.revision", "0" * 40)])
+def test_where_the_model_is_counts_for_nothing_beside_what_it_is_and_is_there_to_be_read(field, value):
+    moved = recipe_of(field, value)
+    assert fingerprint(moved) == fingerprint(recipe_of())
+    assert changed_fields(recipe_of(), moved) == []
+    assert moved["model"][field.removeprefix("model.")] == value
+
+
+def test_where_a_model_is_that_nobody_looked_at_tells_it_from_others():
+    one, other = (make_recipe(make_spec(fields_of({"model.path": path})), {}) for path in ("a", "b"))
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_another_commit_of_a_model_of_the_hub_changes_the_fingerprint():
+    one, other = ({**recipe_of(), "model_identity": {"name": "org/name", "revision": digit * 40}} for digit in "ab")
+    assert fingerprint(one) != fingerprint(other)
 
 
 def test_other_weights_under_the_same_path_change_the_fingerprint():

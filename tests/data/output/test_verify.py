@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from relabel.data.output.audit import conclude
-from relabel.data.output.manifest import open_run, write_gates
+from relabel.data.output.binding import open_run
+from relabel.data.output.manifest import write_gates
 from relabel.data.output.recipe import fingerprint
 from relabel.data.output.status import status
 from relabel.data.output.verify import verify

@@ -20,7 +20,7 @@ from relabel.data.sources.unit import Unit
 from relabel.data.store.objects import Version
 from relabel.data.store.stamp import Stamp
 from relabel.data.store.store import Store
-from relabel.errors import PartDamaged
+from relabel.errors import PartDamaged, RecipeChanged
 from relabel.spec import Gate
 
 SUCCESS = "_SUCCESS"
@@ -112,11 +112,18 @@ def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] 
 def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
     """At the end of a run: the audit, and `_SUCCESS` if all is there and passes the gates.
 
-    A run whose plan is no longer the newest says nothing: who planned more counts more.
+    A run whose plan is no longer the newest says nothing: who planned more counts more. Raises RecipeChanged where a
+    run of another recipe has begun in the output before this one had published its first part.
     """
     before = store.version(SUCCESS)
     report = audit(plan, store, fingerprint, gates)
-    if not _is_newest(plan, store):
+    run = read_run(store)
+    if run is not None and run.fingerprint != fingerprint:
+        raise RecipeChanged(
+            f"{store.url} was begun anew by another recipe while this run had published nothing there: it is the "
+            "other's now, which labels what this run has published anew; use another output.path"
+        )
+    if run is not None and _says(run.plan) != _says(plan):
         return report
     if report.passed:
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
@@ -138,13 +145,8 @@ def _by_part(plan: Plan) -> dict[str, Unit]:
     return {unit.part: unit for unit in plan.units}
 
 
-def _is_newest(plan: Plan, store: Store) -> bool:
-    """Whether nobody planned anything else meanwhile: other parts, other versions of files, a file unreadable."""
-    run = read_run(store)
-    return run is None or _says(run.plan) == _says(plan)
-
-
 def _says(plan: Plan) -> tuple[Any, ...]:
+    """What makes a plan another one: other parts, other versions of files, a file unreadable."""
     return {part: _made_from(unit) for part, unit in _by_part(plan).items()}, {path for path, _ in plan.unreadable}
 
 

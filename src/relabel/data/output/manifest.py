@@ -1,23 +1,21 @@
 """What a run wrote down of itself in the output: `_run.json`, then `_plan-00001.json`, ... for each change of plan.
 
-Every document but the gates is created once and never changed; of two processes that write the same one, the second
-reads it and thinks again. A later document overrides an earlier one file by file. Knows nothing of sources or of what
-is in parts.
+A later document overrides an earlier one file by file. Knows how they are read; who may write them is the business of
+`binding`. Knows nothing of sources or of what is in parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
 from relabel.data.labels.columns import labels_of, output_schema
-from relabel.data.output.recipe import changed_fields, fingerprint
 from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.store.store import Store
-from relabel.errors import RecipeChanged, Refused, StoreFailed
+from relabel.errors import Refused
 from relabel.spec import Gate
 
 RUN = "_run.json"
@@ -36,6 +34,8 @@ class Run:
     """Of the packages that the first process ran with; for the reader, nothing is decided by them."""
     plan: Plan
     num_documents: int
+    generation: int = 0
+    """How often `_run.json` was written over by another recipe, before there was any part."""
     former_parts: frozenset[str] = field(default=frozenset(), compare=False)
     """Names that an earlier plan gave to parts and a later one did not; a still later one may again."""
 
@@ -46,52 +46,13 @@ class Run:
         return output_schema(pa.schema(kept), labels_of(self.recipe), self.recipe["sampling"].get("num_samples", 1))
 
 
-def open_run(
-    store: Store,
-    recipe: Mapping[str, Any],
-    *,
-    unit_rows: int,
-    versions: Mapping[str, str],
-    replan: Callable[[Run | None], Plan],
-) -> Run:
-    """Begin a run or go on with it: check the folder, plan on top of what is known, write down what is new.
-
-    `replan` gets the run so far, None in a new folder; it is called again if another process wrote in between.
-    Raises RecipeChanged if the folder is another recipe's, Refused if it holds files that relabel did not write.
-    """
-    try:
-        while True:
-            known = check_recipe(store, recipe)
-            plan = replan(known)
-            if known is None:
-                _refuse_bad_names(plan)
-                first = {
-                    "fingerprint": fingerprint(recipe),
-                    "recipe": recipe,
-                    "unit_rows": unit_rows,
-                    "versions": dict(versions),
-                    "plan": plan.to_json(),
-                }
-                if store.create_json(RUN, first):
-                    return _read_first(first, plan)
-            else:
-                run = replace(known, plan=plan)
-                if not (change := _difference(known.plan, plan)):
-                    return run
-                _refuse_bad_names(plan)
-                if store.create_json(_later(run.num_documents), change):
-                    return replace(run, num_documents=run.num_documents + 1)
-    except StoreFailed as error:
-        raise Refused(str(error)) from error
-
-
 def read_run(store: Store) -> Run | None:
     """What is written down in the folder, or None if nothing is."""
     if (first := store.read_json(RUN)) is None:
         return None
     try:
-        run = _read_first(first, Plan.from_json(first["plan"]))
-        while (change := store.read_json(_later(run.num_documents))) is not None:
+        run = first_run(first, Plan.from_json(first["plan"]))
+        while (change := store.read_json(later_name(run.generation, run.num_documents))) is not None:
             plan = _merge(run.plan, change)
             former = run.former_parts | _lost(run.plan, change)
             run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former)
@@ -114,29 +75,7 @@ def read_gates(store: Store) -> dict[str, Any]:
     return store.read_json(GATES) or {}
 
 
-def check_recipe(store: Store, recipe: Mapping[str, Any]) -> Run | None:
-    """The run in the folder, None where it is empty. Refuses the folder of another recipe or of someone else."""
-    try:
-        run = read_run(store)
-        names = {} if run else store.names()
-        # Another process may have begun the run between the two looks.
-        run = run or (read_run(store) if names else None)
-    except StoreFailed as error:
-        raise Refused(str(error)) from error
-    if run is None and names:
-        raise Refused(
-            f"{store.url} holds {next(iter(names))!r} and no {RUN}: relabel did not make it; "
-            "name a new or empty folder as output.path"
-        )
-    if run is not None and run.fingerprint != fingerprint(recipe):
-        fields = "; ".join(changed_fields(run.recipe, recipe)) or "the fingerprint"
-        raise RecipeChanged(
-            f"{store.url} was made by another recipe ({fields}): use the old values, or another output.path"
-        )
-    return run
-
-
-def _read_first(first: Mapping[str, Any], plan: Plan) -> Run:
+def first_run(first: Mapping[str, Any], plan: Plan) -> Run:
     return Run(
         fingerprint=first["fingerprint"],
         recipe=first["recipe"],
@@ -144,6 +83,7 @@ def _read_first(first: Mapping[str, Any], plan: Plan) -> Run:
         versions=first["versions"],
         plan=plan,
         num_documents=1,
+        generation=first.get("generation", 0),
     )
 
 
@@ -153,11 +93,11 @@ def _lost(plan: Plan, change: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(unit.part for planned in plan.files if planned.file.path in touched for unit in planned.units)
 
 
-def _later(index: int) -> str:
-    return f"_plan-{index:05d}.json"
+def later_name(generation: int, index: int) -> str:
+    return f"_plan-{generation}-{index:05d}.json" if generation else f"_plan-{index:05d}.json"
 
 
-def _difference(known: Plan, plan: Plan) -> dict[str, Any] | None:
+def difference(known: Plan, plan: Plan) -> dict[str, Any] | None:
     before = {planned.file.path: planned for planned in known.files}
     after = {planned.file.path: planned for planned in plan.files}
     changed = tuple(
@@ -185,7 +125,7 @@ def _merge(plan: Plan, change: Mapping[str, Any]) -> Plan:
     return Plan(files=kept, unreadable=later.unreadable, columns=columns)
 
 
-def _refuse_bad_names(plan: Plan) -> None:
+def refuse_bad_names(plan: Plan) -> None:
     """Stores know no control characters, and no text that is not Unicode."""
     for planned in plan.files:
         path = planned.file.path

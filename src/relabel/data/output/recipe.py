@@ -13,10 +13,14 @@ from typing import Any
 from relabel.spec import Spec
 
 _ABSENT = "(absent)"
+_WHERE_THE_MODEL_IS = ("path", "revision")
 
 
 def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten."""
+    """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten.
+
+    The model's path and revision are there for whoever reads the recipe back: beside an identity they do not count.
+    """
     left_out: Any = {"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}
     recipe = spec.model_dump(mode="json", exclude=left_out)
     recipe["source"]["path"] = spec.source.paths
@@ -28,17 +32,28 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]
 
 
 def fingerprint(recipe: Mapping[str, Any]) -> str:
-    """The same for equal recipes in every process. Raises TypeError or ValueError on a value without a stable text."""
+    """The same for recipes of one result in every process. Raises TypeError or ValueError on a value without a stable
+    text."""
     _check(recipe, "recipe")
-    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_what_counts(recipe), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """One `section.field: old -> new` for every field that differs."""
+    if old.get("model_identity") == new.get("model_identity"):
+        old, new = _what_counts(old), _what_counts(new)
     before, after = _flat(old), _flat(new)
     changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
     return [f"{key}: {_clip(before, after, key)} -> {_clip(after, before, key)}" for key in changed]
+
+
+def _what_counts(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe without the way to its model: a folder may be moved, or mounted elsewhere on the next machine."""
+    if not recipe.get("model_identity") or "model" not in recipe:
+        return recipe
+    model = {key: value for key, value in recipe["model"].items() if key not in _WHERE_THE_MODEL_IS}
+    return {**recipe, "model": model}
 
 
 def _check(value: Any, place: str) -> None:

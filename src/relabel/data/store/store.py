@@ -98,6 +98,10 @@ class Store:
         """Write the document unless it is there; False if it was."""
         return self._objects.create(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
+    def replace_json(self, name: str, value: Any, old: Version) -> bool:
+        """Write the document over that version of it; False, and nothing is written, if it is another one meanwhile."""
+        return self._objects.replace(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), old)
+
     def put_json(self, name: str, value: Any) -> None:
         """Write the document over what is there."""
         self._objects.put(name, json.dumps(value, sort_keys=True).encode())

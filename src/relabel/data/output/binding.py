@@ -1,0 +1,138 @@
+"""Which recipe an output belongs to, and how a run comes to own it.
+
+Every document of the manifest but the gates is created once and never changed; of two processes that write the same
+one, the second reads it and thinks again. An output without any part is bound to no recipe: another one writes
+`_run.json` anew, over the version that it has read, and the changes of its plan have names of their own. Knows nothing
+of what is in parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from relabel.data.output.manifest import GATES, RUN, Run, difference, first_run, later_name, read_run, refuse_bad_names
+from relabel.data.output.recipe import changed_fields, fingerprint
+from relabel.data.sources.plan import Plan
+from relabel.data.store.objects import Version
+from relabel.data.store.store import Store
+from relabel.errors import RecipeChanged, Refused, StoreFailed
+
+
+def open_run(
+    store: Store,
+    recipe: Mapping[str, Any],
+    *,
+    unit_rows: int,
+    versions: Mapping[str, str],
+    replan: Callable[[Run | None], Plan],
+) -> Run:
+    """Begin a run or go on with it: check the folder, plan on top of what is known, write down what is new.
+
+    `replan` gets the run so far, None in a new folder; it is called again if another process wrote in between.
+    Raises RecipeChanged if the folder is another recipe's, Refused if it holds files that relabel did not write.
+    """
+    try:
+        found = _look(store, recipe)
+        while True:
+            plan = replan(found.run)
+            if (run := _write_down(store, found, recipe, plan, unit_rows, versions)) is not None:
+                return run
+            before, found = found, _look(store, recipe)
+            if found.unbound is not None and found.unbound != before.unbound:
+                # It was begun a moment ago: whoever did is at work, and will have parts.
+                raise _of_another_recipe(store, found.unbound.run, recipe)
+    except StoreFailed as error:
+        raise Refused(str(error)) from error
+
+
+def check_recipe(store: Store, recipe: Mapping[str, Any]) -> Run | None:
+    """The run in the folder, None where it has no part of any. Refuses the folder of another recipe or of someone else.
+
+    Recipes are compared as they stand there, by what counts in them: one that an earlier version wrote may have another
+    fingerprint, and is gone on with under that.
+    """
+    try:
+        return _look(store, recipe).run
+    except StoreFailed as error:
+        raise Refused(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unbound:
+    """A run of another recipe that has no part."""
+
+    run: Run
+    version: Version
+    """Of its `_run.json`, as it was before that was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What is written down in a folder that a recipe may be run in."""
+
+    run: Run | None = None
+    """The run of this recipe."""
+    unbound: _Unbound | None = None
+
+
+def _look(store: Store, recipe: Mapping[str, Any]) -> _Found:
+    version = store.version(RUN)
+    run = read_run(store)
+    names = {} if run else store.names()
+    # Another process may have begun the run between the two looks.
+    run = run or (read_run(store) if names else None)
+    if run is None and names:
+        raise Refused(
+            f"{store.url} holds {next(iter(names))!r} and no {RUN}: relabel did not make it; "
+            "name a new or empty folder as output.path"
+        )
+    if run is None or fingerprint(run.recipe) == fingerprint(recipe):
+        return _Found(run=run)
+    if version is None or store.parts():
+        raise _of_another_recipe(store, run, recipe)
+    return _Found(unbound=_Unbound(run=run, version=version))
+
+
+def _of_another_recipe(store: Store, run: Run, recipe: Mapping[str, Any]) -> RecipeChanged:
+    fields = "; ".join(changed_fields(run.recipe, recipe)) or "the fingerprint"
+    return RecipeChanged(
+        f"{store.url} was made by another recipe ({fields}): use the old values, or another output.path"
+    )
+
+
+def _write_down(
+    store: Store,
+    found: _Found,
+    recipe: Mapping[str, Any],
+    plan: Plan,
+    unit_rows: int,
+    versions: Mapping[str, str],
+) -> Run | None:
+    """The run with that plan, once it stands in the folder; None where another process wrote something meanwhile."""
+    if found.run is not None:
+        run = replace(found.run, plan=plan)
+        if not (change := difference(found.run.plan, plan)):
+            return run
+        refuse_bad_names(plan)
+        is_written = store.create_json(later_name(run.generation, run.num_documents), change)
+        return replace(run, num_documents=run.num_documents + 1) if is_written else None
+    refuse_bad_names(plan)
+    first = {
+        "fingerprint": fingerprint(recipe),
+        "recipe": recipe,
+        "unit_rows": unit_rows,
+        "versions": dict(versions),
+        "plan": plan.to_json(),
+    }
+    if found.unbound is None:
+        return first_run(first, plan) if store.create_json(RUN, first) else None
+    first["generation"] = found.unbound.run.generation + 1
+    # Planning takes minutes: the other run may have published meanwhile.
+    if store.parts():
+        raise _of_another_recipe(store, found.unbound.run, recipe)
+    if not store.replace_json(RUN, first, found.unbound.version):
+        return None
+    store.delete(GATES)
+    return first_run(first, plan)
