@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     FailFast,
+    RootModel,
     Tag,
     TypeAdapter,
     ValidationError,
@@ -68,7 +69,8 @@ class _Image(_Sparse):
     image_url: _ImageUrl
 
 
-_Part = Annotated[_Text | _Image, Discriminator("type")]
+class _Parts(RootModel[Annotated[list[Annotated[_Text | _Image, Discriminator("type")]], FailFast()]]):
+    """Texts and images; a row of a million parts that are neither has one fault, not a million."""
 
 
 def _kind(content: object) -> str:
@@ -79,23 +81,21 @@ class ApiMessage(_Sparse):
     """One message as the API spells it."""
 
     role: Role
-    content: Annotated[
-        Annotated[_Utf8, Tag("text")] | Annotated[list[_Part], FailFast(), Tag("parts")], Discriminator(_kind)
-    ]
+    content: Annotated[Annotated[_Utf8, Tag("text")] | Annotated[_Parts, Tag("parts")], Discriminator(_kind)]
 
     @property
     def parts(self) -> tuple[str | None, ...]:
         """The texts of the message, and None where an image stands."""
         if isinstance(self.content, str):
             return (self.content,)
-        return tuple(part.text if isinstance(part, _Text) else None for part in self.content)
+        return tuple(part.text if isinstance(part, _Text) else None for part in self.content.root)
 
     @property
     def image_urls(self) -> tuple[str, ...]:
         """The URLs of the message's images in their order."""
         if isinstance(self.content, str):
             return ()
-        return tuple(part.image_url.url for part in self.content if isinstance(part, _Image))
+        return tuple(part.image_url.url for part in self.content.root if isinstance(part, _Image))
 
 
 _MESSAGES = TypeAdapter(Annotated[list[ApiMessage], FailFast()])
