@@ -94,10 +94,10 @@ def test_pickled_objects_in_a_column_are_bytes(tmp_path):
     assert not (tmp_path / "marker").exists()
 
 
-def test_a_file_of_a_hundred_thousand_columns_is_read_by_the_one_that_is_asked_for(tmp_path):
-    names = [f"c{n}" for n in range(100_000)]
+def test_a_file_of_twenty_thousand_columns_is_read_by_the_one_that_is_asked_for(tmp_path):
+    names = [f"c{n}" for n in range(20_000)]
     write_parquet(tmp_path / "a.parquet", pa.table([pa.array([7])] * len(names), names))
-    assert read_folder(tmp_path, ["c99999"], ["c0"])[0] == {"a.parquet": [((7,), None)]}
+    assert read_folder(tmp_path, ["c19999"], ["c0"])[0] == {"a.parquet": [((7,), None)]}
 
 
 def test_shards_without_rows_among_others_cost_nothing(tmp_path):

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,5 +121,6 @@ def test_a_disk_that_is_full_after_any_number_of_bytes_leaves_what_the_same_comm
         place = str(tmp_path / f"out{len(exitcodes)}")
         exitcodes.append(Child(fill_disk, place, source, len(exitcodes) * 500).exitcode())
         assert exitcodes[-1] in (THROUGH, SAID)
+        assert not [path for path in Path(place).glob("_staging/*") if path.name != "lock"], "the half is removed"
         assert_whole_and_then_exact(place, source)
     assert len(exitcodes) > 5

@@ -7,7 +7,10 @@ import os
 import signal
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from relabel.data.store.failpoints import Failpoint
@@ -17,6 +20,7 @@ from tests.faults.job import PROCESSES, UNIT_ROWS, Child, Job, assert_exact, wri
 pytestmark = pytest.mark.fault
 SIZES = {"a": 5, "b": 4}
 PARTS = ["a-00000.parquet", "a-00001.parquet", "b-00000.parquet", "b-00001.parquet"]
+TORN = PARTS[1]
 DELETING = {Failpoint.DELETING, Failpoint.DELETED}
 ON_DISKS_ALONE = {Failpoint.STAGED, Failpoint.SYNCED, Failpoint.NAMED}
 HELD_UP = 0.3
@@ -37,7 +41,7 @@ def half_done(output, source):
     one that is new, one that is torn and one that was made from what its file was before."""
     write_source(source, a=SIZES["a"] + UNIT_ROWS)
     Job(output, source).to_the_end()
-    Store(output).put_json(PARTS[1], "torn")
+    Store(output).put_json(TORN, "torn")
     write_source(source, **SIZES)
 
 
@@ -113,12 +117,20 @@ def killed_at_each(output, tmp_path, before, company):
     def kill_at(moment):
         place = prepare(str(moment))
         exitcode = company(*place, moment)
+        assert_readers_see_whole_parts(place[0])
         assert_exact(*place, SIZES)
         return exitcode
 
     moments = passed(*prepare("undisturbed"))
     with ThreadPoolExecutor(3) as threads:
         return moments, list(threads.map(kill_at, range(1, len(moments) + 1)))
+
+
+def assert_readers_see_whole_parts(output):
+    """With what anyone reads a folder with: a name such as `a.parquet#1` would be read, too."""
+    if Path(output).exists():
+        for path in ds.dataset(output).files:
+            assert path.endswith(f"/{TORN}") or pq.read_table(path).num_rows > 0
 
 
 @pytest.mark.parametrize("before", [new, half_done])
@@ -134,9 +146,9 @@ def test_a_run_passes_every_point_with_every_kind_of_name(output, tmp_path, befo
     } | ({} if before is new else {"a-00002.parquet": DELETING})
 
 
-@pytest.mark.parametrize("company", [alone, overtaken])
-@pytest.mark.parametrize("before", [new, half_done])
+@pytest.mark.parametrize(("company", "before"), [(alone, half_done), (overtaken, new), (overtaken, half_done)])
 def test_killed_at_any_point_the_same_command_ends_exactly(output, tmp_path, before, company):
+    """What `new` passes, `half_done` passes too, but for `_run.json`: there who overtakes begins with what is there."""
     moments, exitcodes = killed_at_each(output, tmp_path, before, company)
     assert exitcodes == [-signal.SIGKILL] * len(moments)
 

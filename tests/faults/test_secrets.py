@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,34 +39,36 @@ def model(tmp_path_factory):
     return save_model(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture
-def ray_folder():
+ONE_RAY = """
+import json, sys
+
+import ray
+
+from relabel.cli import main
+
+ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(["--debug", *arguments])
+    except SystemExit as end:
+        print("ended with", end.code)
+"""
+
+
+@contextmanager
+def folder_of_ray():
     """Where Ray keeps its logs. Not under `tmp_path`: the path of a socket has room for some 100 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="logs"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def command(arguments, ray_folder):
-    """A relabel command with secrets in its environment."""
+def python(ray_folder, *arguments):
+    """A process with secrets in its environment."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {**SECRETS, "RAY_TMPDIR": str(ray_folder)}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-
-
-def job(spec, ray_folder):
-    return command([ROOT / "jobs/relabel.py", spec], ray_folder)
-
-
-def relabel(arguments, ray_folder):
-    return command(["-c", "from relabel.cli import main; main()", *arguments], ray_folder)
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
 
 
 def write_spec(folder, folder_of_model, **sections):
@@ -97,10 +100,9 @@ def leaks(folder):
     return [path for path in files if any(canary.encode() in path.read_bytes() for canary in (ROW, SECRET))]
 
 
-def assert_silent(*ended):
-    for process in ended:
-        assert ROW not in process.stdout + process.stderr
-        assert SECRET not in process.stdout + process.stderr
+def assert_silent(process):
+    assert ROW not in process.stdout + process.stderr
+    assert SECRET not in process.stdout + process.stderr
 
 
 def rows_of_parts(out, asked_for):
@@ -127,95 +129,108 @@ BAD_TEXT_ROWS = [
 ]
 
 
-def test_bad_rows_and_labels_that_do_not_parse_leave_no_text_behind(tmp_path, model, ray_folder):
-    write_rows(tmp_path, BAD_TEXT_ROWS)
-    (tmp_path / "data/broken.jsonl.gz").write_text(f'{{"alt": "{ROW}"}}\n')
+def spec_of_bad_rows(folder, model):
+    folder.mkdir()
+    write_rows(folder, BAD_TEXT_ROWS)
+    (folder / "data/broken.jsonl.gz").write_text(f'{{"alt": "{ROW}"}}\n')
     labels = [
         {"name": "year", "user": "{{ alt }}", "parse": "regex", "pattern": "(?P<y>\\d{40})", "constrain": False},
         {"name": "thing", "user": "{{ alt }}", "parse": "json", "json_schema": {"type": "object"}, "constrain": False},
         {"name": "hard", "user": "{{ meta[alt] }} {{ alt + 1 }}"},
     ]
     labels[0]["gate"] = labels[1]["gate"] = {"max_rejected": 0.01}
-    spec = write_spec(tmp_path, model, prompt={}, labels=labels)
-    ended = job(spec, ray_folder)
-    assert ended.returncode == 1, ended.stderr
-    assert "broken.jsonl.gz" in ended.stderr
-    rows = rows_of_parts(tmp_path / "out", ["id", "hard", *(f"{name}_text" for name in ("year", "thing", "hard"))])
-    assert len(rows) == len(BAD_TEXT_ROWS)
-    reasons = " ".join(row["year_reason"] + row["hard_reason"] for row in rows)
-    assert list(ray_folder.rglob("worker-*.err")), "Ray keeps its logs elsewhere"
-    assert all(code in reasons for code in ("source:", "parse:", "prompt:", "prompt_too_long:"))
-    out = tmp_path / "out"
-    later = [relabel(["--debug", "verify", out], ray_folder), relabel(["--debug", "status", out], ray_folder)]
-    assert [process.returncode for process in later] == [1, 1]
-    assert_silent(ended, *later)
-    assert leaks(out) == []
-    assert leaks(ray_folder) == []
+    return write_spec(folder, model, prompt={}, labels=labels)
 
 
-def test_images_that_cannot_be_used_leave_no_path_and_no_bytes_behind_a_complete_run(tmp_path, ray_folder):
+def spec_of_bad_images(folder):
     whole = png((32, 32), "red")
-    images = [
-        whole,
-        whole[:40] + ROW.encode(),
-        ROW.encode(),
-        f"{ROW}.png".encode(),
-    ]
+    images = [whole, whole[:40] + ROW.encode(), ROW.encode(), f"{ROW}.png".encode()]
     paths = [f"{ROW}.png", f"../{ROW}.png", f"https://host/{ROW}.png?sig={SECRET}", f"/{ROW}/x.png", f"data:{ROW}"]
-    (tmp_path / "data").mkdir()
-    columns = pa.table(
-        {
-            "id": [ROW] * 9,
-            "alt": [f"a circle {ROW}"] * 9,
-            "image": pa.array([{"bytes": data, "path": ROW} for data in images] + [{"path": path} for path in paths]),
-        }
-    )
-    pq.write_table(columns, tmp_path / "data/images.parquet")
-    spec = write_spec(
-        tmp_path,
+    columns = {
+        "id": [ROW] * 9,
+        "alt": [f"a circle {ROW}"] * 9,
+        "image": pa.array([{"bytes": data, "path": ROW} for data in images] + [{"path": path} for path in paths]),
+    }
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(pa.table(columns), folder / "data/images.parquet")
+    return write_spec(
+        folder,
         MODEL_PATH,
-        source={"path": str(tmp_path / "data"), "format": "parquet"},
+        source={"path": str(folder / "data"), "format": "parquet"},
         prompt={"user": "Describe: {{ alt }}", "image": "image"},
         label={"column": "caption", "compare_to": "alt", "gate": {"max_changed": 1.0}},
         model={"path": str(MODEL_PATH), "max_prompt_tokens": 512},
     )
-    ended = relabel(["--debug", "run", spec], ray_folder)
-    assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "out/_SUCCESS").exists()
-    rows = rows_of_parts(tmp_path / "out", ["id", "caption", "text"])
-    assert [row["status"] for row in rows] == ["ok"] + ["rejected"] * 8
-    assert_silent(ended)
-    assert leaks(tmp_path / "out") == []
+
+
+def spec_of_a_broken_source(folder, model):
+    (folder / "data").mkdir(parents=True)
+    for name in ("a.jsonl.gz", "b.jsonl.zst"):
+        (folder / "data" / name).write_text(f'{{"alt": "{ROW}"}}\n')
+    return write_spec(folder, model)
+
+
+def spec_with_a_key(folder):
+    folder.mkdir()
+    (folder / "spec.yaml").write_text(yaml.safe_dump({"api_key": SECRET}))
+    return folder / "spec.yaml"
+
+
+@pytest.fixture(scope="module")
+def ended(model, tmp_path_factory):
+    """All commands, one after the other on one Ray: their process, where they wrote, and where Ray did."""
+    folder = tmp_path_factory.mktemp("runs")
+    rows, images = spec_of_bad_rows(folder / "rows", model), spec_of_bad_images(folder / "images")
+    broken, key = spec_of_a_broken_source(folder / "broken", model), spec_with_a_key(folder / "key")
+    commands = [["run", rows], ["verify", folder / "rows/out"], ["status", folder / "rows/out"], ["run", images]]
+    commands += [["preview", broken], ["plan", broken], ["plan", key]]
+    with folder_of_ray() as ray_folder:
+        process = python(ray_folder, "-c", ONE_RAY, json.dumps([[str(word) for word in words] for words in commands]))
+        yield process, folder, ray_folder
+
+
+def test_each_command_ends_as_it_should_and_none_of_them_says_a_word_of_a_row_or_a_secret(ended):
+    """With --debug: tracebacks are shown."""
+    process, _, ray_folder = ended
+    ends = [line.removeprefix("ended with ") for line in process.stdout.splitlines() if line.startswith("ended with ")]
+    assert ends == ["1", "1", "1", "0", "1", "1", "1"], process.stderr
+    assert "broken.jsonl.gz" in process.stderr
+    assert "unknown key api_key" in process.stderr
+    assert "Traceback" in process.stderr
+    assert_silent(process)
+    assert list(ray_folder.rglob("worker-*.err")), "Ray keeps its logs elsewhere"
     assert leaks(ray_folder) == []
 
 
-def test_an_engine_that_cannot_start_ends_the_run_without_a_word_of_its_rows(tmp_path, ray_folder):
+def test_bad_rows_and_labels_that_do_not_parse_leave_no_text_behind(ended):
+    out = ended[1] / "rows/out"
+    rows = rows_of_parts(out, ["id", "hard", *(f"{name}_text" for name in ("year", "thing", "hard"))])
+    assert len(rows) == len(BAD_TEXT_ROWS)
+    reasons = " ".join(row["year_reason"] + row["hard_reason"] for row in rows)
+    assert all(code in reasons for code in ("source:", "parse:", "prompt:", "prompt_too_long:"))
+    assert leaks(out) == []
+
+
+def test_images_that_cannot_be_used_leave_no_path_and_no_bytes_behind_a_complete_run(ended):
+    out = ended[1] / "images/out"
+    assert (out / "_SUCCESS").exists()
+    rows = rows_of_parts(out, ["id", "caption", "text"])
+    assert [row["status"] for row in rows] == ["ok"] + ["rejected"] * 8
+    assert leaks(out) == []
+
+
+def test_an_engine_that_cannot_start_ends_the_run_without_a_word_of_its_rows(tmp_path):
+    """The command as it is, with a Ray of its own."""
     folder = save_model(tmp_path / "model")
     weights = load_file(folder / "model.safetensors")
     weights["model.layers.1.mlp.up_proj.weight"][:] = float("nan")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     write_rows(tmp_path, BAD_TEXT_ROWS)
-    ended = relabel(["--debug", "run", write_spec(tmp_path, folder)], ray_folder)
-    assert ended.returncode != 0
-    assert "its weights are damaged" in ended.stderr
-    assert_silent(ended)
-    assert leaks(tmp_path / "out") == []
-    assert leaks(ray_folder) == []
-
-
-def test_a_source_without_one_readable_file_is_refused_without_its_text(tmp_path, model, ray_folder):
-    (tmp_path / "data").mkdir()
-    for name in ("a.jsonl.gz", "b.jsonl.zst"):
-        (tmp_path / "data" / name).write_text(f'{{"alt": "{ROW}"}}\n')
-    spec = write_spec(tmp_path, model)
-    ended = [relabel(["--debug", name, spec], ray_folder) for name in ("preview", "plan")]
-    assert all(process.returncode for process in ended)
-    assert_silent(*ended)
-
-
-def test_with_debug_the_command_shows_a_traceback_without_the_secret(tmp_path, ray_folder):
-    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({"api_key": SECRET}))
-    ended = relabel(["--debug", "plan", tmp_path / "spec.yaml"], ray_folder)
-    assert ended.returncode == 1
-    assert "unknown key api_key" in ended.stderr
-    assert_silent(ended)
+    spec = write_spec(tmp_path, folder)
+    with folder_of_ray() as ray_folder:
+        process = python(ray_folder, ROOT / "jobs/relabel.py", spec)
+        assert process.returncode != 0
+        assert "its weights are damaged" in process.stderr
+        assert_silent(process)
+        assert leaks(tmp_path / "out") == []
+        assert leaks(ray_folder) == []

@@ -1,8 +1,10 @@
-"""A folder of this machine under whole writes: a part is there whole or not at all, whoever is killed."""
+"""A folder of this machine under whole writes: a part is there whole or not at all, whoever is killed.
+
+Killed at every named moment, and a disk that is full after any number of bytes: `tests/faults`.
+"""
 
 import fcntl
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -12,8 +14,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from relabel.data.store import disk
-from relabel.data.store.part import encode_part
+from relabel.data.store.disk import Disk
+from relabel.data.store.failpoints import pass_by
 from relabel.data.store.stamp import make_stamp
 from relabel.data.store.store import Store
 from relabel.errors import StoreFailed
@@ -39,37 +41,17 @@ def test_a_file_in_the_way_of_a_folder_is_a_failure_and_not_a_lost_race(tmp_path
         publish(Store(str(tmp_path)), planned_file("day/a.parquet", 4).units[0], "recipe")
 
 
-def test_a_full_disk_is_a_failure_and_leaves_no_part(tmp_path):
-    """RLIMIT_FSIZE makes every write past a size fail, as a full disk does."""
-    store, size = (
-        Store(str(tmp_path)),
-        len(encode_part(rows_of(UNIT), make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json())),
-    )
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        for limit in (0, 100, size - 1):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
-            with pytest.raises(StoreFailed, match="cannot write"):
-                publish(store, UNIT, "recipe")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert publish(store, UNIT, "recipe")
-
-
-def test_who_was_stopped_in_the_middle_of_replacing_a_part_holds_others_up_for_a_minute_at_most(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "LOCK_SECONDS", 0.05)
-    store = Store(str(tmp_path))
-    publish(store, UNIT, "old")
-    old = store.read(UNIT.part)
+def test_who_was_stopped_in_the_middle_of_replacing_a_part_holds_others_up_for_a_while_at_most(tmp_path):
+    disk = Disk(tmp_path, pass_by, lock_seconds=0.05)
+    disk.create("a", b"old")
     with open(tmp_path / "_staging/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(StoreFailed, match="another process has held _staging/lock"):
-            store.replace(UNIT.part, old.rows, old.stamp.to_json(), old.version)
-        store.put_json("_SUCCESS", {})
+        with pytest.raises(TimeoutError, match="another process has held _staging/lock"):
+            disk.replace("a", b"new", lambda: True)
+        store = Store(str(tmp_path))
+        store.put_json("_SUCCESS", {})  # without a condition nobody waits
         store.delete("_SUCCESS")
-    assert store.replace(UNIT.part, old.rows, old.stamp.to_json(), old.version)
+    assert disk.replace("a", b"newest", lambda: True)
 
 
 WRITER = """
@@ -94,7 +76,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("point", ["os.mkdir", "half of the bytes", "os.link", "os.remove"])
+@pytest.mark.parametrize("point", ["half of the bytes", "os.remove"])
 def test_a_writer_that_is_killed_leaves_a_whole_part_or_nothing_that_readers_see(tmp_path, point):
     """By the kernel, in the write that passes 1,000 bytes; or by itself, as it is about to make the named call."""
     write_until_killed(tmp_path, point, "publish")
@@ -107,7 +89,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_part_or_nothing_that_readers_see
     assert store.read(UNIT.part).rows.equals(rows_of(UNIT))
 
 
-@pytest.mark.parametrize("point", ["half of the bytes", "os.rename", "os.remove"])
+@pytest.mark.parametrize("point", ["half of the bytes", "os.remove"])
 def test_one_that_is_killed_while_it_replaces_a_part_leaves_the_old_one_or_the_new_one(tmp_path, point):
     store = Store(str(tmp_path))
     publish(store, UNIT, "old")

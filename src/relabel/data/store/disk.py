@@ -26,8 +26,8 @@ LOCK_SECONDS = 60.0
 class Disk:
     """A folder."""
 
-    def __init__(self, root: Path, on_failpoint: OnFailpoint) -> None:
-        self._root, self._on_failpoint = root, on_failpoint
+    def __init__(self, root: Path, on_failpoint: OnFailpoint, *, lock_seconds: float = LOCK_SECONDS) -> None:
+        self._root, self._on_failpoint, self._lock_seconds = root, on_failpoint, lock_seconds
 
     def create(self, name: str, data: bytes) -> bool:
         """False if the name is taken."""
@@ -56,7 +56,7 @@ class Disk:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Nobody else compares and replaces."""
-        deadline = time.monotonic() + LOCK_SECONDS
+        deadline = time.monotonic() + self._lock_seconds
         with open(self._root / _STAGING / _LOCK, "w") as file:
             while True:
                 try:
@@ -64,7 +64,9 @@ class Disk:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        raise TimeoutError(f"another process has held {_STAGING}/{_LOCK} for a minute") from None
+                        raise TimeoutError(
+                            f"another process has held {_STAGING}/{_LOCK} for {self._lock_seconds:g} seconds"
+                        ) from None
                     time.sleep(0.01)
             yield
 
