@@ -13,6 +13,20 @@ from tests.tiny import save_model
 settings.register_profile("relabel", deadline=None)  # a busy machine is no failure
 settings.load_profile("relabel")
 
+SLOWEST = ("test_points", "test_crash", "test_operations", "test_secrets", "test_flaky_store", "test_machine")
+
+
+def pytest_collection_modifyitems(items):
+    """For `-n 2 --dist loadgroup`: what uses the one Ray goes to one process, and first; each other file to one."""
+
+    def rank(item):
+        return "cluster" not in item.fixturenames, item.path.stem not in SLOWEST
+
+    for item in items:
+        group = "ray" if "cluster" in item.fixturenames else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def s3():
