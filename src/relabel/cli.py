@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from relabel.demo.task import Task
 from relabel.errors import Refused, RelabelError
-from relabel.signals import STOPPED, Stop
+from relabel.signals import STOPPED, Stop, last_line
 from relabel.spec import Spec, load_spec
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             console.print(STOPPED)
+            typer.echo(last_line(ctx.obj.done_now if ctx.obj else {}))
             if ctx.obj:
                 ctx.obj.is_said.set()
             raise typer.Exit(1) from None
@@ -74,6 +75,7 @@ def settings(debug: Annotated[bool, typer.Option("--debug", help="Show traceback
 
 @app.command()
 def run(
+    ctx: typer.Context,
     spec: SpecPath,
     set_: Overrides = None,
     address: Address = "local",
@@ -83,12 +85,13 @@ def run(
     """Label every row of the source that has no label yet. The same command again goes on where it stopped."""
     from relabel.job.run import run as run_spec
 
-    report = run_spec(load_spec(spec, set_), address=address, redo_changed=redo_changed, execute=_executor(no_ray))
+    report = run_spec(load_spec(spec, set_), redo_changed=redo_changed, execute=_executor(ctx, address, no_ray))
     _finish(report.to_json(), complete=report.passed)
 
 
 @app.command()
 def retry(
+    ctx: typer.Context,
     out: Folder,
     reason: Annotated[
         list[str] | None, typer.Option("--reason", metavar="CODE", help="Only rows rejected for this; repeatable.")
@@ -100,7 +103,7 @@ def retry(
     """Ask the rejected rows of a finished run again; their parts are replaced one by one, each as a whole."""
     from relabel.job.retry import retry as retry_rows
 
-    report = retry_rows(out, reason or (), set_ or (), address, execute=_executor(no_ray))
+    report = retry_rows(out, reason or (), set_ or (), execute=_executor(ctx, address, no_ray))
     _finish(report.to_json(), complete=report.complete)
 
 
@@ -229,12 +232,15 @@ def _finish(figures: dict[str, Any], *, complete: bool) -> None:
     raise typer.Exit(0 if complete else 1)
 
 
-def _executor(no_ray: bool) -> Executor | None:
-    if not no_ray:
-        return None
+def _executor(ctx: typer.Context, address: str, no_ray: bool) -> Executor:
+    """Who does the work; what it has done so far a stopped command can say."""
+    from relabel.job.executor import Counted, executor_at
     from relabel.job.local import InProcess
 
-    return InProcess()
+    execute = Counted(InProcess() if no_ray else executor_at(address))
+    if ctx.obj:
+        ctx.obj.done_now = execute.done_now
+    return execute
 
 
 def _is_null(value: Any) -> bool:

@@ -5,14 +5,22 @@ Must never know what the command does: what it published needs nothing more.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 
 GRACE = 1.0
 """Seconds that a stopped command has to put its things away. `ray job stop` kills after three."""
 STOPPED = "stopped; the same command goes on from here"
+
+
+def last_line(done_now: Mapping[str, object]) -> str:
+    """The line of figures of a command that was stopped."""
+    return json.dumps({"complete": False, "stopped": True, "done_now": done_now})
+
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -28,7 +36,9 @@ class Stop:
     def __init__(self) -> None:
         self.is_said = threading.Event()
         """Set by who told the user that the command is stopped."""
-        self._stderr = os.dup(2)  # while Ray starts, 2 leads nowhere
+        self.done_now: Mapping[str, object] = {}
+        """Figures of what the command has done so far, kept up to date by whoever counts."""
+        self._stdout, self._stderr = os.dup(1), os.dup(2)  # while Ray starts, 2 leads nowhere
         self._arrived, written = os.pipe()
         os.set_blocking(written, False)
         signal.set_wakeup_fd(written)
@@ -49,4 +59,5 @@ class Stop:
         time.sleep(GRACE)
         if not self.is_said.is_set():
             os.write(self._stderr, f"{STOPPED}\n".encode())
+            os.write(self._stdout, f"{last_line(self.done_now)}\n".encode())
         os._exit(1)

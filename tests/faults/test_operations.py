@@ -75,7 +75,9 @@ def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_go
         assert process.returncode == 1, stderr
         assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
         assert "Traceback" not in stderr
-        assert stdout == ""
+        figures = json.loads(stdout)
+        assert (figures["complete"], figures["stopped"]) == (False, True)
+        assert figures["done_now"]["units"] <= len(parts_of(tmp_path))
         assert not (tmp_path / "out/_SUCCESS").exists()
         assert_workers_end(below)
 
@@ -85,6 +87,22 @@ def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_go
     goes_on = start(spec, "--set", "resources.actors=3")
     assert figures_of(goes_on)["done_now"]["units"] == NUM_UNITS - len(before)
     assert parts_of(tmp_path).items() >= before.items(), "what was published is not made again"
+    assert_exact(tmp_path)
+
+
+@pytest.mark.usefixtures("sigint_is_heard")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_in_one_process_that_is_stopped_says_what_it_has_done(spec, tmp_path, number):
+    process = start(spec, "--no-ray")
+    wait_until(lambda: len(parts_of(tmp_path)) >= 3, process)
+    os.kill(process.pid, number)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, stderr
+    assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
+    figures = json.loads(stdout.splitlines()[-1])
+    assert (figures["complete"], figures["stopped"], figures["done_now"]["failed"]) == (False, True, 0)
+    assert 1 <= figures["done_now"]["units"] <= len(parts_of(tmp_path)) < NUM_UNITS
+    assert figures_of(start(spec, "--no-ray"))["complete"]
     assert_exact(tmp_path)
 
 

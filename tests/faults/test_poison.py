@@ -11,9 +11,9 @@ import pytest
 from relabel import make_spec, run
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
+from relabel.job.cluster.connect import LOCAL
 from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
-from relabel.job.executor import LOCAL
 from relabel.job.stages.completions import row_id
 from tests.reading import assert_every_row_once
 

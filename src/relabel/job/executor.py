@@ -10,11 +10,8 @@ from typing import Any, Protocol
 
 from relabel.data.sources.unit import Unit
 from relabel.job.job import Job
-from relabel.job.progress import RunProgress
+from relabel.job.progress import RunProgress, add_receipt, no_figures
 from relabel.job.receipt import Receipt
-
-LOCAL = "local"
-"""The address of a Ray that is started on this machine, for this run."""
 
 
 class Executor(Protocol):
@@ -35,6 +32,21 @@ def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_row
         for receipt in receipts:
             progress.add(receipt)
     return progress.totals()
+
+
+class Counted:
+    """An executor and what it has done so far, for whoever must know it in the middle."""
+
+    def __init__(self, execute: Executor) -> None:
+        self._execute = execute
+        self.done_now = no_figures()
+
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
+        return map(self._count, self._execute(units, job, num_rows=num_rows))
+
+    def _count(self, receipt: Receipt) -> Receipt:
+        add_receipt(self.done_now, receipt)
+        return receipt
 
 
 def executor_at(address: str) -> Executor:

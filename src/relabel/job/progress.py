@@ -18,11 +18,28 @@ log = logging.getLogger("relabel")
 LOG_EVERY_SECONDS = 30.0
 
 
+def no_figures() -> dict[str, int]:
+    """The figures of a run that has done nothing yet."""
+    return {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0}
+
+
+def add_receipt(figures: dict[str, int], receipt: Receipt) -> None:
+    """Count one unit that ended."""
+    if receipt.failure is not None:
+        figures["failed"] += 1
+        return
+    figures["units"] += 1
+    figures["rows"] += receipt.rows
+    figures["ok"] += receipt.ok
+    figures["rejected"] += receipt.rejected
+    figures["output_tokens"] += receipt.output_tokens
+
+
 class RunProgress:
     """Counts receipts and shows them. `figures` holds what this run itself did."""
 
     def __init__(self, *, num_units: int, num_rows: int) -> None:
-        self.figures = {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0}
+        self.figures = no_figures()
         self._num_units, self._num_rows = num_units, num_rows
         self._engines: dict[str, EngineReport] = {}
         """The newest report of each engine."""
@@ -56,17 +73,11 @@ class RunProgress:
     def add(self, receipt: Receipt) -> None:
         """Count one unit that ended."""
         now, figures = time.monotonic(), self.figures
+        add_receipt(figures, receipt)
         if receipt.failure is not None:
-            figures["failed"] += 1
             log.warning("%s: %s", receipt.part, receipt.failure)
-        else:
-            figures["units"] += 1
-            figures["rows"] += receipt.rows
-            figures["ok"] += receipt.ok
-            figures["rejected"] += receipt.rejected
-            figures["output_tokens"] += receipt.output_tokens
-            if receipt.engine is not None:
-                self._hear(receipt.engine)
+        elif receipt.engine is not None:
+            self._hear(receipt.engine)
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())

@@ -18,16 +18,16 @@ from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.errors import PartDamaged, Refused, SpecError
-from relabel.job.executor import LOCAL, Executor, execute_units, executor_at
+from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
+from relabel.job.progress import no_figures
 from relabel.spec import Spec, make_spec
 from relabel.spec.load import split_override
 
 log = logging.getLogger("relabel")
 
 SETTABLE = ("label.attempts", "label.retry_temperatures", "label.max_new_tokens_on_retry", "label.gate", "resources")
-NOTHING = {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0, "seconds": 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def retry(
     url: str,
     reasons: Collection[str] = (),
     overrides: Collection[str] = (),
-    address: str = LOCAL,
+    address: str = "local",
     *,
     execute: Executor | None = None,
 ) -> RetryReport:
@@ -81,7 +81,7 @@ def retry(
     todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
     num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
     log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
-    figures = dict(NOTHING)
+    figures: dict[str, Any] = {**no_figures(), "seconds": 0.0}
     if todo:
         figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows)
     report = conclude(plan, store, job.fingerprint, {query.name: query.label.gate for query in asked.queries})

@@ -10,7 +10,7 @@ from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.store.store import Store
-from relabel.job.executor import LOCAL, Executor, execute_units, executor_at
+from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.prepare import prepare
 from relabel.spec import Spec
 
@@ -41,7 +41,9 @@ class RunReport:
         return {**self.audit.to_json(), "done_now": self.done_now}
 
 
-def run(spec: Spec, *, address: str = LOCAL, redo_changed: bool = False, execute: Executor | None = None) -> RunReport:
+def run(
+    spec: Spec, *, address: str = "local", redo_changed: bool = False, execute: Executor | None = None
+) -> RunReport:
     """Label every row of the source that has no label yet, by `execute`, else on the Ray cluster at `address`.
 
     Raises Refused before any work where the spec, the source, the model or the output do not allow it, and RunFailed

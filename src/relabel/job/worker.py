@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
+from relabel.engine.api.engine import Engine
 from relabel.engine.model.faults import is_device_fault
 from relabel.errors import DeviceLost, UnitGivenUp
 from relabel.job.engine import report_of
@@ -32,7 +32,7 @@ UNITS_AT_ONCE = 3
 MOST_UNITS_AT_ONCE = 48
 """Where few rows of each are asked: each is a thread of the process and a block in memory."""
 
-LoadEngine = Callable[[Spec], Any]
+LoadEngine = Callable[[Spec], Engine]
 
 
 def units_at_once(num_planned: int, num_asked: int) -> int:
@@ -58,7 +58,7 @@ class Reader:
 class Generator:
     """Generates the texts of a block; several threads may call it, for units side by side."""
 
-    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Any) -> None:
+    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Engine) -> None:
         self._job, self._log, self._watchdog, self._engine = job, log, watchdog, engine
         self._lock = SharedLock()
         self._process = uuid.uuid4().hex

@@ -10,9 +10,9 @@ from relabel import make_spec, run
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.errors import ModelRefused, StoreFailed
+from relabel.job.cluster.connect import LOCAL
 from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
-from relabel.job.executor import LOCAL
 from relabel.job.retry import retry
 from relabel.job.stages import read
 from tests.disturbed import Disguised

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,11 +14,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+import ray.exceptions
 
 from relabel.errors import Refused, RunFailed
 from relabel.spec import Resources
 
 LOCAL = "local"
+"""The address of a Ray that is started on this machine, for this run."""
+TOKEN = (
+    "a cluster with token authentication wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or put the token "
+    "into ~/.ray/auth_token"
+)
 
 
 @contextmanager
@@ -40,10 +48,9 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
     try:
         with _silent_stderr(), _kept_signals():
             _init(address, resources)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise Refused(
-            f"cannot connect to Ray at {address!r}: {_first_line(error)}; correct --address or leave it out"
-        ) from error
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
+        remedy = TOKEN if _asks_for_a_token(error) else "correct --address or leave it out"
+        raise Refused(f"cannot connect to Ray at {address!r}: {_first_line(error)}; {remedy}") from error
     except Exception as error:  # Ray raises a plain one where its own processes are not up in time
         raise RunFailed(f"Ray did not start: {_first_line(error)}; the same command goes on from here") from error
     try:
@@ -51,6 +58,20 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _asks_for_a_token(error: Exception) -> bool:
+    """Whether it may be for want of a token. Ray tells that on the stderr of its core alone: but somebody answers."""
+    if isinstance(error, ray.exceptions.AuthenticationError):
+        return True
+    found = re.search(r"at (\S+):(\d+)$", _first_line(error))
+    if found is None:
+        return False
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 def _first_line(error: Exception) -> str:
