@@ -148,8 +148,8 @@ class Output(Section):
     """Where the labels are written, and which source columns go with them."""
 
     path: str
-    """The folder or URL of the output, local, s3://, gs:// or az://. It is new, empty, or of a run of the same
-    recipe."""
+    """The folder or URL of the output, local, s3://, gs:// or az://. It is new, empty, of the same recipe,
+    or without any part yet."""
     keep: list[str] = []
     """Source columns that are copied to the output as they are, for example an id."""
 
