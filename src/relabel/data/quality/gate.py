@@ -57,11 +57,11 @@ def _exceeded(place: str, gate: Gate, quality: Quality, rejected: float) -> Iter
 
 def _sentence(what: str, figure: float, key: str, limit: float) -> str:
     """With as many digits as tell the two apart, up to 0.0001 %."""
-    shown, allowed = next(
-        pair
-        for digits in range(1, 5)
-        if len(set(pair := [f"{100 * share:.{digits}f} %" for share in (figure, limit)])) == 2 or digits == 4
-    )
+    shown = allowed = ""
+    for digits in range(1, 5):
+        shown, allowed = (f"{100 * share:.{digits}f} %" for share in (figure, limit))
+        if shown != allowed:
+            break
     return f"{what.format(shown)}, the limit is {key} {allowed}"
 
 
