@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.data.quality import distinct as module
 from relabel.data.quality.distinct import Distinct, distinct, merge_distinct
 
 LABELS = st.lists(st.sampled_from([f"label {number}" for number in range(30)]), max_size=40)
@@ -26,14 +25,12 @@ def test_few_labels_are_counted_exactly(parts):
 @given(st.lists(LABELS, min_size=3, max_size=6), st.randoms(use_true_random=False))
 def test_parts_merge_in_any_order_and_in_any_groups(parts, random):
     """Also where samples are cut, here after 5 labels of a part and 8 of the run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "NUM_OF_PART", 5)
-        patch.setattr(module, "NUM_OF_RUN", 8)
-        samples = [distinct(part) for part in parts]
-        whole = merge_distinct(samples)
-        random.shuffle(samples)
-        at = random.randrange(len(samples) + 1)
-        assert merge_distinct([merge_distinct(samples[:at]), merge_distinct(samples[at:])]) == whole
+    samples = [distinct(part, at_most=5) for part in parts]
+    whole = merge_distinct(samples, at_most=8)
+    random.shuffle(samples)
+    at = random.randrange(len(samples) + 1)
+    halves = [merge_distinct(half, at_most=8) for half in (samples[:at], samples[at:])]
+    assert merge_distinct(halves, at_most=8) == whole
 
 
 def test_where_all_labels_differ_none_is_a_duplicate():

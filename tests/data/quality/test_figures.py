@@ -1,11 +1,12 @@
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.data.quality import distinct
+from relabel.data.quality.distinct import distinct
 from relabel.data.quality.figures import Quality, measure, merge
 
 LOOP = "round and " * 20
@@ -95,15 +96,18 @@ def test_the_merged_figures_of_two_parts_are_those_of_one(some, others, with_old
 
 @given(st.lists(ROWS, min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_parts_merge_in_any_order_and_in_any_groups(parts, rng):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distinct, "NUM_OF_PART", 2)
-        patch.setattr(distinct, "NUM_OF_RUN", 3)
-        qualities = [measured(rows).in_file(f"{at}.parquet") for at, rows in enumerate(parts)]
-        whole = merge(qualities)
-        rng.shuffle(qualities)
-        at = rng.randrange(len(qualities) + 1)
-        assert merge([merge(qualities[:at]), merge(qualities[at:])]) == whole
-        assert merge([whole]) == whole
+    """Also where the sample of the distinct labels is cut, here after 2 labels of a part."""
+    qualities = [
+        replace(measured(rows), distinct=distinct([row[0] for row in rows if row[0]], at_most=2)).in_file(
+            f"{at}.parquet"
+        )
+        for at, rows in enumerate(parts)
+    ]
+    whole = merge(qualities)
+    rng.shuffle(qualities)
+    at = rng.randrange(len(qualities) + 1)
+    assert merge([merge(qualities[:at]), merge(qualities[at:])]) == whole
+    assert merge([whole]) == whole
     assert merge([]) == Quality()
 
 
@@ -118,6 +122,8 @@ def test_json_and_back(rows, with_old):
     [
         None,
         {"good": 1},
+        {"num_rows": "1"},
+        {"num_rows": True},
         {"words": 1},
         {"distinct": {}},
         {"distinct": {"total": 1, "hashes": "12"}},

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Self
 
 import numpy as np
+from pydantic import ConfigDict, StrictInt, StrictStr, TypeAdapter, with_config
 
 ALL = 2**64
 NUM_OF_PART, NUM_OF_RUN = 256, 65_536
@@ -51,7 +52,7 @@ class Distinct:
         error = by_share * ((1 - share) / sampled) ** 0.5
         return by_share if by_share + _SURE * error < by_parts else by_parts
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         hashes = sorted(self.parts)
         counts = [self.parts[hash] for hash in hashes]
         return {
@@ -62,28 +63,43 @@ class Distinct:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Distinct:
-        """Of `to_json`. Whoever reads a stamp minds that anything else raises."""
-        hashes = np.frombuffer(bytes.fromhex(value["hashes"]), ">u8").tolist()
-        parts = dict(zip(hashes, value.get("parts", [1] * len(hashes)), strict=True))
-        return cls(total=value["total"], below=value.get("below", ALL), parts=parts)
+    def from_json(cls, value: object) -> Self:
+        """The sample that `to_json` wrote. Raises ValueError for anything else."""
+        found = _COMPACT.validate_python(value)
+        hashes = np.frombuffer(bytes.fromhex(found.hashes), ">u8").tolist()
+        counts = [1] * len(hashes) if found.parts is None else found.parts
+        return cls(total=found.total, below=found.below, parts=dict(zip(hashes, counts, strict=True)))
 
 
-def distinct(labels: Iterable[str]) -> Distinct:
-    """Those of one part."""
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compact:
+    """A sample as it stands in JSON: its hashes in hex, and how many parts have each, if any has more than one."""
+
+    total: StrictInt
+    hashes: StrictStr
+    below: StrictInt = ALL
+    parts: list[StrictInt] | None = None
+
+
+_COMPACT = TypeAdapter(_Compact)
+
+
+def distinct(labels: Iterable[str], at_most: int = NUM_OF_PART) -> Distinct:
+    """The distinct labels of one part, from a sample of at most so many."""
     hashes = {hash_of(label) for label in labels}
-    return _smallest(dict.fromkeys(hashes, 1), len(hashes), ALL, NUM_OF_PART)
+    return _smallest(dict.fromkeys(hashes, 1), len(hashes), ALL, at_most)
 
 
-def merge_distinct(samples: Iterable[Distinct]) -> Distinct:
-    """Those of all the parts. In any order and in any groups, the same."""
+def merge_distinct(samples: Iterable[Distinct], at_most: int = NUM_OF_RUN) -> Distinct:
+    """The distinct labels of all parts together. In any order and in any groups, the same."""
     samples = list(samples)
     below = min((sample.below for sample in samples), default=ALL)
     parts: dict[int, int] = {}
     for sample in samples:
         found = {hash: count + parts.get(hash, 0) for hash, count in sample.parts.items() if hash < below}
         parts |= found
-    return _smallest(parts, sum(sample.total for sample in samples), below, NUM_OF_RUN)
+    return _smallest(parts, sum(sample.total for sample in samples), below, at_most)
 
 
 def hash_of(label: str) -> int:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, cast
+
+from pydantic import ConfigDict, PlainSerializer, PlainValidator, StrictInt, StrictStr, TypeAdapter, with_config
 
 from relabel.data.labels.parsers import NOTHING_WRITTEN
 from relabel.data.quality.distinct import Distinct, distinct, merge_distinct
@@ -17,37 +19,47 @@ from relabel.data.quality.vocabulary import add_words, count_words, divergence
 NUM_EXAMPLES = 3
 KINDS = ("empty", "truncated", "repeated", "refused", "changed")
 """Of these there are examples."""
-Reference = tuple[str, int]
+Reference = tuple[StrictStr, StrictInt]
 """A file and a row in it. The file is empty where it is the one that the part was made from: its stamp names that."""
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """Counts of labels, if not said otherwise. Runs of white space are one space in all of them."""
 
-    num_rows: int = 0
-    num_labels: int = 0
+    num_rows: StrictInt = 0
+    """Rows of the part, with a label or without."""
+    num_labels: StrictInt = 0
     """Rows that have a label."""
-    empty: int = 0
-    """Rows that have none because the model wrote nothing."""
-    truncated: int = 0
-    """Cut off by `max_new_tokens`."""
-    repeated: int = 0
-    refused: int = 0
-    length: int = 0
+    empty: StrictInt = 0
+    """Rows that have no label because the model wrote nothing."""
+    truncated: StrictInt = 0
+    """Labels that `max_new_tokens` cut off."""
+    repeated: StrictInt = 0
+    """Labels that repeat themselves."""
+    refused: StrictInt = 0
+    """Labels that refuse to answer."""
+    length: StrictInt = 0
     """Characters of all labels."""
-    compared: int = 0
+    compared: StrictInt = 0
     """Rows that have a label and an old one."""
-    changed: int = 0
-    compared_length: int = 0
-    """Characters of the labels that were compared, and of the old ones."""
-    old_length: int = 0
-    distinct: Distinct = field(default_factory=Distinct)
-    words: tuple[int, ...] = ()
-    """Of the labels that were compared, by bucket; empty where none was."""
-    old_words: tuple[int, ...] = ()
+    changed: StrictInt = 0
+    """Labels that differ from the old one of their row."""
+    compared_length: StrictInt = 0
+    """Characters of the labels that were compared with an old one."""
+    old_length: StrictInt = 0
+    """Characters of the old labels that were compared."""
+    distinct: Annotated[Distinct, PlainValidator(Distinct.from_json), PlainSerializer(Distinct.to_json)] = field(
+        default_factory=Distinct
+    )
+    """The distinct labels, as a sample."""
+    words: tuple[StrictInt, ...] = ()
+    """Words of the labels that were compared, by bucket; empty where none was."""
+    old_words: tuple[StrictInt, ...] = ()
+    """Words of the old labels that were compared, by bucket; empty where none was."""
     examples: Mapping[str, tuple[Reference, ...]] = field(default_factory=dict)
-    """For each kind the first few rows."""
+    """The first few rows of each kind of flaw."""
 
     @property
     def unchanged(self) -> int:
@@ -81,7 +93,7 @@ class Quality:
         }
         return replace(self, examples=examples)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """What a person reads of it: rates, counts and examples."""
         return {
             "rates": {name: rate if rate is None else round(rate, 6) for name, rate in self.rates().items()},
@@ -93,34 +105,21 @@ class Quality:
             "examples": _plain(self.examples),
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Everything, in some 7 KB for a part of 1,024 rows; what is nought or empty is left out."""
-        value: dict[str, Any] = {name: figure for name in (*_COUNTS, *_WORDS) if (figure := getattr(self, name))}
-        if self.distinct.total:
-            value["distinct"] = self.distinct.to_json()
-        return {**value, "examples": _plain(self.examples)} if self.examples else value
+        return cast(dict[str, object], _QUALITY.dump_python(self, mode="json", exclude_defaults=True))
 
     @classmethod
-    def from_json(cls, value: Any) -> Quality:
-        """Raises ValueError where it is not of `to_json`."""
-        try:
-            made: dict[str, Any] = {name: tuple(value[name]) for name in _WORDS if name in value}
-            if "distinct" in value:
-                made["distinct"] = Distinct.from_json(value["distinct"])
-            if "examples" in value:
-                made["examples"] = {
-                    kind: tuple((file, row) for file, row in found) for kind, found in value["examples"].items()
-                }
-            return cls(**{**value, **made})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not the quality of a label: {error!r}") from error
+    def from_json(cls, value: object) -> Quality:
+        """The figures that `to_json` wrote. Raises ValueError for anything else."""
+        return _QUALITY.validate_python(value)
 
 
+_QUALITY = TypeAdapter(Quality)
 _COUNTS = (
     *("num_rows", "num_labels", "empty", "truncated", "repeated", "refused", "length"),
     *("compared", "changed", "compared_length", "old_length"),
 )
-_WORDS = ("words", "old_words")
 
 
 def measure(
