@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import lru_cache
 
 from relabel.engine import Constraint, Engine, Sampling
 from relabel.errors import ArgumentRefused, ModelRefused, SpecError
+from relabel.job.encoding.processor import Tokenizer
 from relabel.job.receipt import EngineReport
-from relabel.spec import Label, Query, Spec
+from relabel.spec import Label, Model, Query, Spec
 
 END_OF_REASONING = "</think>"
 CONSTRAINT = "constraint=None"
@@ -87,12 +88,21 @@ def constraint_of(label: Label) -> Constraint | None:
     return Constraint(kind="json", value=json.dumps(label.json_schema), after=after)
 
 
-def choice_ids(label: Label, tokenizer: Any, engine: Engine) -> list[Sequence[int]]:
+def choice_ids(label: Label, model: Model, engine: Engine) -> list[list[int]]:
     """The tokens of each choice of a label, with the one that ends a text."""
-    end = engine.end_token
+    end, tokenizer = engine.end_token, _tokenizer(model.path, model.revision)
     if end is None:
         raise ModelRefused("choices have no probabilities where the model has no token that ends a text")
     return [[*tokenizer(choice, add_special_tokens=False)["input_ids"], end] for choice in label.choices or ()]
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(path: str, revision: str | None) -> Tokenizer:
+    from relabel.engine import load_tokenizer  # transformers, which who only publishes never needs
+
+    if (tokenizer := load_tokenizer(path, revision)) is None:
+        raise ModelRefused(f"{path} has no tokenizer, so choices have no probabilities")
+    return tokenizer
 
 
 def report_of(engine: Engine, process: str) -> EngineReport:

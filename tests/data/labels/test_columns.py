@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from relabel.data.labels.columns import cut_at_stop, labels_of, output_schema
+from relabel.data.labels.columns import labels_of, output_schema
 from relabel.data.output.recipe import make_recipe
 from relabel.spec import Label, make_spec
 
@@ -73,9 +73,3 @@ def test_the_labels_of_a_recipe_are_those_of_its_spec():
         spec = make_spec({**fields, **section})
         schema = output_schema(KEPT, {query.name: query.label for query in spec.queries})
         assert output_schema(KEPT, labels_of(make_recipe(spec, {}))).equals(schema)
-
-
-def test_the_text_ends_before_the_first_stop_text():
-    assert cut_at_stop("one two three", ["three", " two"]) == "one"
-    assert cut_at_stop("one", ["x"]) == "one"
-    assert cut_at_stop("one", []) == "one"

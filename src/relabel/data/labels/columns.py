@@ -5,7 +5,7 @@ Knows what a spec says of labels; nothing of how text was generated or parsed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -71,8 +71,3 @@ def columns_beside(label: Label, num_samples: int) -> dict[str, pa.DataType]:
     if label.vote:
         types["agreement"] = pa.float32()
     return types
-
-
-def cut_at_stop(text: str, stop: Sequence[str]) -> str:
-    """The text up to the first of the stop texts."""
-    return text[: min((at for mark in stop if (at := text.find(mark)) >= 0), default=len(text))]

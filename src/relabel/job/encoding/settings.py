@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from relabel.engine import Constraint, Sampling
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import ArgumentRefused, RowRejected
-from relabel.job.engine import END_OF_REASONING, sampling_of
+from relabel.job.engine import END_OF_REASONING, constraint_of, sampling_of
 from relabel.rejected import Code
-from relabel.spec import Query
+from relabel.spec import Label, Query
 
 MAX_SCHEMA_CHARACTERS = 50_000
 """Of a JSON schema: compiling one takes half a second by then."""
@@ -78,14 +78,17 @@ class OwnSettings:
     json_schema: str | None = None
     """The JSON schema that the texts are held to, as JSON."""
 
+    def constraint(self, label: Label) -> Constraint | None:
+        """What the texts of one label are held to for this row."""
+        if self.json_schema is None:
+            return constraint_of(label)
+        return Constraint(kind="json", value=self.json_schema, after=END_OF_REASONING if label.reasoning else None)
+
     def over(self, query: Query) -> Sampling:
         """The settings of one label's texts for this row."""
         sampling = sampling_of(query)
         if self.json_schema is not None:
-            constraint = Constraint(
-                kind="json", value=self.json_schema, after=END_OF_REASONING if query.label.reasoning else None
-            )
-            sampling = replace(sampling, constraint=constraint, stop_strings=(), min_new_tokens=0)
+            sampling = replace(sampling, constraint=self.constraint(query.label), stop_strings=(), min_new_tokens=0)
         return replace(
             sampling,
             max_new_tokens=sampling.max_new_tokens if self.max_new_tokens is None else self.max_new_tokens,
@@ -122,7 +125,7 @@ def check_settings(own: OwnSettings, query: Query) -> None:
     min_new_tokens = 0 if own.json_schema is not None else query.sampling.min_new_tokens
     if min_new_tokens > (own.max_new_tokens or query.sampling.max_new_tokens):
         raise RowRejected(Code.SETTINGS, "max_tokens is under the sampling.min_new_tokens of the spec")
-    constraint = own.over(query).constraint
+    constraint = own.constraint(query.label)
     if own.json_schema is not None and constraint is not None and not _can_hold(constraint):
         raise RowRejected(Code.SETTINGS, "response_format has a JSON schema that texts cannot be held to")
 

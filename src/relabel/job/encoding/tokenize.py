@@ -6,7 +6,7 @@ Holds the one processor of a process, which all labels of a spec share. Loads no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -17,28 +17,13 @@ from relabel.engine.model.processor import load_processor
 from relabel.errors import ModelRefused, RowRejected
 from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer, render
 from relabel.job.encoding.control_tokens import ControlTokens
+from relabel.job.encoding.encoded import Encoded
 from relabel.job.encoding.processor import Processor, Tokenizer
-from relabel.job.encoding.settings import OwnSettings
 from relabel.job.engine import in_words_of_the_spec
 from relabel.rejected import Code
 from relabel.spec import Model, Prompt
 
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
-Tensors = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """A row as the engine takes it."""
-
-    prompt_ids: list[int]
-    tensors: Tensors = field(default_factory=dict)
-    text: str = ""
-    """The prompt that was tokenized, as `preview` shows it."""
-    remark: str | None = None
-    """`truncated: ...` where the prompt was cut to fit."""
-    settings: OwnSettings | None = None
-    """The row's own sampling settings; None where its source has none."""
 
 
 class PromptTokenizer:

@@ -1,22 +1,17 @@
-"""Token ids in, an answer out: its text, its reasoning, and the label that it holds or why it holds none.
+"""A text in, an answer out: its reasoning, and the label that it holds or why it holds none.
 
-Joins the tokenizer and the parser of one label; the same text gives the same answer in every process.
+Joins the parser of one label and the marks of reasoning; the same text gives the same answer in every process.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass
 
-from relabel.data.labels.columns import cut_at_stop
 from relabel.data.labels.parsers import make_parser
 from relabel.data.labels.reasoning import split_reasoning
-from relabel.engine import Constraint, Sampling
-from relabel.engine.model.processor import load_tokenizer
+from relabel.engine import Constraint
 from relabel.errors import RowRejected
-from relabel.job.job import Job
-from relabel.spec import Query
+from relabel.spec import Label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,55 +19,34 @@ class Answer:
     """What one generated text says."""
 
     text: str
-    """Without its reasoning."""
+    """The text without its reasoning."""
     reasoning: str | None
-    values: dict[str, Any] | None
+    """What the model thought before it answered; None where it did not."""
+    values: dict[str, object] | None
     """The columns of the label, or None where the text holds none."""
     reason: str | None
-    """Why not: `parse: ...`."""
+    """Why the text holds no label: `parse: ...`."""
 
 
-class Reader:
-    """Reads the answers to one query."""
+class AnswerReader:
+    """Reads the answers to one label's question."""
 
-    def __init__(self, query: Query, tokenizer: Any, constraint: Constraint | None = None) -> None:
-        """`constraint`: what the texts are held to; without thoughts in it, `</think>` is text like any other."""
-        self._stop, self._tokenizer, self._constraint = query.sampling.stop, tokenizer, constraint
-        self._parse = make_parser(query.label)
+    def __init__(self, label: Label) -> None:
+        self._parse = make_parser(label)
 
-    def read(self, token_ids: list[int]) -> Answer:
-        """The answer in a text, given as token ids without the stop token."""
-        text = cut_at_stop(self._decoded(token_ids), self._stop)
-        bound, reasoning = self._constraint, None
-        if bound is None or bound.after is not None:
-            reasoning, text = split_reasoning(text, is_held=bound is not None)
+    def read(self, text: str, constraint: Constraint | None = None) -> Answer:
+        """The answer in a text; `constraint` is what the text was held to.
+
+        A constraint without thoughts in it leaves no room for reasoning: `</think>` is text like any other there.
+        """
+        reasoning = None
+        if constraint is None or constraint.after is not None:
+            reasoning, text = split_reasoning(text, is_held=constraint is not None)
         try:
             return Answer(text=text, reasoning=reasoning, values=self._parse(text), reason=None)
         except RowRejected as error:
             return Answer(text=text, reasoning=reasoning, values=None, reason=str(error.rejected))
 
-    def holds_label(self, token_ids: list[int]) -> bool:
+    def holds_label(self, text: str, constraint: Constraint | None = None) -> bool:
         """Whether the text needs no other attempt."""
-        return self.read(token_ids).values is not None
-
-    def _decoded(self, ids: list[int]) -> str:
-        # a byte-level tokenizer may end inside a character: U+FFFD stands for it, and no text holds a lone surrogate
-        return self._tokenizer.decode(ids, skip_special_tokens=True).encode("utf-8", "replace").decode("utf-8")
-
-
-def reader_of(job: Job, query: Query, sampling: Sampling) -> Reader:
-    """The reader of a label's texts, also of a row with stop texts or a constraint of its own."""
-    return _reader(job, query.name, tuple(sampling.stop_strings), sampling.constraint)
-
-
-@lru_cache(maxsize=64)
-def _reader(job: Job, name: str, stop: tuple[str, ...], constraint: Constraint | None) -> Reader:
-    (query,) = (query for query in job.spec.queries if query.name == name)
-    own = replace(query, sampling=query.sampling.model_copy(update={"stop": list(stop)}))
-    return Reader(own, tokenizer_of(job), constraint)
-
-
-@lru_cache(maxsize=1)
-def tokenizer_of(job: Job) -> Any:
-    """The tokenizer of a run's model, kept by the process."""
-    return load_tokenizer(job.spec.model.path, job.spec.model.revision)
+        return self.read(text, constraint).values is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from relabel.data.sources.unit import SourceFile, Unit
 from relabel.errors import RunFailed
 from relabel.job.encoding.settings import OwnSettings
 from relabel.job.receipt import EngineReport
+from relabel.job.stages.completions import Completion
 from relabel.spec import Query
 
 UNIT = "relabel:unit"
@@ -46,10 +46,10 @@ OWN_SETTINGS = pa.struct(
         ("json_schema", pa.string()),
     ]
 )
-GENERATED = pa.list_(
+COMPLETIONS = pa.list_(
     pa.struct(
         [
-            ("token_ids", IDS),
+            ("text", pa.string()),
             ("finish_reason", pa.string()),
             ("error", pa.string()),
             ("logprob", pa.float32()),
@@ -58,7 +58,7 @@ GENERATED = pa.list_(
         ]
     )
 )
-"""The texts of a row, one for each sample: see `ask.Generated`."""
+"""The texts of a row, one for each sample: see `Completion`."""
 MAX_BLOCK_BYTES = 128 * 2**20
 """Between stages a block should stay under this; default unit sizes are chosen for it."""
 
@@ -129,10 +129,28 @@ def settings_of(block: pa.Table) -> list[OwnSettings | None]:
     return [None if value is None else OwnSettings(**{**value, "stop": tuple(value["stop"])}) for value in values]
 
 
-def first_draws_of(block: pa.Table, name: str) -> list[int | None]:
+def completions_column(rows: Sequence[Sequence[Completion] | None]) -> pa.Array:
+    """The texts of each row as they travel; null for a row without any."""
+    return pa.array([None if row is None else [asdict(one) for one in row] for row in rows], COMPLETIONS)
+
+
+def completions_of(block: pa.Table, name: str) -> list[list[Completion]]:
+    """The texts of each row for a label; none for a row that none was generated for."""
+    return [[Completion(**one) for one in row or ()] for row in block[of_query(TEXTS, name)].to_pylist()]
+
+
+def probabilities_of(block: pa.Table, name: str) -> list[list[float] | None]:
+    """The probability of each choice of a label, by row; None for a row that has none."""
+    column = of_query(PROBABILITIES, name)
+    return block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
+
+
+def first_draws_of(block: pa.Table, name: str) -> pa.Array:
     """The draw that each row begins with for a label: the first one, unless the block is that of a retry."""
     column = of_query(FIRST_DRAW, name)
-    return block[column].to_pylist() if column in block.column_names else [0] * block.num_rows
+    if column in block.column_names:
+        return block[column].combine_chunks()
+    return pa.array([0] * block.num_rows, pa.int32())
 
 
 def pack_tensors(rows: Sequence[dict[str, np.ndarray]]) -> pa.Array:
@@ -140,7 +158,7 @@ def pack_tensors(rows: Sequence[dict[str, np.ndarray]]) -> pa.Array:
     return pa.array([save(_contiguous(row)) if row else None for row in rows], pa.large_binary())
 
 
-def unpack_tensors(value: Any) -> dict[str, np.ndarray]:
+def unpack_tensors(value: bytes | None) -> dict[str, np.ndarray]:
     """The tensors of one row."""
     return load(value) if value is not None else {}
 

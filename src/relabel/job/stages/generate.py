@@ -5,113 +5,97 @@ A plain function of Arrow tables, so that a unit can also be generated without R
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
+from pyarrow.compute import call_function as compute
 
 from relabel.data.sources.unit import Unit
-from relabel.engine import Request
+from relabel.engine import Engine, Request
 from relabel.job.engine import choice_ids, sampling_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
-from relabel.job.stages.answer import reader_of, tokenizer_of
+from relabel.job.stages.answer import AnswerReader
 from relabel.job.stages.block import of_query
-from relabel.job.stages.completions import Ask, Generated, ask, probabilities
+from relabel.job.stages.completions import Completion, CompletionRequest, Key, complete, probabilities
 from relabel.spec import Query
 
+Tensors = dict[str, np.ndarray]
 
-def generate_unit(block: pa.Table, engine: Any, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
-    """Generate for every row of a block that has a prompt, and that the trial does not pass over."""
+
+def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttempt | None = None) -> pa.Table:
+    """Generate for every row of a block that has a prompt, and that the attempt does not pass over."""
     if blocks.failure_of(block) is not None:
         return block
-    unit = blocks.unit_of(block)
-    trial = trial or whole(unit.num_rows)
-    queries, columns = job.spec.queries, {}
-    asks = _asks(block, unit, job)
-    texts: dict[int, Generated] = {}
-    shares: dict[str, dict[int, list[float] | None]] = {query.name: {} for query in queries}
-    for group in trial.each():
-        rows = set(group)
-        # by row, so that what its prompts have in common is still there when the next of them comes
-        some = sorted((one for own in asks for one in own if one.row in rows), key=lambda one: one.row)
-        texts |= zip(map(id, some), ask(engine, some), strict=True)
-        for query, own in zip(queries, asks, strict=True):
-            if _has_probabilities(query):
-                shares[query.name] |= _probabilities(engine, query, [one for one in own if one.row in rows], job)
-    for query, own in zip(queries, asks, strict=True):
-        by_row: list[list[dict[str, Any]] | None] = [None] * block.num_rows
-        for one in own:
-            if one.row not in trial.poison:
-                by_row[one.row] = [*(by_row[one.row] or []), _plain(texts[id(one)])]
-        prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
-        lengths = [None if prompt is None else len(prompt) for prompt in prompts]
-        reasons = trial.reasons(block[of_query(blocks.REASON, query.name)].to_pylist())
-        columns[of_query(blocks.REASON, query.name)] = pa.array(reasons, pa.string())
-        columns[of_query(blocks.PROMPT_TOKENS, query.name)] = pa.array(lengths, pa.int32())
-        columns[of_query(blocks.TEXTS, query.name)] = pa.array(by_row, blocks.GENERATED)
-        if _has_probabilities(query):
-            column = [shares[query.name].get(row) for row in range(block.num_rows)]
+    unit, queries = blocks.unit_of(block), job.spec.queries
+    attempt = attempt or whole(unit.num_rows)
+    tensors: list[Tensors] = [{} for _ in range(unit.num_rows)]
+    requests = [one for query in queries for one in _requests(block, unit, query, tensors)]
+    # by row, so that what its prompts have in common is still there when the next of them comes
+    requests.sort(key=lambda one: one.key.row)
+    scored = {query.name: query for query in queries if query.label.logprobs and query.label.choices is not None}
+    completions: dict[Key, Completion] = {}
+    shares: dict[Key, list[float] | None] = {}
+    for rows in map(frozenset, attempt.each()):
+        group = [one for one in requests if one.key.row in rows]
+        completions |= {one.key: text for one, text in zip(group, complete(engine, group), strict=True)}
+        for name, query in scored.items():
+            firsts = [one for one in group if one.key.label == name and one.key.sample == 0]
+            choices = choice_ids(query.label, job.spec.model, engine)
+            found = probabilities(engine, firsts, choices)
+            shares |= {one.key: share for one, share in zip(firsts, found, strict=True)}
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    for query in queries:
+        columns |= _label_columns(block, query, completions, attempt)
+        if query.name in scored:
+            column = [shares.get(Key(query.name, row, 0)) for row in range(unit.num_rows)]
             columns[of_query(blocks.PROBABILITIES, query.name)] = pa.array(column, pa.list_(pa.float32()))
-        if job.retry:
-            columns[of_query(blocks.FIRST_DRAW, query.name)] = block[of_query(blocks.FIRST_DRAW, query.name)]
-    for name in block.column_names:
-        if name == blocks.SETTINGS or name.startswith(blocks.OLD):
-            columns[name] = block[name]
+    travels_on = (blocks.SETTINGS, blocks.OLD, blocks.FIRST_DRAW)
+    columns |= {name: block[name] for name in block.column_names if name.startswith(travels_on)}
     kept = block.select([name for name in block.column_names if not name.startswith("relabel:")])
     return blocks.unit_block(unit, kept, columns)
 
 
-def _plain(text: Generated) -> dict[str, Any]:
-    return {name: getattr(text, name) for name in Generated.__dataclass_fields__}  # asdict would copy every token
+def _requests(block: pa.Table, unit: Unit, query: Query, known: Sequence[Tensors]) -> Iterator[CompletionRequest]:
+    """What a block asks for one label. `known`: the tensors of each row that labels before it brought; added to."""
+    reader, common, settings = AnswerReader(query.label), sampling_of(query), blocks.settings_of(block)
+    tensors = block[of_query(blocks.TENSORS, query.name)]
+    prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
+    first_draws = blocks.first_draws_of(block, query.name).to_pylist()
+    for row, (prompt, first_draw, own) in enumerate(zip(prompts, first_draws, settings, strict=True)):
+        if prompt is None:
+            continue
+        known[row].update(blocks.unpack_tensors(tensors[row].as_py()))
+        if first_draw is None:
+            continue
+        sampling = common if own is None else own.over(query)
+        request = Request(id=0, prompt_ids=prompt, tensors=dict(known[row]), sampling=sampling, group=row)
+        for sample in range(query.sampling.num_samples):
+            yield CompletionRequest(
+                key=Key(query.name, row, sample),
+                name="\0".join(filter(None, (unit.file.path, str(unit.first_row + row), query.name))),
+                request=request,
+                label=query.label,
+                first_draw=first_draw,
+                holds_label=partial(reader.holds_label, constraint=sampling.constraint),
+            )
 
 
-def _asks(block: pa.Table, unit: Unit, job: Job) -> list[list[Ask]]:
-    """What a block asks for each label."""
-    asks: list[list[Ask]] = []
-    settings = blocks.settings_of(block)
-    seen: list[dict[str, np.ndarray]] = [{} for _ in range(block.num_rows)]
-    for query in job.spec.queries:
-        own: list[Ask] = []
-        tensors = block[of_query(blocks.TENSORS, query.name)]
-        prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
-        first_draws = blocks.first_draws_of(block, query.name)
-        common = sampling_of(query)
-        for at, (prompt, first_draw) in enumerate(zip(prompts, first_draws, strict=True)):
-            if prompt is None:
-                continue
-            seen[at] = {**seen[at], **blocks.unpack_tensors(tensors[at].as_py())}
-            if first_draw is None:
-                continue
-            own_settings = settings[at]
-            sampling = common if own_settings is None else own_settings.over(query)
-            holds_label = reader_of(job, query, sampling).holds_label
-            request = Request(id=0, prompt_ids=prompt, tensors=seen[at], sampling=sampling, group=at)
-            key = "\0".join(filter(None, (unit.file.path, str(unit.first_row + at), query.name)))
-            own += [
-                Ask(
-                    row=at,
-                    sample=sample,
-                    key=key,
-                    request=request,
-                    label=query.label,
-                    first_draw=first_draw,
-                    holds_label=holds_label,
-                )
-                for sample in range(query.sampling.num_samples)
-            ]
-        asks.append(own)
-    return asks
-
-
-def _has_probabilities(query: Query) -> bool:
-    return query.label.logprobs and query.label.choices is not None
-
-
-def _probabilities(engine: Any, query: Query, asks: Sequence[Ask], job: Job) -> dict[int, list[float] | None]:
-    """The probability of each choice, by row."""
-    firsts = [one for one in asks if one.sample == 0]
-    choices = choice_ids(query.label, tokenizer_of(job), engine)
-    return dict(zip([one.row for one in firsts], probabilities(engine, firsts, choices), strict=True))
+def _label_columns(
+    block: pa.Table, query: Query, completions: Mapping[Key, Completion], attempt: UnitAttempt
+) -> dict[str, pa.Array]:
+    """The texts of one label, why there are none, and how long the prompts were."""
+    texts: list[list[Completion] | None] = [None] * block.num_rows
+    for row in range(block.num_rows):
+        keys = [Key(query.name, row, sample) for sample in range(query.sampling.num_samples)]
+        texts[row] = [completions[key] for key in keys if key in completions] or None
+    reasons = attempt.reasons(block[of_query(blocks.REASON, query.name)].to_pylist())
+    lengths = compute("list_value_length", [block[of_query(blocks.PROMPT_IDS, query.name)]])
+    return {
+        of_query(blocks.REASON, query.name): pa.array(reasons, pa.string()),
+        of_query(blocks.PROMPT_TOKENS, query.name): lengths,
+        of_query(blocks.TEXTS, query.name): blocks.completions_column(texts),
+    }

@@ -1,4 +1,4 @@
-"""The answers of a unit in, its output rows out: one for each row, in the run's fixed schema.
+"""The outcomes of a unit in, its output rows out: one for each row, in the run's fixed schema.
 
 Knows which columns there are; nothing of tokens, engines or stores.
 """
@@ -6,14 +6,11 @@ Knows which columns there are; nothing of tokens, engines or stores.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from relabel.data.labels.columns import columns_beside, label_columns
-from relabel.data.labels.vote import vote
-from relabel.job.stages.answer import Answer
+from relabel.job.stages.outcome import LabelOutcome, Sample
 from relabel.spec import Query
 from relabel.spec.section import column_of
 
@@ -21,21 +18,7 @@ MAX_REJECTED_TEXT = 2_000
 """Characters that are kept of a text without a label: enough to see what went wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What became of one row for one label."""
-
-    reason: str | None
-    """Why it was not asked at all, or a remark on its prompt."""
-    answers: Sequence[Answer | None] = ()
-    """One for each sample; None for one that the engine gave an error for. Empty where it was not asked."""
-    generated: Sequence[dict[str, Any]] = ()
-    """Of the same samples, as the block carries them."""
-    prompt_tokens: int | None = None
-    probabilities: Sequence[float] | None = None
-
-
-def label_table(query: Query, rows: Sequence[Asked]) -> pa.Table:
+def label_table(query: Query, rows: Sequence[LabelOutcome]) -> pa.Table:
     """The columns of one label, with its `status` and `reason`."""
     label, num_samples = query.label, query.sampling.num_samples
     types = {**label_columns(label, num_samples), **columns_beside(label, num_samples)}
@@ -59,57 +42,33 @@ def row_status(queries: Sequence[Query], tables: Sequence[pa.Table]) -> tuple[li
     return statuses, reasons
 
 
-def _record(query: Query, row: Asked) -> dict[str, Any]:
-    values = [answer.values if answer else None for answer in row.answers]
-    is_ok = any(value is not None for value in values)
-    record = {
-        "status": "ok" if is_ok else "rejected",
-        "reason": _reason(row, values, is_ok),
+def _record(query: Query, row: LabelOutcome) -> dict[str, object]:
+    label, is_single = query.label, query.sampling.num_samples == 1
+    record: dict[str, object] = {
+        "status": "rejected" if row.chosen is None else "ok",
+        "reason": row.reason,
         "prompt_tokens": row.prompt_tokens,
     }
-    if not row.answers:
+    if not row.samples:
         return record
-    record["attempts"] = sum(sample["attempts"] for sample in row.generated)
-    record["output_tokens"] = sum(sample["num_tokens"] for sample in row.generated)
-    samples = [
-        {
-            "text": answer and _kept(answer, answer.text),
-            "reasoning": answer and _kept(answer, answer.reasoning),
-            "finish_reason": sample["finish_reason"],
-            "logprob": sample["logprob"],
-        }
-        for answer, sample in zip(row.answers, row.generated, strict=True)
-    ]
-    label, is_single = query.label, query.sampling.num_samples == 1
-    for key in samples[0]:
-        record[key] = samples[0][key] if is_single else [sample[key] for sample in samples]
+    record["attempts"] = sum(sample.completion.attempts for sample in row.samples)
+    record["output_tokens"] = sum(sample.completion.num_tokens for sample in row.samples)
+    columns = {
+        "text": [_kept(sample, sample.answer and sample.answer.text) for sample in row.samples],
+        "reasoning": [_kept(sample, sample.answer and sample.answer.reasoning) for sample in row.samples],
+        "finish_reason": [sample.completion.finish_reason for sample in row.samples],
+        "logprob": [sample.completion.logprob for sample in row.samples],
+    }
+    record |= {key: values[0] if is_single else values for key, values in columns.items()}
     if row.probabilities is not None and label.choices is not None:
         record["probabilities"] = dict(zip(label.choices, row.probabilities, strict=True))
-    if is_single:
-        record |= values[0] or {}
-    elif not label.vote:
-        keys = label.columns if is_ok else []
-        record |= {key: [value and value.get(key) for value in values] for key in keys}
-    elif (outcome := vote(values)) is not None:
-        winner, record["agreement"] = outcome
-        record |= values[winner] or {}
-    return record
+    if row.chosen is None:
+        return record
+    if is_single or label.vote:
+        return record | (row.samples[row.chosen].values or {}) | {"agreement": row.agreement}
+    values = [sample.values for sample in row.samples]
+    return record | {key: [value and value.get(key) for value in values] for key in label.columns}
 
 
-def _kept(answer: Answer, text: str | None) -> str | None:
-    return text if text is None or answer.values is not None else text[:MAX_REJECTED_TEXT]
-
-
-def _reason(row: Asked, values: Sequence[Any], is_ok: bool) -> str | None:
-    if not row.answers:
-        return row.reason
-    errors = [
-        sample["error"] or (answer.reason if answer else None)
-        for answer, sample in zip(row.answers, row.generated, strict=True)
-    ]
-    failed = [error for error in errors if error is not None]
-    if not is_ok:
-        return failed[-1]
-    if row.reason is None and failed:
-        return f"{failed[-1]} ({len(failed)} of {len(values)} samples have no label)"
-    return row.reason
+def _kept(sample: Sample, text: str | None) -> str | None:
+    return text if text is None or sample.values is not None else text[:MAX_REJECTED_TEXT]

@@ -5,70 +5,116 @@ Plain functions of Arrow tables, so that a unit can also be labelled without Ray
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from relabel.data.sources.unit import Unit
 from relabel.data.store.stamp import Stamp, make_stamp
 from relabel.data.store.store import Store
+from relabel.engine import Constraint
 from relabel.errors import PartDamaged
-from relabel.job.encoding.settings import OwnSettings
-from relabel.job.engine import sampling_of
+from relabel.job.engine import constraint_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
 from relabel.job.stages import block as blocks
-from relabel.job.stages.answer import Answer, reader_of
+from relabel.job.stages.answer import AnswerReader
 from relabel.job.stages.block import of_query
-from relabel.job.stages.measure import measure_labels
-from relabel.job.stages.output_rows import Asked, label_table, row_status
+from relabel.job.stages.completions import Completion
+from relabel.job.stages.measure import Measured, measure_labels, measured_outcome, measured_rows
+from relabel.job.stages.outcome import LabelOutcome, Sample, make_outcome
+from relabel.job.stages.output_rows import label_table, row_status
 from relabel.job.stages.rejects import replace_rejects
 from relabel.spec import Query
-from relabel.spec.section import column_of
 
 
-def publish_unit(block: pa.Table, job: Job, store: Store, trial: UnitAttempt | None = None) -> Receipt:
+def publish_unit(block: pa.Table, job: Job, store: Store, attempt: UnitAttempt | None = None) -> Receipt:
     """Parse one unit, publish its part, and return the receipt."""
-    unit = blocks.unit_of(block)
+    unit, queries = blocks.unit_of(block), job.spec.queries
     if (why := blocks.failure_of(block)) is not None:
         return Receipt(part=unit.part, failure=why)
-    table, old = label_unit(block, job, trial), blocks.old_labels_of(block, job.spec.queries)
-    counts = [table[column_of(query.name, "output_tokens")].to_pylist() for query in job.spec.queries]
+    outcomes = _outcomes(block, job, attempt or whole(unit.num_rows))
+    table = _table(block, job, outcomes)
+    old = blocks.old_labels_of(block, queries)
+
+    def stamp(rows: pa.Table, measured: Mapping[str, Sequence[Measured]]) -> Stamp:
+        return make_stamp(unit, job.fingerprint, rows, measure_labels(measured, unit.first_row, old))
+
+    def stamp_merged(rows: pa.Table) -> Stamp:
+        return stamp(rows, {query.name: measured_rows(query, rows) for query in queries})
+
     if job.retry:
-        draws = {query.name: blocks.first_draws_of(block, query.name) for query in job.spec.queries}
+        draws = {query.name: blocks.first_draws_of(block, query.name) for query in queries}
         try:
-            num_asked, num_ok = replace_rejects(unit, table, draws, job, store, partial(_stamp, unit, job, old))
+            num_asked, num_ok = replace_rejects(unit, table, draws, job, store, stamp_merged)
         except PartDamaged as error:
             return Receipt(part=unit.part, failure=str(error))
     else:
-        stamp = _stamp(unit, job, old, table)
-        store.publish(unit.part, table, stamp.to_json(), job.bad.get(unit.part))
-        num_asked, num_ok = unit.num_rows, stamp.ok
+        measured = {
+            query.name: [measured_outcome(query.label, outcome) for outcome in rows]
+            for query, rows in zip(queries, outcomes, strict=True)
+        }
+        made = stamp(table, measured)
+        store.publish(unit.part, table, made.to_json(), job.bad.get(unit.part))
+        num_asked, num_ok = unit.num_rows, made.ok
+    samples = [sample for rows in outcomes for outcome in rows for sample in outcome.samples]
     return Receipt(
         part=unit.part,
         rows=num_asked,
         ok=num_ok,
         rejected=num_asked - num_ok,
-        output_tokens=sum(count or 0 for column in counts for count in column),
+        output_tokens=sum(sample.completion.num_tokens for sample in samples),
         engine=blocks.report_of_block(block),
     )
 
 
-def label_unit(block: pa.Table, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
+def label_unit(block: pa.Table, job: Job) -> pa.Table:
     """The output rows of one generated unit, in the run's fixed schema."""
+    return _table(block, job, _outcomes(block, job, whole(block.num_rows)))
+
+
+class LabelOutcomes:
+    """What became of the rows of a generated block for one label, by their index in the unit."""
+
+    def __init__(self, block: pa.Table, query: Query) -> None:
+        self._query, self._reader = query, AnswerReader(query.label)
+        self._constraint = constraint_of(query.label)
+        self._settings, self._completions = blocks.settings_of(block), blocks.completions_of(block, query.name)
+        self._remarks = block[of_query(blocks.REASON, query.name)].to_pylist()
+        self._lengths = block[of_query(blocks.PROMPT_TOKENS, query.name)].to_pylist()
+        self._probabilities = blocks.probabilities_of(block, query.name)
+
+    def __getitem__(self, row: int) -> LabelOutcome:
+        own = self._settings[row]
+        constraint = self._constraint if own is None else own.constraint(self._query.label)
+        return make_outcome(
+            self._query.label,
+            self._remarks[row],
+            [self._sample(completion, constraint) for completion in self._completions[row]],
+            prompt_tokens=self._lengths[row],
+            probabilities=self._probabilities[row],
+        )
+
+    def _sample(self, completion: Completion, constraint: Constraint | None) -> Sample:
+        text = completion.text
+        return Sample(completion=completion, answer=None if text is None else self._reader.read(text, constraint))
+
+
+def _outcomes(block: pa.Table, job: Job, attempt: UnitAttempt) -> list[list[LabelOutcome]]:
+    """By label and row what became of it; rows that the attempt passes over are rejected for its reason."""
+    labels = [LabelOutcomes(block, query) for query in job.spec.queries]
+    outcomes = [[LabelOutcome(reason=attempt.reason)] * block.num_rows for _ in labels]
+    for group in attempt.each():
+        for label, found in zip(outcomes, labels, strict=True):
+            for row in group:
+                label[row] = found[row]
+    return outcomes
+
+
+def _table(block: pa.Table, job: Job, outcomes: Sequence[Sequence[LabelOutcome]]) -> pa.Table:
     unit, queries = blocks.unit_of(block), job.spec.queries
-    trial = trial or whole(unit.num_rows)
-    askers = [_asker(block, job, query) for query in queries]
-    asked = [[Asked(reason=trial.reason)] * unit.num_rows for _ in queries]
-    for group in trial.each():
-        for own, ask in zip(asked, askers, strict=True):
-            for at in group:
-                own[at] = ask(at)
-    tables = [label_table(query, own) for query, own in zip(queries, asked, strict=True)]
-    columns: dict[str, Any] = {name: block[name] for name in job.kept.names} | {
+    tables = [label_table(query, rows) for query, rows in zip(queries, outcomes, strict=True)]
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {name: block[name] for name in job.kept.names} | {
         "source_file": pa.array([unit.file.path] * unit.num_rows, pa.string()),
         "source_row": pa.array(range(unit.first_row, unit.first_row + unit.num_rows), pa.int64()),
     }
@@ -77,35 +123,3 @@ def label_unit(block: pa.Table, job: Job, trial: UnitAttempt | None = None) -> p
     if "status" not in columns:
         columns["status"], columns["reason"] = map(pa.array, row_status(queries, tables))
     return pa.table([columns[name] for name in job.schema.names], schema=job.schema)
-
-
-def _stamp(unit: Unit, job: Job, old: Mapping[str, list[str | None]], table: pa.Table) -> Stamp:
-    quality = measure_labels(job.spec.queries, table, unit.first_row, old)
-    return make_stamp(unit, job.fingerprint, table, quality)
-
-
-def _asker(block: pa.Table, job: Job, query: Query) -> Callable[[int], Asked]:
-    """What makes of one row of a generated block, given its place, what became of it for one label."""
-    names = (blocks.REASON, blocks.TEXTS, blocks.PROMPT_TOKENS)
-    reasons, texts, lengths = (block[of_query(name, query.name)].to_pylist() for name in names)
-    column, settings = of_query(blocks.PROBABILITIES, query.name), blocks.settings_of(block)
-    shares = block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
-    common = reader_of(job, query, sampling_of(query))
-
-    def answers(generated: Sequence[dict[str, Any]], own: OwnSettings | None) -> list[Answer | None]:
-        """What the samples of one row say; None for one that the engine gave an error for."""
-        if not generated:
-            return []
-        reader = common if own is None else reader_of(job, query, own.over(query))
-        return [reader.read(one["token_ids"]) if one["error"] is None else None for one in generated]
-
-    def asked(at: int) -> Asked:
-        return Asked(
-            reason=reasons[at],
-            answers=answers(texts[at] or (), settings[at]),
-            generated=texts[at] or (),
-            prompt_tokens=lengths[at],
-            probabilities=shares[at],
-        )
-
-    return asked

@@ -5,7 +5,9 @@ A plain function of files, so that a unit can also be read without Ray.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +15,8 @@ import pyarrow as pa
 from relabel.data.sources import read
 from relabel.data.sources.unit import Unit
 from relabel.errors import PartDamaged, SourceUnreadable
-from relabel.job.encoding.row import RowEncoder
-from relabel.job.encoding.tokenize import Encoded
+from relabel.job.encoding.encoded import Encoded, Tensors
+from relabel.job.encoding.settings import OwnSettings
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
@@ -22,64 +24,80 @@ from relabel.job.stages.block import of_query
 from relabel.job.stages.rejects import limited, read_draws
 from relabel.rejected import Rejected
 
+if TYPE_CHECKING:
+    from relabel.job.encoding.row import RowEncoder
 
-def read_unit(unit: Unit, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
+
+def read_unit(unit: Unit, job: Job, attempt: UnitAttempt | None = None) -> pa.Table:
     """Read and encode one unit. A row that cannot be used carries its reason; an unreadable file fails the unit."""
-    return encode_unit(unit, _encoder(job), job, trial)
+    return encode_unit(unit, _encoder(job), job, attempt)
 
 
-def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, trial: UnitAttempt | None = None) -> pa.Table:
+def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt | None = None) -> pa.Table:
     """The same with an encoder at hand."""
-    queries, trial = job.spec.queries, trial or whole(unit.num_rows)
+    queries, attempt = job.spec.queries, attempt or whole(unit.num_rows)
+    compared = {query.name: query.label.compare_to for query in queries if query.label.compare_to is not None}
+    encoded: dict[int, list[Encoded | Rejected]] = {}
     try:
         draws = read_draws(unit, job, job.retry) if job.retry else {}
-        compared = {query.name: query.label.compare_to for query in queries if query.label.compare_to is not None}
         rows = read(unit, job.spec.source, sorted({*encoder.columns, *compared.values()}), job.kept)
-        found = [None if why is None else str(why) for why in rows.reasons]
-        reasons = trial.reasons(limited(found, draws) if draws else found)
-        encoded: list[list[Encoded | Rejected | str]] = [[reason or ""] * len(queries) for reason in reasons]
-        for group in trial.each():
-            for at in group:
-                if reasons[at] is None:
-                    encoded[at] = [*encoder.encode({column: values[at] for column, values in rows.columns.items()})]
+        unread = [None if why is None else str(why) for why in rows.reasons]
+        unread = attempt.reasons(limited(unread, draws) if draws else unread)
+        for group in attempt.each():
+            for row in group:
+                if unread[row] is None:
+                    encoded[row] = encoder.encode({column: values[row] for column, values in rows.columns.items()})
     except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
     columns: dict[str, pa.Array] = {}
-    seen: list[dict[str, np.ndarray]] = [{} for _ in encoded]
-    for query, own in zip(queries, zip(*encoded, strict=True), strict=True):
-        reasons = [
-            row if isinstance(row, str) else str(row) if isinstance(row, Rejected) else row.remark for row in own
-        ]
-        ids = [row.prompt_ids if isinstance(row, Encoded) else None for row in own]
-        columns[of_query(blocks.REASON, query.name)] = pa.array(reasons, pa.string())
-        columns[of_query(blocks.PROMPT_IDS, query.name)] = pa.array(ids, blocks.IDS)
-        columns[of_query(blocks.TENSORS, query.name)] = blocks.pack_tensors(
-            [_new_tensors(row, known) for row, known in zip(own, seen, strict=True)]
-        )
-        if draws:
-            columns[of_query(blocks.FIRST_DRAW, query.name)] = pa.array(draws[query.name], pa.int32())
+    known: dict[int, Tensors] = {row: {} for row in encoded}
+    for index, query in enumerate(queries):
+        columns |= _label_columns(query.name, {row: labels[index] for row, labels in encoded.items()}, unread, known)
+    columns |= {of_query(blocks.FIRST_DRAW, name): numbers for name, numbers in draws.items()}
     for name, column in compared.items():
         texts = [None if value is None else str(value) for value in rows.columns[column]]
         columns[of_query(blocks.OLD, name)] = pa.array(texts, pa.string())
     if encoder.settings:
-        own = [next((one.settings for one in row if isinstance(one, Encoded)), None) for row in encoded]
+        own = [_settings(encoded.get(row, ())) for row in range(unit.num_rows)]
         columns[blocks.SETTINGS] = blocks.settings_column(own)
     return blocks.unit_block(unit, rows.kept, columns)
 
 
-def _new_tensors(row: Encoded | Rejected | str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors that the queries before this one do not have as they are: pixels travel once for all labels."""
-    if not isinstance(row, Encoded):
-        return {}
-    new = {
-        name: tensor
-        for name, tensor in row.tensors.items()
-        if name not in known or not np.array_equal(tensor, known[name])
+def _label_columns(
+    name: str, rows: Mapping[int, Encoded | Rejected], unread: Sequence[str | None], known: Mapping[int, Tensors]
+) -> dict[str, pa.Array]:
+    """What travels of one label. `known`: the tensors of each row that labels before it brought; added to."""
+    reasons = list(unread)
+    prompts: list[list[int] | None] = [None] * len(unread)
+    tensors: list[Tensors] = [{} for _ in unread]
+    for row, one in rows.items():
+        if isinstance(one, Rejected):
+            reasons[row] = str(one)
+        else:
+            reasons[row], prompts[row] = one.remark, one.prompt_ids
+            tensors[row] = _new(one.tensors, known[row])
+            known[row].update(tensors[row])
+    return {
+        of_query(blocks.REASON, name): pa.array(reasons, pa.string()),
+        of_query(blocks.PROMPT_IDS, name): pa.array(prompts, blocks.IDS),
+        of_query(blocks.TENSORS, name): blocks.pack_tensors(tensors),
     }
-    known |= new
-    return new
+
+
+def _new(tensors: Tensors, known: Tensors) -> Tensors:
+    """The tensors that the labels before this one do not have as they are: pixels travel once for all labels."""
+    return {
+        name: tensor for name, tensor in tensors.items() if name not in known or not np.array_equal(tensor, known[name])
+    }
+
+
+def _settings(labels: Sequence[Encoded | Rejected]) -> OwnSettings | None:
+    """The row's own settings, which are the same for all labels that are asked."""
+    return next((one.settings for one in labels if isinstance(one, Encoded)), None)
 
 
 @lru_cache(maxsize=1)
 def _encoder(job: Job) -> RowEncoder:
+    from relabel.job.encoding.row import RowEncoder  # 3 s of imports that only readers need
+
     return RowEncoder(job.spec, job.image_root)

@@ -6,8 +6,10 @@ Knows the columns of a part; nothing of prompts, engines or Ray.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 import pyarrow as pa
+from pyarrow.compute import call_function as compute
 
 from relabel.data.sources.unit import Unit
 from relabel.data.store.stamp import Stamp
@@ -18,26 +20,25 @@ from relabel.job.stages.output_rows import row_status
 from relabel.spec import Query
 from relabel.spec.section import column_of
 
-Draws = Mapping[str, Sequence[int | None]]
-"""By label: the draw that each row of a unit goes on with; None for a row that is not asked again."""
+Draws = Mapping[str, pa.Array]
+"""By label: the draw that each row of a unit goes on with; null for a row that is not asked again."""
 NOT_ASKED = "not asked again"
 
 
 def read_draws(unit: Unit, job: Job, retry: Retry) -> Draws:
     """What is asked again of a unit. Raises PartDamaged where its part is not there or cannot be read."""
     part = _read(Store(job.output, create=False), unit, job).rows
-    draws: dict[str, Sequence[int | None]] = {}
+    draws: dict[str, pa.Array] = {}
     for query in job.spec.queries:
         reasons = part[column_of(query.name, "reason")].to_pylist()
-        numbers = zip(reasons, _next_draws(part, query), strict=True)
-        draws[query.name] = [number if retry.wants(reason or "") else None for reason, number in numbers]
+        wanted = pa.array([retry.wants(reason or "") for reason in reasons])
+        draws[query.name] = compute("if_else", [wanted, _next_draws(part, query), None])
     return draws
 
 
 def limited(reasons: Sequence[str | None], draws: Draws) -> list[str | None]:
     """Why each row is not encoded: as it was read, and where no label of it is asked again."""
-    asked = [any(number is not None for number in row) for row in zip(*draws.values(), strict=True)]
-    return [reason if is_asked else NOT_ASKED for reason, is_asked in zip(reasons, asked, strict=True)]
+    return compute("if_else", [_asked(draws), pa.array(reasons, pa.string()), NOT_ASKED]).to_pylist()
 
 
 def replace_rejects(
@@ -56,8 +57,7 @@ def replace_rejects(
         table = merged(old.rows, new, job.spec.queries, draws)
         if table.equals(old.rows) or store.replace(unit.part, table, stamp(table).to_json(), old.version):
             break
-    asked = [any(number is not None for number in row) for row in zip(*draws.values(), strict=True)]
-    statuses = [status for status, is_asked in zip(table["status"].to_pylist(), asked, strict=True) if is_asked]
+    statuses = table["status"].filter(_asked(draws)).to_pylist()
     return len(statuses), statuses.count("ok")
 
 
@@ -68,13 +68,12 @@ def merged(old: pa.Table, new: pa.Table, queries: Sequence[Query], draws: Draws)
     """
     columns = {name: old[name] for name in old.column_names}
     for query in queries:
-        pairs = zip(draws[query.name], _next_draws(old, query), strict=True)
-        takes = [number is not None and number == now for number, now in pairs]
+        takes = compute("equal", [draws[query.name], _next_draws(old, query)]).fill_null(False)
         for name in old.column_names:
             if name in _columns_of(query):
-                columns[name] = _chosen(takes, new[name], old[name])
+                columns[name] = compute("if_else", [takes, new[name], old[name]])
         for name in (column_of(query.name, key) for key in ("attempts", "output_tokens")):
-            columns[name] = _chosen(takes, _sums(old[name], new[name]), old[name])
+            columns[name] = compute("if_else", [takes, _sums(old[name], new[name]), old[name]])
     if any(query.name for query in queries):
         columns["status"], columns["reason"] = map(pa.array, row_status(queries, [pa.table(columns)] * len(queries)))
     return pa.table([columns[name] for name in new.column_names], schema=new.schema)
@@ -89,11 +88,16 @@ def _read(store: Store, unit: Unit, job: Job) -> Part:
     return part
 
 
-def _next_draws(part: pa.Table, query: Query) -> list[int | None]:
-    """How often each row without this label was generated, over all samples: no sample came to that draw. Else None."""
-    statuses = part[column_of(query.name, "status")].to_pylist()
-    attempts = part[column_of(query.name, "attempts")].to_pylist()
-    return [(count or 0) if status == "rejected" else None for status, count in zip(statuses, attempts, strict=True)]
+def _asked(draws: Draws) -> pa.Array:
+    """Which rows are asked again for any label."""
+    return reduce(lambda one, other: compute("or", [one, other]), [numbers.is_valid() for numbers in draws.values()])
+
+
+def _next_draws(part: pa.Table, query: Query) -> pa.Array:
+    """How often each row without this label was generated, over all samples: no sample came to that draw. Else null."""
+    is_rejected = compute("equal", [part[column_of(query.name, "status")], "rejected"])
+    draws = compute("if_else", [is_rejected, part[column_of(query.name, "attempts")].fill_null(0), None])
+    return draws.combine_chunks()
 
 
 def _columns_of(query: Query) -> set[str]:
@@ -101,13 +105,7 @@ def _columns_of(query: Query) -> set[str]:
     return {column_of(query.name, key) for key in (*query.columns, "status", "reason")}
 
 
-def _chosen(takes: Sequence[bool], one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Each row of `one` that is taken, else of `other`."""
-    both = pa.chunked_array([*other.chunks, *one.chunks], type=other.type)
-    return both.take(pa.array([at + len(takes) * is_taken for at, is_taken in enumerate(takes)]))
-
-
 def _sums(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
     """Null where both are."""
-    pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-    return pa.chunked_array([pa.array([None if a is b is None else (a or 0) + (b or 0) for a, b in pairs], one.type)])
+    is_known = compute("or", [one.is_valid(), other.is_valid()])
+    return compute("if_else", [is_known, compute("add", [one.fill_null(0), other.fill_null(0)]), None])

@@ -1,0 +1,25 @@
+"""What becomes of a row before the engine: token ids and tensors. Values alone; imports no tokenizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from relabel.job.encoding.settings import OwnSettings
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A row as the engine takes it."""
+
+    prompt_ids: list[int]
+    tensors: Tensors = field(default_factory=dict)
+    text: str = ""
+    """The prompt that was tokenized, as `preview` shows it."""
+    remark: str | None = None
+    """`truncated: ...` where the prompt was cut to fit."""
+    settings: OwnSettings | None = None
+    """The row's own sampling settings; None where its source has none."""
