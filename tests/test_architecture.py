@@ -88,9 +88,7 @@ ROOMS = {
     "bench": Room(
         knows={"engine", *ENGINE_ROOMS, "version.py"}, packages={"rich", "tokenizers", "torch", "transformers"}
     ),
-    "demo": Room(
-        knows={"spec", "job/run.py"}, packages={"PIL", "pyarrow", "rich", "tokenizers", "torch", "transformers"}
-    ),
+    "demo": Room(knows={"spec", "job/run.py"}, packages={"PIL", "pyarrow", "rich"}),
     "": Room(knows={"spec", "data", "job", "bench", "demo"}, packages={"rich", "typer"}),
 }
 

@@ -1,11 +1,12 @@
 """Random kills, until every row is counted.
 
-For each output: `python jobs/relabel.py spec.yaml` over a few units, and `kill -9` of a random process of it at random
-moments once its first part is there: the driver, the actor that generates, the publisher, a worker that reads. After a
-driver's death its Ray processes end by themselves; then the same command is started again. Into a fifth of the outputs
-two runs go at once. After the output's share of kills the last run ends by itself, and every row is counted.
+No test of the gate: it takes an hour. For each output: `python jobs/relabel.py spec.yaml` over a few units, and
+`kill -9` of a random process of it at random moments once its first part is there: the driver, the actor that
+generates, the publisher, a worker that reads. After a driver's death its Ray processes end by themselves; then the
+same command is started again. Into a fifth of the outputs two runs go at once. After the output's share of kills the
+last run ends by itself, and every row is counted.
 
-    OMP_NUM_THREADS=1 python tests/chaos/kills.py [--kills 200] [--outputs 50] [--seed 0] [--out FILE]
+    OMP_NUM_THREADS=1 python -m tests.chaos.kills [--kills 200] [--outputs 50] [--seed 0] [--out FILE]
 
 More outputs are made where runs ended before their kills. The figures so far are written after each output; the last
 line on stdout is their JSON. Exit code 0: no row doubled, missing or rejected, no part unreadable or replaced, and no
@@ -44,9 +45,10 @@ import yaml
 import relabel
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
-from relabel.job.cluster.graph import UNITS_AT_ONCE
+from relabel.job.worker import UNITS_AT_ONCE
+from tests.faults.processes import command_line, descendants
 
-ROOT = Path(__file__).parents[2]
+ROOT, RESULTS = Path(__file__).parents[2], Path(__file__).with_name("results")
 MODEL = Path(relabel.__file__).parent / "demo/model"
 PACKAGES = ("ray", "torch", "transformers", "pyarrow", "obstore")
 FILES, UNIT_ROWS = {"a.jsonl": 200, "b.jsonl": 120}, 16
@@ -63,9 +65,7 @@ PATIENCE = 1200.0
 BAD = ("duplicates", "missing", "strange", "unreadable", "replaced", "rejected")
 
 
-def main(
-    kills: int = 200, outputs: int = 50, seed: int = 0, out: Path = ROOT / "benchmarks/results/kills.json"
-) -> None:
+def main(kills: int = 200, outputs: int = 50, seed: int = 0, out: Path = RESULTS / "kills.json") -> None:
     rng, started = random.Random(seed), time.monotonic()
     counts, killed, said = Counter[str](), Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as scratch:
@@ -197,7 +197,7 @@ class Trial:
     def _wait_for_end_of(self, pids: list[int]) -> None:
         """Of the workers; what Ray calls agents looks only now and then whether it is still needed."""
         deadline = time.monotonic() + 60
-        while any(title.startswith("ray::") and "Agent" not in title for title in map(title_of, pids)):
+        while any(title.startswith("ray::") and "Agent" not in title for title in map(command_line, pids)):
             if time.monotonic() > deadline:
                 raise SystemExit(f"{self.folder.name}: workers outlive their driver by a minute")
             time.sleep(0.05)
@@ -235,32 +235,11 @@ def processes_of(driver: int) -> dict[str, list[int]]:
     """The living processes of a run that may be killed, by kind."""
     found: dict[str, list[int]] = {"driver": [driver]}
     for pid in descendants(driver):
-        title = title_of(pid)
+        title = command_line(pid)
         for kind, part in TITLES.items():
             if title.startswith("ray::") and part in title:
                 found.setdefault(kind, []).append(pid)
     return found
-
-
-def descendants(pid: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it ended between the listing and the look
-            continue
-    found, frontier = [], {pid}
-    while frontier:
-        frontier = {child for child, parent in parents.items() if parent in frontier}
-        found += frontier
-    return found
-
-
-def title_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 if __name__ == "__main__":

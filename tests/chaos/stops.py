@@ -1,6 +1,8 @@
 """How soon SIGTERM and SIGINT end a run, at moments from its first second to the middle of its work.
 
-    OMP_NUM_THREADS=1 python tests/chaos/stops.py [--times 3] [--out FILE]
+No test of the gate: nothing is timed there.
+
+    OMP_NUM_THREADS=1 python -m tests.chaos.stops [--times 3] [--out FILE]
 
 Each time: `python jobs/relabel.py spec.yaml` in a session of its own, one signal to its driver so many seconds after
 the start, and the time until that process has ended. The figures are the median and the slowest seconds by moment, and
@@ -22,14 +24,14 @@ import yaml
 
 import relabel
 
-ROOT = Path(__file__).parents[2]
+ROOT, RESULTS = Path(__file__).parents[2], Path(__file__).with_name("results")
 MODEL = Path(relabel.__file__).parent / "demo/model"
 MOMENTS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 14.0, 18.0, 25.0)
 """Seconds: the spec, the plan, Ray's start from the second or third to the eighth, the model, then generation."""
 NUM_ROWS = 20_000
 
 
-def main(times: int = 3, out: Path = ROOT / "benchmarks/results/stops.json") -> None:
+def main(times: int = 3, out: Path = RESULTS / "stops.json") -> None:
     seconds: dict[float, list[float]] = {moment: [] for moment in MOMENTS}
     codes: list[int] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has background commands ignore it, and their own

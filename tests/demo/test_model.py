@@ -10,7 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from relabel.demo import CAPTION_PROMPT, JSON_PROMPT, MODEL_PATH, REWRITE_PROMPT
 from relabel.demo.noise import noisy
 from relabel.demo.scene import draw, random_scene
-from relabel.demo.train import MAX_NEW_TOKENS
+from tools.demo_model.train import MAX_NEW_TOKENS
 
 NUM_ROWS = 64
 

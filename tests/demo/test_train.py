@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from relabel.demo.examples import json_batches
-from relabel.demo.network import make_model, make_processor
-from relabel.demo.train import Phase, encode, run_phase, start_batches, train
+from tools.demo_model.examples import json_batches
+from tools.demo_model.network import make_model, make_processor
+from tools.demo_model.train import Phase, encode, run_phase, start_batches, train
 
 ONE_STEP = Phase(num_steps=1, learning_rate=1e-3, every={"caption": 1, "rewrite": 1})
 THIRD_PHASE = Phase(num_steps=2, learning_rate=1e-3, every={"rewrite": 2, "json": 1}, stream="third phase")

@@ -1,6 +1,6 @@
 """The embedded default: a small vision-language model trained for this package, and a dataset to relabel with it.
 
-Importing it costs no torch: the network and its training are in `relabel.demo.network` and `relabel.demo.train`.
+Importing it costs no torch. How the model was made: `tools/demo_model` in the repository.
 """
 
 from pathlib import Path

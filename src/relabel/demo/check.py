@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from relabel.demo.dataset import is_broken
 
+Figures = dict[str, Any]
+"""What the line of JSON says, by name."""
 Task = Literal["caption", "rewrite", "json"]
 FIELDS = ("background", "count", "shapes")
 """The columns of a label of the task `json`."""
@@ -59,7 +61,7 @@ class DemoReport:
     def every_row_once(self) -> bool:
         return not (self.missing or self.double or self.unknown)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Figures:
         """For the line of JSON."""
         figures = asdict(self) | {"exact_match_before": self.exact_match_before, "exact_match": self.exact_match}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in figures.items()}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from relabel.demo import MODEL_PATH
-from relabel.demo.check import check_labels
+from relabel.demo.check import Figures, check_labels
 from relabel.demo.dataset import write_dataset
 from relabel.demo.task import Task
 from relabel.errors import SpecError
@@ -30,7 +29,7 @@ def demo_spec(task: Task, folder: Path, *, constrain: bool = True) -> Spec:
     )
 
 
-def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) -> dict[str, Any]:
+def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) -> Figures:
     """Label `num_rows` drawn rows under `folder`; the figures of the demo, `complete` where all is as it should be.
 
     With `compare` the rows are labelled once more without holding the model to the schema: `unconstrained` has those
@@ -46,7 +45,7 @@ def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) 
     return figures
 
 
-def _label(spec: Spec, task: Task, folder: Path) -> dict[str, Any]:
+def _label(spec: Spec, task: Task, folder: Path) -> Figures:
     report = run(spec)
     labels = check_labels(folder / "data", spec.output.path, task.value)
     is_sound = report.complete and labels.every_row_once and not labels.broken_labelled and not labels.sound_rejected

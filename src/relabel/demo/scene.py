@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -59,7 +58,7 @@ class Scene:
         return f"A{shapes[1:]}, on a {self.background} background."
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The same for a machine: background, count and, in reading order, what each shape looks like and where."""
         shapes = [{"size": s.size, "colour": s.colour, "kind": s.kind, "place": s.place} for s in self.shapes]
         return {"background": self.background, "count": len(shapes), "shapes": shapes}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
+from relabel.demo.check import Figures
 
-def show_demo(figures: dict[str, Any], console: Console) -> None:
+
+def show_demo(figures: Figures, console: Console) -> None:
     """Print rows, rejects by reason, exact matches before and after, and rows a second; two runs side by side."""
     runs = [figures, figures["unconstrained"]] if "unconstrained" in figures else [figures]
     table = Table(title=f"relabel demo, task {figures['task']}", show_header=len(runs) > 1)

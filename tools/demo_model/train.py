@@ -1,4 +1,4 @@
-"""Trains the embedded model from scratch, all tasks in one network: `python -m relabel.demo.train --out DIR`.
+"""Trains the embedded model from scratch, all tasks in one network: `python -m tools.demo_model.train --out DIR`.
 
 A step takes a batch of each task whose turn it is: drawn scenes (`caption`, `json`) or noisy alt texts (`rewrite`),
 made up as it goes from the seed; the held-out rows come from another stream of the same generators. Prints the loss
@@ -25,8 +25,8 @@ from typing import Any, cast
 import torch
 from transformers import GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
-from relabel.demo.examples import BATCHES, TASKS, Example, tokenizer_texts
-from relabel.demo.network import SPECIAL_TOKENS, make_model, make_processor
+from tools.demo_model.examples import BATCHES, TASKS, Example, tokenizer_texts
+from tools.demo_model.network import SPECIAL_TOKENS, make_model, make_processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
