@@ -1,10 +1,11 @@
 """Names of tests, rooms and files on the pages: what they name is there."""
 
 import re
+import tomllib
 
 import pytest
 
-from tests.docs.pages import ROOT, below
+from tests.docs.pages import PAGES, ROOT, below
 from tests.test_architecture import ROOMS
 
 GUARANTEES = ROOT / "docs/explanation/guarantees.md"
@@ -46,3 +47,14 @@ def test_the_architecture_page_has_a_row_for_each_room():
 def test_the_files_that_a_page_names_are_there(page):
     for name in re.findall(r"`([a-z_/]+(?:\.py|/))`", page.read_text(encoding="utf-8")):
         assert any((ROOT / folder / name).exists() for folder in ("", "src/relabel", "tests")), name
+
+
+def test_the_extras_that_pages_install_are_declared():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = {
+        extra
+        for page in (*PAGES, ROOT / "cluster.yaml")
+        for extras in re.findall(r"'\.\[([\w,]+)\]'", page.read_text(encoding="utf-8"))
+        for extra in extras.split(",")
+    }
+    assert {"test"} <= named <= declared.keys()
