@@ -6,11 +6,11 @@ import io
 
 from rich.console import Console
 
-from relabel.bench.figures import Comparison, Figures, Way
+from relabel.bench.figures import Comparison, Figures, Method
 from relabel.bench.show import show_bench
 
 
-def shown(device: str, ways: dict[str, Way]) -> str:
+def shown(device: str, ways: dict[str, Method]) -> str:
     ratio = {"wall": 3.0, "cpu": 2.0}
     comparison = Comparison(
         prompt_tokens=10,
@@ -40,7 +40,7 @@ def shown(device: str, ways: dict[str, Way]) -> str:
 
 
 def test_a_line_for_each_way_with_the_engines_over_it():
-    way = Way(computed_in="float32", rows=4, rows_per_second=5.0, rows_per_cpu_second=6.0, fraction_of_gemm=0.25)
+    way = Method(computed_in="float32", rows=4, rows_per_second=5.0, rows_per_cpu_second=6.0, fraction_of_gemm=0.25)
     lines = shown("cpu", {"padded_64": way, "static": way}).splitlines()
     assert any(line.split() == ["padded_64", "float32", "6.00", "25.0%", "2.00", "x", "2.00", "x"] for line in lines)
     assert any(line.split() == ["static", "float32", "6.00", "25.0%"] for line in lines)
@@ -48,7 +48,7 @@ def test_a_line_for_each_way_with_the_engines_over_it():
 
 
 def test_a_gpu_is_timed_by_the_clock_and_has_a_roofline():
-    way = Way(
+    way = Method(
         computed_in="float32",
         rows=4,
         rows_per_second=5.0,
@@ -63,5 +63,5 @@ def test_a_gpu_is_timed_by_the_clock_and_has_a_roofline():
 
 
 def test_what_could_not_run_says_why():
-    text = shown("cpu", {"generate_batch": Way(computed_in="float32", reason="MemoryError: [too] much")})
+    text = shown("cpu", {"generate_batch": Method(computed_in="float32", reason="MemoryError: [too] much")})
     assert "generate_batch could not run: MemoryError: [too] much" in text

@@ -17,7 +17,7 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
-from relabel.bench.model import Subject
+from relabel.bench.model import Model
 from relabel.bench.workload import Workload
 from relabel.engine import Engine, Request, Sampling
 from relabel.engine.loading import make_engine, settle_batching
@@ -45,7 +45,7 @@ class Contender:
     """It is another's experiment, which must not end the benchmark."""
 
 
-def make_contenders(subject: Subject, workload: Workload) -> list[Contender]:
+def make_contenders(subject: Model, workload: Workload) -> list[Contender]:
     """All ways, ready to run. Engines are made for the workload, so that none holds memory for another."""
     ends = {"stop": workload.stop, "new_tokens": workload.new_tokens}
     sampling = Sampling(max_new_tokens=workload.new_tokens, stop_token_ids=workload.stop)

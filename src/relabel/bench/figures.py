@@ -30,7 +30,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Method:
     """One contender on one workload; medians over turns. All but the first two are null where it could not run."""
 
     computed_in: str
@@ -57,7 +57,7 @@ class Comparison:
     prompt_tokens: int
     new_tokens: int
     """The most a row may have."""
-    ways: dict[str, Way]
+    ways: dict[str, Method]
     ratios: dict[str, dict[str, dict[str, float]]]
     """Rows a second of each engine over each other way: engine, rival, then wall or cpu."""
     verdicts: dict[str, dict[str, Any]]

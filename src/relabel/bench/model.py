@@ -44,7 +44,7 @@ LARGE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Model:
     """One model, as transformers loads it and as relabel does; the same object where they are the same."""
 
     name: str
@@ -54,22 +54,22 @@ class Subject:
     """In float32 where a CPU would emulate that type."""
 
 
-def load_subject(path: str | None, dtype: torch.dtype, device: torch.device) -> Subject:
+def load_subject(path: str | None, dtype: torch.dtype, device: torch.device) -> Model:
     """The model of a folder; without one the small model on a CPU, the large one elsewhere."""
     if path is not None:
         return _load(path, path, dtype, device)
     if device.type != "cpu":
         model = random_llama(LARGE, dtype, device)
-        return Subject(name="random Llama-3-8B", plain=model, own=model)
+        return Model(name="random Llama-3-8B", plain=model, own=model)
     with tempfile.TemporaryDirectory() as folder:
         write_small(folder)
         return _load(folder, "random Llama of 33.6 M", dtype, device)
 
 
-def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> Subject:
+def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> Model:
     own = load_model(folder, dtype=str(dtype).removeprefix("torch."), device=str(device))
     plain = own if device.type != "cpu" else type(own).from_pretrained(folder, dtype=dtype, local_files_only=True)
-    return Subject(name=name, plain=plain, own=own)
+    return Model(name=name, plain=plain, own=own)
 
 
 def random_llama(config: dict[str, Any], dtype: torch.dtype, device: torch.device) -> Any:

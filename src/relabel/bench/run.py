@@ -9,10 +9,10 @@ import torch
 import transformers
 
 from relabel.bench.contenders import Contender, make_contenders
-from relabel.bench.figures import Comparison, Figures, Way, num_differing, ratios_of
+from relabel.bench.figures import Comparison, Figures, Method, num_differing, ratios_of
 from relabel.bench.machine import device_name, gemm_rate, memory_rate, rows_that_fit
-from relabel.bench.model import Subject, load_subject
-from relabel.bench.turns import Outcome, take_turns
+from relabel.bench.model import Model, load_subject
+from relabel.bench.rounds import Outcome, run_rounds
 from relabel.bench.work import Size, roofline_seconds, rows_of, useful_flops
 from relabel.bench.workload import FIXED, NAMES, RAGGED, Workload, make_workload
 from relabel.engine.model.weights import computes_bfloat16
@@ -71,42 +71,42 @@ def run_bench(
 
 
 def _compare(
-    subject: Subject, name: str, num_rows: int, num_turns: int, rates: dict[str, float], bandwidth: float | None
+    subject: Model, name: str, num_rows: int, num_rounds: int, rates: dict[str, float], bandwidth: float | None
 ) -> Comparison:
     workload = make_workload(name, num_rows, subject.own.config.get_text_config(decoder=True).vocab_size)
     contenders = make_contenders(subject, workload)
-    outcome = take_turns(contenders, workload, num_turns)
+    outcome = run_rounds(contenders, workload, num_rounds)
     return Comparison(
         prompt_tokens=sum(map(len, workload.prompts)),
         new_tokens=workload.new_tokens,
         ways={
-            contender.name: _way(contender, workload, outcome, rates[_name(contender.model.dtype)], bandwidth)
+            contender.name: _method(contender, workload, outcome, rates[_name(contender.model.dtype)], bandwidth)
             for contender in contenders
         },
-        ratios=ratios_of(outcome.turns),
+        ratios=ratios_of(outcome.rounds),
         verdicts={each.name: each.engine.verdict.to_json() for each in contenders if each.engine},
         goodput={name: goodput.to_json() for name, goodput in outcome.goodput.items()},
     )
 
 
-def _way(contender: Contender, workload: Workload, outcome: Outcome, rate: float, bandwidth: float | None) -> Way:
+def _method(contender: Contender, workload: Workload, outcome: Outcome, rate: float, bandwidth: float | None) -> Method:
     name, model = contender.name, contender.model
     if name in outcome.reasons:
-        return Way(computed_in=_name(model.dtype), reason=outcome.reasons[name])
+        return Method(computed_in=_name(model.dtype), reason=outcome.reasons[name])
     prompts, outputs = workload.prompts[: contender.num_rows], outcome.outputs[name]
     size, rows = Size.of(model), rows_of(prompts, outputs, workload.new_tokens)
-    wall = statistics.median(turn[name].wall for turn in outcome.turns)
-    cpu = statistics.median(turn[name].cpu for turn in outcome.turns)
+    wall = statistics.median(speeds[name].wall for speeds in outcome.rounds)
+    cpu = statistics.median(speeds[name].cpu for speeds in outcome.rounds)
     roofline = None
     if bandwidth is not None:
         row_bytes = size.kv_bytes * max(row.prompt + row.chosen for row in rows)
         fit = rows_that_fit(model.device, size.weight_bytes, row_bytes)
         roofline = roofline_seconds(size, rows, flops_per_second=rate, bytes_per_second=bandwidth, rows_at_once=fit)
-    return Way(
+    return Method(
         computed_in=_name(model.dtype),
         rows=len(prompts),
-        rows_per_second=round(statistics.median(turn[name].rate("wall") for turn in outcome.turns), 3),
-        rows_per_cpu_second=round(statistics.median(turn[name].rate("cpu") for turn in outcome.turns), 3),
+        rows_per_second=round(statistics.median(speeds[name].rate("wall") for speeds in outcome.rounds), 3),
+        rows_per_cpu_second=round(statistics.median(speeds[name].rate("cpu") for speeds in outcome.rounds), 3),
         output_tokens=sum(map(len, outputs)),
         fraction_of_gemm=round(useful_flops(size, rows) / (cpu if model.device.type == "cpu" else wall) / rate, 4),
         fraction_of_roofline=None if roofline is None else round(roofline / wall, 4),

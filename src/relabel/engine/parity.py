@@ -19,7 +19,7 @@ from relabel.engine.model.collate import PER_TOKEN, collate
 from relabel.engine.model.traits import is_paddable
 from relabel.engine.runner.cuda_graphs import FIRST_USES, are_there
 from relabel.engine.runner.forward import Forward, RaggedAttention
-from relabel.engine.scheduling.step import Chunk, Layout, Live, Step
+from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.2}
 """Of the distance between two sets of logits over their own spread. Rounding of a whole model gives 1e-6 in float32 and
@@ -71,13 +71,13 @@ class Probes:
         with RaggedAttention(self._model):
             for with_images in (False, True):  # never in one step, as in the scheduler
                 rows = [row for row in self._rows if bool(row.tensors) == with_images]
-                chunks = [Chunk(row.id, row.id, 0, len(row.prompt_ids), is_last=True) for row in rows]
+                chunks = [PrefillChunk(row.id, row.id, 0, len(row.prompt_ids), is_last=True) for row in rows]
                 if chunks:
                     logits, order = forward.run(Step((), tuple(chunks)), requests)
                     first.update({row: logits[at] for at, row in enumerate(order)})
             newest = torch.tensor([row.prompt_ids[-1] for row in self._longer], device=self._model.device)
             forward.set_newest(range(len(newest)), newest)
-            live = tuple(Live(row.id, row.id, len(row.prompt_ids)) for row in self._rows)
+            live = tuple(DecodeRow(row.id, row.id, len(row.prompt_ids)) for row in self._rows)
             num_runs = FIRST_USES if are_there(self._model.device) else 1  # the last one is replayed
             second = [forward.run(Step(live, ()), requests)[0] for _ in range(num_runs)][-1]
         return torch.cat([torch.stack([first[row.id] for row in self._rows]), second]).float()

@@ -170,7 +170,7 @@ class Haunted(ContinuousEngine):
 
     @torch.inference_mode()
     def haunt(self, slots: list[int]) -> None:
-        for tensor in (*self._forward.slots.keys.values(), *self._forward.slots.values.values()):
+        for tensor in (*self._forward.kv_cache.keys.values(), *self._forward.kv_cache.values.values()):
             tensor[:, slots] = torch.nan
 
 

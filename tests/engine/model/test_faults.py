@@ -14,7 +14,7 @@ from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.sampling.grammar import Grammars
 from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.sampling.stops import StopTokens
-from relabel.engine.static.callbacks import Scores, Watch
+from relabel.engine.static.callbacks import BatchState, SamplerCallback
 from tests.engine import models
 
 GREEDY = Sampling(max_new_tokens=8)
@@ -96,12 +96,12 @@ def test_a_row_that_fails_only_when_padded_gets_a_second_try_alone() -> None:
     ],
 )
 def test_what_counts_as_not_finite(logits: list[float], flagged: bool) -> None:
-    watch = Watch([GREEDY, GREEDY], torch.device("cpu"))
+    state = BatchState([GREEDY, GREEDY], torch.device("cpu"))
     sampler = Sampler(2, StopTokens((), 3, torch.device("cpu")), Grammars(None, 3))
     for row in (0, 1):
         sampler.put(row, Request(id=row, prompt_ids=[0]), GREEDY)
-    Scores(watch, sampler, Goodput())(torch.zeros(2, 1), torch.tensor([logits, [1.0, 2.0, 3.0]]))
-    assert watch.nonfinite.tolist() == [flagged, False]
+    SamplerCallback(state, sampler, Goodput())(torch.zeros(2, 1), torch.tensor([logits, [1.0, 2.0, 3.0]]))
+    assert state.nonfinite.tolist() == [flagged, False]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relabel.engine.runner.decode_attention import plan_reads
-from relabel.engine.runner.kv_cache import BLOCK, Places, Slots
+from relabel.engine.runner.decode_attention import plan_decode_attention
+from relabel.engine.runner.kv_cache import BLOCK, KVCache, SlotMapping
 from relabel.engine.runner.softmax import Softmax
 from relabel.engine.scheduling.step import Layout
 
@@ -41,15 +41,15 @@ def plain(
 @given(rows=rows, window=st.sampled_from([None, 1, BLOCK - 3, BLOCK, LONG]), kind=st.sampled_from(["", "cap", "sinks"]))
 def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window: int | None, kind: str) -> None:
     torch.manual_seed(0)
-    slots = Slots(Layout(NUM_SLOTS, LONG))
+    slots = KVCache(Layout(NUM_SLOTS, LONG))
     for slot in range(NUM_SLOTS):
-        places = Places.of(torch.full((LONG,), slot), torch.arange(LONG))
+        places = SlotMapping.of(torch.full((LONG,), slot), torch.arange(LONG))
         slots.write(0, places, *torch.randn(2, LONG, HEADS, SIZE))
     sinks = torch.randn(HEADS * GROUPS) if kind == "sinks" else None
     softmax = Softmax(scale=0.7, softcap=2.0 if kind == "cap" else None, sinks=sinks)
     q_NHGD = torch.randn(len(rows), HEADS, GROUPS, SIZE)
 
-    reads = plan_reads([slot for slot, _ in rows], [end for _, end in rows], window, CPU)
+    reads = plan_decode_attention([slot for slot, _ in rows], [end for _, end in rows], window, CPU)
     out = reads.attend(slots, 0, q_NHGD, softmax)
 
     for (slot, end), q_HGD, own in zip(rows, q_NHGD, out, strict=True):
@@ -59,7 +59,7 @@ def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window:
 
 def num_read(slots: list[int], ends: list[int], window: int | None = None) -> int:
     """Blocks of single slots."""
-    reads = plan_reads(slots, ends, window, CPU)
+    reads = plan_decode_attention(slots, ends, window, CPU)
     return sum(
         block.slots.stop - block.slots.start if isinstance(block.slots, slice) else len(block.slots)
         for batch in reads.batches
@@ -74,7 +74,7 @@ def test_one_long_row_does_not_make_its_neighbours_long() -> None:
 @pytest.mark.parametrize("window", [None, 2 * BLOCK])
 def test_scores_that_nobody_needs_are_few_however_long_one_row_is(window: int | None) -> None:
     ends = [10] * 40 + [3 * BLOCK] * 2 + [70 * BLOCK, 90 * BLOCK]
-    reads = plan_reads(list(range(44)), ends, window, CPU)
+    reads = plan_decode_attention(list(range(44)), ends, window, CPU)
     made = sum(batch.num_places * batch.bias_P11W.shape[-1] for batch in reads.batches)
     needed = sum(min(end, window or end) // BLOCK + 1 for end in ends) * BLOCK
     assert len(reads.batches) == 2
@@ -82,7 +82,7 @@ def test_scores_that_nobody_needs_are_few_however_long_one_row_is(window: int | 
 
 
 def test_long_rows_side_by_side_are_read_as_they_lie() -> None:
-    reads = plan_reads(list(range(8)), [10, BLOCK, BLOCK, 10, BLOCK, 10, 10, 10], None, CPU)
+    reads = plan_decode_attention(list(range(8)), [10, BLOCK, BLOCK, 10, BLOCK, 10, 10, 10], None, CPU)
     assert [block.slots for batch in reads.batches for block in batch.blocks] == [slice(0, 8), slice(1, 5)]
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 import torch
 
-from relabel.engine.runner.kv_cache import BLOCK, Places, Slots
+from relabel.engine.runner.kv_cache import BLOCK, KVCache, SlotMapping
 from relabel.engine.scheduling.step import Layout
 
 HEADS, SIZE, LONG = 2, 4, 2 * BLOCK + 10
 EDGES = [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, LONG]
 
 
-def filled(num_slots: int = 3) -> tuple[Slots, torch.Tensor, torch.Tensor]:
-    """Slots whose every position holds other numbers, and the keys and values [slots, heads, LONG, size] in them."""
-    slots = Slots(Layout(num_slots, LONG))
+def filled(num_slots: int = 3) -> tuple[KVCache, torch.Tensor, torch.Tensor]:
+    """A cache whose every position holds other numbers, and the keys and values [slots, heads, LONG, size] in them."""
+    slots = KVCache(Layout(num_slots, LONG))
     keys, values = torch.randn(2, num_slots, HEADS, LONG, SIZE)
     where = torch.cartesian_prod(torch.arange(num_slots), torch.arange(LONG))
     order = torch.randperm(len(where))
     slots_T, positions_T = where[order].unbind(1)
-    places = Places.of(slots_T, positions_T)
+    places = SlotMapping.of(slots_T, positions_T)
     slots.write(0, places, keys[slots_T, :, positions_T], values[slots_T, :, positions_T])
     return slots, keys, values
 
@@ -65,18 +65,18 @@ def test_a_prefix_is_copied_into_a_cleared_slot(width: int) -> None:
 
 def test_a_prefix_may_come_before_anything_was_written() -> None:
     prefix, prefix_keys, _ = filled(1)
-    slots = Slots(Layout(2, LONG))
+    slots = KVCache(Layout(2, LONG))
     slots.copy_prefix(1, prefix, BLOCK + 1)
     assert torch.equal(slots.read(0, torch.tensor([1]), BLOCK + 1)[0], prefix_keys[:, :, : BLOCK + 1])
 
 
 def test_each_layer_of_a_prefix_keeps_its_order_in_memory() -> None:
     """Some models have layers of two head sizes, of which the flash kernel takes one."""
-    prefix, (key, value) = Slots(Layout(1, LONG)), torch.randn(2, LONG, 2, 4)
-    places = Places.of(torch.zeros(LONG, dtype=torch.long), torch.arange(LONG))
+    prefix, (key, value) = KVCache(Layout(1, LONG)), torch.randn(2, LONG, 2, 4)
+    places = SlotMapping.of(torch.zeros(LONG, dtype=torch.long), torch.arange(LONG))
     for layer in range(3):
         prefix.write(layer, places, key, value, is_by_slot=layer < 2)
-    slots = Slots(Layout(4, LONG))
+    slots = KVCache(Layout(4, LONG))
     slots.copy_prefix(1, prefix, LONG)
     for layer in range(3):
         by_slot = slots.keys[layer].permute(1, 0, 3, 2, 4)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from relabel.engine.scheduling.scheduler import LOOK_AHEAD, Scheduler
-from relabel.engine.scheduling.step import Chunk, Family, Layout, Limits, Live, Step
+from relabel.engine.scheduling.step import DecodeRow, Layout, Limits, PrefillChunk, PrefixGroup, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Row:
     """Tokens after which it ends by itself, at most new_tokens."""
     shared: int = 0
     is_whole: bool = False
-    family: Family | None = None
+    prefix_group: PrefixGroup | None = None
     arrives: int = 0
     """Before which step."""
     is_poison: bool = False
@@ -54,11 +54,11 @@ class Tick:
     """Rows of the look-ahead window, in the order in which they should come in."""
 
     @property
-    def chunks(self) -> tuple[Chunk, ...]:
+    def chunks(self) -> tuple[PrefillChunk, ...]:
         return self.step.chunks if self.step else ()
 
     @property
-    def live(self) -> tuple[Live, ...]:
+    def live(self) -> tuple[DecodeRow, ...]:
         return self.step.live if self.step else ()
 
     @property
@@ -107,7 +107,7 @@ class Play:
             new_tokens=row.new_tokens,
             shared=row.shared,
             is_whole=row.is_whole,
-            family=row.family,
+            prefix_group=row.prefix_group,
         )
         self._arrived.append(number)
 

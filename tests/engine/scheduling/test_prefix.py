@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.engine.scheduling.prefix import LEAST_SAVED, MOST, SHORTEST, families, shared_prefixes
+from relabel.engine.scheduling.prefix import LEAST_SAVED, MOST, SHORTEST, find_prefix_groups, shared_prefixes
 
 MANY = LEAST_SAVED // SHORTEST + 2
 """So often a prefix of any length that is shared at all is worth it."""
@@ -79,12 +79,16 @@ def test_only_the_prefixes_that_save_most_are_computed_apart() -> None:
 
 def test_a_family_shares_what_all_its_prompts_begin_with_short_of_their_last_token() -> None:
     one, other, third = [*SYSTEM, 1, 2], [*SYSTEM, 1, 3], SYSTEM
-    assert families([one, third, other], [7, None, 7], [0, 0, 0]) == [(0, len(SYSTEM) + 1), None, (0, len(SYSTEM) + 1)]
-    assert families([one, one], [7, 7], [0, 0]) == [(0, len(one) - 1)] * 2
-    assert families([third, one], [7, 7], [0, 0]) == [(0, len(SYSTEM) - 1)] * 2
+    assert find_prefix_groups([one, third, other], [7, None, 7], [0, 0, 0]) == [
+        (0, len(SYSTEM) + 1),
+        None,
+        (0, len(SYSTEM) + 1),
+    ]
+    assert find_prefix_groups([one, one], [7, 7], [0, 0]) == [(0, len(one) - 1)] * 2
+    assert find_prefix_groups([third, one], [7, 7], [0, 0]) == [(0, len(SYSTEM) - 1)] * 2
 
 
 def test_no_family_of_one_of_a_few_tokens_or_with_other_images() -> None:
-    assert families([SYSTEM, SYSTEM], [7, 8], [0, 0]) == [None, None]
-    assert families([[1, 2, 3], [1, 2, 4]], [7, 7], [0, 0]) == [None, None]
-    assert families([[*SYSTEM, 1], [*SYSTEM, 2]], [7, 7], [0, len(SYSTEM) + 1]) == [None, None]
+    assert find_prefix_groups([SYSTEM, SYSTEM], [7, 8], [0, 0]) == [None, None]
+    assert find_prefix_groups([[1, 2, 3], [1, 2, 4]], [7, 7], [0, 0]) == [None, None]
+    assert find_prefix_groups([[*SYSTEM, 1], [*SYSTEM, 2]], [7, 7], [0, len(SYSTEM) + 1]) == [None, None]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relabel.engine.scheduling.scheduler import LOOK_AHEAD, ROUND_TOKENS, SMALLEST_CHUNK, Scheduler
-from relabel.engine.scheduling.step import Chunk, Layout, Limits, Live, Step
+from relabel.engine.scheduling.step import DecodeRow, Layout, Limits, PrefillChunk, Step
 from tests.engine.scheduling.play import Case, Play, Row
 
 LIMITS = Limits(kv_tokens=1600, num_slots=4, step_tokens=40)
@@ -23,10 +23,10 @@ def scheduler_of(*prompts: int, limits: Limits = LIMITS, new_tokens: int = 8, is
 
 def test_a_step_decodes_what_is_there_and_computes_the_prompts_that_come() -> None:
     scheduler = scheduler_of(10, 12)
-    assert scheduler.step() == Step((), (Chunk(1, 0, 0, 12, True), Chunk(0, 1, 0, 10, True)))
+    assert scheduler.step() == Step((), (PrefillChunk(1, 0, 0, 12, True), PrefillChunk(0, 1, 0, 10, True)))
     scheduler.add(2, prompt_tokens=5, new_tokens=8)
-    assert scheduler.step() == Step((Live(1, 0, 12), Live(0, 1, 10)), (Chunk(2, 2, 0, 5, True),))
-    assert scheduler.step() == Step((Live(1, 0, 13), Live(0, 1, 11), Live(2, 2, 5)), ())
+    assert scheduler.step() == Step((DecodeRow(1, 0, 12), DecodeRow(0, 1, 10)), (PrefillChunk(2, 2, 0, 5, True),))
+    assert scheduler.step() == Step((DecodeRow(1, 0, 13), DecodeRow(0, 1, 11), DecodeRow(2, 2, 5)), ())
 
 
 def test_it_is_idle_when_every_row_has_ended_and_its_limits_are_whole_while_all_goes_well() -> None:
@@ -44,7 +44,9 @@ def test_a_row_that_ends_gives_its_slot_to_the_next_one() -> None:
     scheduler = scheduler_of(9, 8, 7, 6, 5)
     scheduler.step()
     scheduler.end(2)
-    assert scheduler.step() == Step((Live(0, 0, 9), Live(1, 1, 8), Live(3, 3, 6)), (Chunk(4, 2, 0, 5, True),))
+    assert scheduler.step() == Step(
+        (DecodeRow(0, 0, 9), DecodeRow(1, 1, 8), DecodeRow(3, 3, 6)), (PrefillChunk(4, 2, 0, 5, True),)
+    )
 
 
 def test_the_lowest_free_slots_are_taken_first_so_that_those_in_use_lie_together() -> None:
@@ -53,17 +55,17 @@ def test_the_lowest_free_slots_are_taken_first_so_that_those_in_use_lie_together
     for row in (3, 1, 2):
         scheduler.end(row)
     scheduler.add(4, prompt_tokens=5, new_tokens=8)
-    assert scheduler.step() == Step((Live(0, 0, 9),), (Chunk(4, 1, 0, 5, True),))
+    assert scheduler.step() == Step((DecodeRow(0, 0, 9),), (PrefillChunk(4, 1, 0, 5, True),))
 
 
 def test_a_prompt_longer_than_a_step_is_computed_in_pieces_beside_what_is_decoded() -> None:
     scheduler = scheduler_of(10, new_tokens=100)
     scheduler.step()
     scheduler.add(1, prompt_tokens=90, new_tokens=8)
-    assert scheduler.step() == Step((Live(0, 0, 10),), (Chunk(1, 1, 0, 39, False),))
-    assert scheduler.step() == Step((Live(0, 0, 11),), (Chunk(1, 1, 39, 78, False, False),))
-    assert scheduler.step() == Step((Live(0, 0, 12),), (Chunk(1, 1, 78, 90, True, False),))
-    assert scheduler.step() == Step((Live(0, 0, 13), Live(1, 1, 90)), ())
+    assert scheduler.step() == Step((DecodeRow(0, 0, 10),), (PrefillChunk(1, 1, 0, 39, False),))
+    assert scheduler.step() == Step((DecodeRow(0, 0, 11),), (PrefillChunk(1, 1, 39, 78, False, False),))
+    assert scheduler.step() == Step((DecodeRow(0, 0, 12),), (PrefillChunk(1, 1, 78, 90, True, False),))
+    assert scheduler.step() == Step((DecodeRow(0, 0, 13), DecodeRow(1, 1, 90)), ())
 
 
 def test_a_long_prompt_is_not_begun_with_the_few_tokens_that_are_left_of_a_step() -> None:
@@ -77,21 +79,21 @@ def test_a_long_prompt_is_not_begun_with_the_few_tokens_that_are_left_of_a_step(
 
 
 def test_a_prompt_that_fits_is_computed_even_with_the_few_tokens_that_are_left() -> None:
-    def beside_nine(prompt_tokens: int) -> tuple[Chunk, ...]:
+    def beside_nine(prompt_tokens: int) -> tuple[PrefillChunk, ...]:
         limits = Limits(kv_tokens=1600, num_slots=10, step_tokens=9 + SMALLEST_CHUNK - 1)
         scheduler = scheduler_of(*[2] * 9, limits=limits)
         scheduler.step()
         scheduler.add(9, prompt_tokens=prompt_tokens, new_tokens=8)
         return scheduler.step().chunks
 
-    assert beside_nine(SMALLEST_CHUNK - 1) == (Chunk(9, 9, 0, SMALLEST_CHUNK - 1, True),)
+    assert beside_nine(SMALLEST_CHUNK - 1) == (PrefillChunk(9, 9, 0, SMALLEST_CHUNK - 1, True),)
     assert beside_nine(SMALLEST_CHUNK) == ()
 
 
 def test_a_shared_prefix_is_not_computed_and_a_single_token_needs_no_decoding() -> None:
     scheduler = Scheduler(LIMITS)
     scheduler.add(0, prompt_tokens=30, new_tokens=1, shared=20)
-    assert scheduler.step() == Step((), (Chunk(0, 0, 20, 30, True),))
+    assert scheduler.step() == Step((), (PrefillChunk(0, 0, 20, 30, True),))
     assert scheduler.step() is None
     scheduler.end(0)
     assert scheduler.is_idle
@@ -107,7 +109,7 @@ def test_a_longer_row_waits_until_the_slots_can_be_made_longer() -> None:
     scheduler.end(0)
     assert scheduler.step().chunks == ()
     scheduler.end(1)
-    assert scheduler.step() == Step((), (Chunk(2, 0, 0, 40, False),))
+    assert scheduler.step() == Step((), (PrefillChunk(2, 0, 0, 40, False),))
     assert scheduler.layout == Layout(4, 3 * ROUND_TOKENS), "a quarter longer than needed, for rows to come"
 
 
@@ -151,7 +153,7 @@ def test_rows_with_images_wait_until_one_slot_in_eight_is_free() -> None:
     step = scheduler.step()
     assert (len(step.live), step.chunks) == (15, ())
     scheduler.end(5)
-    assert scheduler.step() == Step((), (Chunk(16, 3, 0, 10, True), Chunk(17, 5, 0, 10, True)))
+    assert scheduler.step() == Step((), (PrefillChunk(16, 3, 0, 10, True), PrefillChunk(17, 5, 0, 10, True)))
     assert len(scheduler.step().live) == 16
 
 
@@ -174,7 +176,7 @@ def test_after_a_failure_half_as_many_rows_begin_again() -> None:
     scheduler.step()
     assert scheduler.shrink() == ([0, 1, 2, 3], None)
     assert scheduler.limits == Limits(kv_tokens=800, num_slots=2, step_tokens=20)
-    assert scheduler.step() == Step((), (Chunk(0, 0, 0, 9, True), Chunk(1, 1, 0, 8, True)))
+    assert scheduler.step() == Step((), (PrefillChunk(0, 0, 0, 9, True), PrefillChunk(1, 1, 0, 8, True)))
 
 
 def test_after_a_failure_the_slots_are_long_enough_for_all_that_wait() -> None:
@@ -205,7 +207,7 @@ def test_a_row_longer_than_the_memory_of_shrunk_limits_is_tried_alone() -> None:
     scheduler.shrink()
     scheduler.step()
     scheduler.end(0)
-    assert scheduler.step() == Step((), (Chunk(1, 0, 0, 10, True),))
+    assert scheduler.step() == Step((), (PrefillChunk(1, 0, 0, 10, True),))
 
 
 def test_after_many_rows_without_a_failure_all_slots_are_back_though_rows_never_cease() -> None:

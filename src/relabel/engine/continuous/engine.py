@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections import abc
 from typing import Any
 
 import torch
@@ -18,13 +18,13 @@ from relabel.engine.api.request import Request, Result, Sampling, too_large
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.continuous.calls import Call, Calls
 from relabel.engine.continuous.prefixes import Prefixes
-from relabel.engine.continuous.sequences import Flight, Row
+from relabel.engine.continuous.sequences import PendingStep, Sequence
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.runner.forward import Forward, RaggedAttention
 from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.sampling.sampler import Sampler
-from relabel.engine.sampling.stops import Tails
+from relabel.engine.sampling.stops import StopWindow
 from relabel.engine.scheduling.scheduler import Scheduler
 from relabel.engine.scheduling.step import Layout, Limits, Step
 from relabel.errors import ModelRefused
@@ -52,18 +52,18 @@ class ContinuousEngine:
         self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens)
         self._is_late = self.device.type == "cuda"
         """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, Sequence] = {}
         self._num_rows = 0
         self._num_lost = 0
         """Rows that failed alone since the last that did not."""
-        self._flight: Flight | None = None
+        self._pending: PendingStep | None = None
         self._calls = Calls()
 
     def prepare(self, sampling: Sampling) -> None:
         """Make ready for rows with these settings. Raises ModelRefused where the tokenizer cannot do them."""
         self.intake.prepare(sampling)
 
-    def generate(self, requests: Sequence[Request]) -> list[Result]:
+    def generate(self, requests: abc.Sequence[Request]) -> list[Result]:
         """One result per request, in order. Errors of a row are in its result; a broken device raises.
 
         Calls from other threads are served at the same time, by whichever of them computes.
@@ -92,9 +92,9 @@ class ContinuousEngine:
                 else:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
             requests = [call.requests[at] for at in taken]
-            for at, request, (prefix, family) in zip(taken, requests, self._prefixes.find(requests), strict=True):
+            for at, request, (prefix, group) in zip(taken, requests, self._prefixes.find(requests), strict=True):
                 own = self.intake.sampling_of(request)
-                self._take(Row(call=call, at=at, request=request, sampling=own, prefix=prefix, family=family))
+                self._take(Sequence(call=call, at=at, request=request, sampling=own, prefix=prefix, prefix_group=group))
 
     def _refuse(self, request: Request) -> Rejected | None:
         new_tokens = self.intake.sampling_of(request).max_new_tokens
@@ -102,7 +102,7 @@ class ContinuousEngine:
             return why
         return None if self._scheduler.fits(len(request.prompt_ids), new_tokens) else too_large(request)
 
-    def _take(self, row: Row) -> None:
+    def _take(self, row: Sequence) -> None:
         self._rows[self._num_rows] = row
         self._scheduler.add(
             self._num_rows,
@@ -110,41 +110,41 @@ class ContinuousEngine:
             new_tokens=row.sampling.max_new_tokens,
             shared=row.shared,
             is_whole=bool(row.request.tensors),
-            family=row.family,
+            prefix_group=row.prefix_group,
         )
         self._num_rows += 1
 
     def _advance(self) -> None:
         """One forward, and a look at what came out of it, or on CUDA of the one before."""
-        flight = None
+        pending = None
         if (step := self._scheduler.step()) is not None:
             start, why = time.perf_counter(), None
             try:
-                flight = self._launch(step)
+                pending = self._launch(step)
             except Exception as error:
                 # a model may fail in any way on a row that it cannot take; what this hides is bounded by MAX_LOST
                 if is_device_fault(error) or isinstance(error, ModelRefused):
                     raise
                 why = None if is_out_of_memory(error) else f"{type(error).__name__} in the model"
-            if flight is None:  # outside of the except block, whose traceback holds the tensors of the forward
+            if pending is None:  # outside of the except block, whose traceback holds the tensors of the forward
                 self._shrink(why)
                 return
             self._count(step, time.perf_counter() - start)
         if self._is_late:
-            flight, self._flight = self._flight, flight
-        if flight is not None:
-            self._settle(flight)
+            pending, self._pending = self._pending, pending
+        if pending is not None:
+            self._settle(pending)
 
-    def _launch(self, step: Step) -> Flight:
-        if self._forward.slots.layout != self._scheduler.layout:
+    def _launch(self, step: Step) -> PendingStep:
+        if self._forward.kv_cache.layout != self._scheduler.layout:
             self._forward.lay_out(self._scheduler.layout)
             num_slots, intake = self._scheduler.layout.num_slots, self.intake
             self._sampler = Sampler(num_slots, intake.stop_tokens, intake.grammars)
-            self._tails = Tails(num_slots, intake.stop_strings, self.device)
+            self._stop_window = StopWindow(num_slots, intake.stop_strings, self.device)
         self._settle_in(step)
         logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
         if not rows:  # pieces of long prompts alone
-            return Flight.send([], torch.zeros(4, 0))
+            return PendingStep.send([], torch.zeros(4, 0))
         states = [self._rows[row] for row in rows]
         slots, owns = [row.slot for row in states], [row.sampling for row in states]
         steps = [row.num_chosen for row in states]
@@ -155,28 +155,28 @@ class ContinuousEngine:
         stops = self.intake.stop_tokens
         ends_R = stops.end(tokens_R, [stops.group(own.stop_token_ids) for own in owns])
         # 1 a stop token, 2 a stop string, whose tokens are kept
-        how_R = torch.where(ends_R, 1, 2 * self._tails.end(tokens_R, slots, owns, steps))
+        how_R = torch.where(ends_R, 1, 2 * self._stop_window.end(tokens_R, slots, owns, steps))
         outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])
-        return Flight.send(rows, outcome)
+        return PendingStep.send(rows, outcome)
 
     def _settle_in(self, step: Step) -> None:
         """Make slots ready for the rows that come into them with this step."""
         new = [chunk for chunk in step.chunks if chunk.is_first]
         for chunk in new:  # before any slot is cleared: a source may be the slot of a row that has left
             if chunk.source is not None:
-                self._forward.slots.copy(chunk.source, chunk.slot, chunk.start)
-        self._forward.slots.clear([chunk.slot for chunk in new if chunk.source is None])
+                self._forward.kv_cache.copy(chunk.source, chunk.slot, chunk.start)
+        self._forward.kv_cache.clear([chunk.slot for chunk in new if chunk.source is None])
         for chunk in new:
             row = self._rows[chunk.row]
             row.slot, row.copied = chunk.slot, chunk.start if chunk.source is not None else 0
             self._sampler.put(chunk.slot, row.request, row.sampling)
-            self._tails.clear(chunk.slot)
+            self._stop_window.clear(chunk.slot)
             if row.prefix and chunk.source is None:
-                self._forward.slots.copy_prefix(chunk.slot, row.prefix.slots, row.shared)
+                self._forward.kv_cache.copy_prefix(chunk.slot, row.prefix.kv_cache, row.shared)
 
-    def _settle(self, flight: Flight) -> None:
+    def _settle(self, pending: PendingStep) -> None:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""
-        for number, token, is_finite, how, logprob in flight.read():
+        for number, token, is_finite, how, logprob in pending.read():
             if (row := self._rows.get(number)) is None:
                 continue  # it had ended one forward before
             row.tokens.append(int(token))
@@ -208,7 +208,7 @@ class ContinuousEngine:
     def _shrink(self, why: str | None) -> None:
         """The last forward failed: its rows begin again, fewer at a time, until the one at fault is alone."""
         self.goodput.num_out_of_memory += why is None
-        self._flight = None
+        self._pending = None
         self._forward.lay_out(Layout(0, 0))
         gc.collect()
         if self.device.type == "cuda":
@@ -231,7 +231,7 @@ class ContinuousEngine:
     def _fail(self, error: BaseException) -> None:
         self._calls.fail(error)
         self._rows.clear()
-        self._flight, self._scheduler = None, Scheduler(self._scheduler.full_limits)
+        self._pending, self._scheduler = None, Scheduler(self._scheduler.full_limits)
         self._forward, self._num_lost = Forward(self.model), 0
         self._prefixes.clear()
 

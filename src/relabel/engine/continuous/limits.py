@@ -13,7 +13,7 @@ from relabel.engine.api.request import Request
 from relabel.engine.model.sizes import CUDA_ROWS, FREE_FRACTION, free_bytes, kv_bytes, max_tokens, token_bytes
 from relabel.engine.runner.cuda_graphs import BUCKETS
 from relabel.engine.runner.forward import Forward, RaggedAttention
-from relabel.engine.scheduling.step import Chunk, Layout, Limits, Step
+from relabel.engine.scheduling.step import Layout, Limits, PrefillChunk, Step
 
 CPU_SLOTS = 192
 """Rows at once of the continuous engine: on one core 12 % faster than 64, and as fast as 384 (1,024 rows, bfloat16)."""
@@ -47,7 +47,7 @@ def _peak_bytes(model: Any, step_tokens: int) -> int:
     rows = range(step_tokens // length)
     forward = Forward(model)
     forward.lay_out(Layout(len(rows), length))
-    chunks = tuple(Chunk(row, row, 0, length, is_last=True) for row in rows)
+    chunks = tuple(PrefillChunk(row, row, 0, length, is_last=True) for row in rows)
     requests = {row: Request(id=row, prompt_ids=[0] * length) for row in rows}
     torch.cuda.reset_peak_memory_stats(model.device)
     before = torch.cuda.memory_allocated(model.device)

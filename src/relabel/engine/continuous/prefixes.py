@@ -12,9 +12,9 @@ from typing import Any
 from relabel.engine.api.request import Request
 from relabel.engine.model.faults import is_device_fault
 from relabel.engine.runner.forward import Forward
-from relabel.engine.runner.kv_cache import Slots
-from relabel.engine.scheduling.prefix import families, shared_prefixes
-from relabel.engine.scheduling.step import Chunk, Family, Layout, Step
+from relabel.engine.runner.kv_cache import KVCache
+from relabel.engine.scheduling.prefix import find_prefix_groups, shared_prefixes
+from relabel.engine.scheduling.step import Layout, PrefillChunk, PrefixGroup, Step
 
 NUM_KEPT = 8
 CLOSE_ENOUGH = 0.8
@@ -25,7 +25,7 @@ tokens more than those of another."""
 @dataclass(frozen=True, slots=True)
 class Prefix:
     tokens: tuple[int, ...]
-    slots: Slots
+    kv_cache: KVCache
     """One slot, which holds them."""
 
 
@@ -36,28 +36,28 @@ class Prefixes:
         self._model, self._step_tokens = model, step_tokens
         self._image_token = getattr(model.config, "image_token_id", None)
         self._kept: list[Prefix] = []
-        self._num_families = 0
+        self._num_groups = 0
 
-    def find(self, requests: Sequence[Request]) -> list[tuple[Prefix | None, Family | None]]:
-        """The prefix of each row, computed if it is new, and its family; None for a row that shares nothing worth it.
+    def find(self, requests: Sequence[Request]) -> list[tuple[Prefix | None, PrefixGroup | None]]:
+        """The prefix of each row, computed if it is new, and its prefix group; None where sharing is not worth it.
 
-        Where a family has no more in common than what is a prefix anyway, the prefix will do.
+        Where a prefix group has no more in common than what is a prefix anyway, the prefix will do.
         """
-        prefixes, families = self._find_prefixes(requests), self._find_families(requests)
+        prefixes, groups = self._find_prefixes(requests), self._find_prefix_groups(requests)
         return [
-            (prefix, family if family and family.num_tokens > len(prefix.tokens if prefix else ()) else None)
-            for prefix, family in zip(prefixes, families, strict=True)
+            (prefix, group if group and group.num_tokens > len(prefix.tokens if prefix else ()) else None)
+            for prefix, group in zip(prefixes, groups, strict=True)
         ]
 
-    def _find_families(self, requests: Sequence[Request]) -> list[Family | None]:
+    def _find_prefix_groups(self, requests: Sequence[Request]) -> list[PrefixGroup | None]:
         groups = [request.group for request in requests]
         if all(group is None for group in groups):
             return [None] * len(requests)
         prompts = [request.prompt_ids for request in requests]
-        found = families(prompts, groups, [self._last_image(request) for request in requests])
-        first = self._num_families
-        self._num_families += 1 + max((own[0] for own in found if own), default=-1)
-        return [Family(first + own[0], own[1]) if own else None for own in found]
+        found = find_prefix_groups(prompts, groups, [self._last_image(request) for request in requests])
+        first = self._num_groups
+        self._num_groups += 1 + max((own[0] for own in found if own), default=-1)
+        return [PrefixGroup(first + own[0], own[1]) if own else None for own in found]
 
     def _last_image(self, request: Request) -> int:
         """Tokens up to the last one of an image; beyond its prompt where that token is not known."""
@@ -98,11 +98,11 @@ class Prefixes:
         self._kept = [prefix, *self._kept[: NUM_KEPT - 1]]
         return prefix
 
-    def _compute(self, tokens: tuple[int, ...]) -> Slots:
+    def _compute(self, tokens: tuple[int, ...]) -> KVCache:
         forward = Forward(self._model)
         forward.lay_out(Layout(num_slots=1, slot_tokens=len(tokens)))
         request = Request(id=0, prompt_ids=tokens)
         for start in range(0, len(tokens), self._step_tokens):
             end = min(len(tokens), start + self._step_tokens)
-            forward.run(Step((), (Chunk(0, 0, start, end, is_last=False),)), {0: request})
-        return forward.slots
+            forward.run(Step((), (PrefillChunk(0, 0, start, end, is_last=False),)), {0: request})
+        return forward.kv_cache

@@ -1,4 +1,4 @@
-"""The rows that the continuous engine has taken, and forwards whose tokens the host has not looked at yet."""
+"""The sequences that the continuous engine has taken, and forwards whose tokens the host has not looked at yet."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ import torch
 from relabel.engine.api.request import Request, Result, Sampling
 from relabel.engine.continuous.calls import Call
 from relabel.engine.continuous.prefixes import Prefix
-from relabel.engine.scheduling.step import Family
+from relabel.engine.scheduling.step import PrefixGroup
 from relabel.rejected import Rejected
 
 
 @dataclass(slots=True, kw_only=True)
-class Row:
+class Sequence:
+    """A request from the moment it is taken to its result."""
+
     call: Call
     at: int
     """Which of the call's requests."""
     request: Request
     sampling: Sampling
     prefix: Prefix | None
-    family: Family | None
+    prefix_group: PrefixGroup | None
     slot: int = -1
     copied: int = 0
-    """Positions taken from another row of its family."""
+    """Positions taken from another row of its prefix group."""
     num_chosen: int = 0
     """Tokens chosen on the device."""
     num_computed: int = 0
     """Positions computed so far."""
     tokens: list[int] = field(default_factory=list)
-    """Those the host has seen."""
+    """Tokens that the host has seen."""
     logprobs: list[float] = field(default_factory=list)
-    """Theirs, if the row asks for them."""
+    """Log-probabilities of these tokens, if the row asks for them."""
 
     @property
     def shared(self) -> int:
@@ -71,7 +73,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class PendingStep:
     """A forward whose tokens the host has not looked at yet."""
 
     rows: list[int]

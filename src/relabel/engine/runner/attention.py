@@ -17,9 +17,9 @@ from transformers import AttentionInterface
 
 from relabel.engine.model.upload import upload
 from relabel.engine.runner import flash
-from relabel.engine.runner.decode_attention import Reads, plan_reads
+from relabel.engine.runner.decode_attention import DecodeAttention, plan_decode_attention
 from relabel.engine.runner.flash import Span, Spans, plan_spans
-from relabel.engine.runner.kv_cache import Places, Slots
+from relabel.engine.runner.kv_cache import KVCache, SlotMapping
 from relabel.engine.runner.softmax import Softmax, bias_of
 from relabel.errors import ModelRefused
 
@@ -29,7 +29,7 @@ HARMLESS = frozenset({"position_ids", "is_causal", "return_dict"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pieces:
+class PrefillGroup:
     """Chunks of equal start and length, side by side in the stream."""
 
     first: int
@@ -43,14 +43,14 @@ class Pieces:
 class Ragged:
     """What the attention of every layer must know of one forward. The stream holds decoded tokens, then chunks."""
 
-    slots: Slots
-    places: Places
+    kv_cache: KVCache
+    slot_mapping: SlotMapping
     """Of all tokens of the stream."""
     live_slots: tuple[int, ...]
     live_positions: tuple[int, ...]
     """Of the decoded rows, as on the device at the head of the stream."""
-    pieces: Sequence[Pieces]
-    _reads: dict[int | None, Reads] = field(default_factory=dict)
+    prefill_groups: Sequence[PrefillGroup]
+    _decode_attention: dict[int | None, DecodeAttention] = field(default_factory=dict)
     """By window; made by the first layer that has it."""
     of_graph: Spans | None = None
     """The rows of a CUDA graph, of which the host knows no number: only the flash kernel will do."""
@@ -59,17 +59,19 @@ class Ragged:
     _spans: list[Spans] = field(default_factory=list)
     _tables: dict[int, torch.Tensor] = field(default_factory=dict)
 
-    def reads(self, window: int | None) -> Reads:
+    def decode_attention(self, window: int | None) -> DecodeAttention:
         """What the decoded rows read."""
-        if window not in self._reads:
-            self._reads[window] = plan_reads(self.live_slots, self.live_positions, window, self.places.slots_T.device)
-        return self._reads[window]
+        if window not in self._decode_attention:
+            self._decode_attention[window] = plan_decode_attention(
+                self.live_slots, self.live_positions, window, self.slot_mapping.slots_T.device
+            )
+        return self._decode_attention[window]
 
-    def slots_of(self, pieces: Pieces) -> torch.Tensor:
+    def slots_of(self, group: PrefillGroup) -> torch.Tensor:
         """Their slots as a table on the device."""
-        if pieces.first not in self._tables:
-            self._tables[pieces.first] = upload(pieces.slots, self.places.slots_T.device)
-        return self._tables[pieces.first]
+        if group.first not in self._tables:
+            self._tables[group.first] = upload(group.slots, self.slot_mapping.slots_T.device)
+        return self._tables[group.first]
 
     def spans(self) -> Sequence[Spans]:
         """The decoded rows, then the chunks, as the flash kernel takes them."""
@@ -77,10 +79,12 @@ class Ragged:
             return [self.of_graph]
         if not self._spans:
             live = [Span(slot, end, end + 1) for slot, end in zip(self.live_slots, self.live_positions, strict=True)]
-            chunks = [Span(slot, own.start, own.start + own.length) for own in self.pieces for slot in own.slots]
+            chunks = [
+                Span(slot, own.start, own.start + own.length) for own in self.prefill_groups for slot in own.slots
+            ]
             for first, spans in ((0, live), (len(live), chunks)):
                 if spans:
-                    slot_tokens, device = self.slots.layout.slot_tokens, self.places.slots_T.device
+                    slot_tokens, device = self.kv_cache.layout.slot_tokens, self.slot_mapping.slots_T.device
                     self._spans.append(plan_spans(first, spans, slot_tokens, device))
         return self._spans
 
@@ -104,25 +108,25 @@ def ragged_attention(
     strange = [name for name, value in others.items() if not (value is None or value is False or name in HARMLESS)]
     if attention_mask is not None or strange:
         raise ModelRefused(f"attention with {strange[0] if strange else 'a mask of its own'} cannot be packed")
-    window = sliding_window if sliding_window and sliding_window < ragged.slots.layout.slot_tokens else None
+    window = sliding_window if sliding_window and sliding_window < ragged.kv_cache.layout.slot_tokens else None
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
     is_flash = flash.can_take(query, value, softmax)
     new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
-    ragged.slots.write(layer, ragged.places, *new_THD, is_by_slot=is_flash)
+    ragged.kv_cache.write(layer, ragged.slot_mapping, *new_THD, is_by_slot=is_flash)
     parts: list[torch.Tensor] = []
     if is_flash:
         q_THD = query[0].transpose(0, 1)
-        parts.extend(spans.attend(ragged.slots, layer, q_THD, window, softmax) for spans in ragged.spans())
+        parts.extend(spans.attend(ragged.kv_cache, layer, q_THD, window, softmax) for spans in ragged.spans())
         return _joined(parts), None
     if ragged.live_slots:
         q_HND = query[0, :, : len(ragged.live_slots)]
         q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))
-        parts.append(ragged.reads(window).attend(ragged.slots, layer, q_NHGD, softmax).flatten(1, 2))
-    for pieces in ragged.pieces:
-        last = pieces.first + len(pieces.slots) * pieces.length
-        q, k, v = (tensor[0, :, pieces.first : last] for tensor in (query, key, value))
-        parts.append(_prefill(ragged, layer, pieces, (q, k, v), window, softmax))
+        parts.append(ragged.decode_attention(window).attend(ragged.kv_cache, layer, q_NHGD, softmax).flatten(1, 2))
+    for group in ragged.prefill_groups:
+        last = group.first + len(group.slots) * group.length
+        q, k, v = (tensor[0, :, group.first : last] for tensor in (query, key, value))
+        parts.append(_prefill(ragged, layer, group, (q, k, v), window, softmax))
     return _joined(parts), None
 
 
@@ -136,25 +140,25 @@ def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
 def _prefill(
     ragged: Ragged,
     layer: int,
-    pieces: Pieces,
+    group: PrefillGroup,
     qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     window: int | None,
     softmax: Softmax,
 ) -> torch.Tensor:
     """Chunks of one shape: [chunks x length, heads, head size]."""
-    num_rows, length = len(pieces.slots), pieces.length
+    num_rows, length = len(group.slots), group.length
     q, k, v = (tensor.unflatten(1, (num_rows, length)).transpose(0, 1) for tensor in qkv)
     num_heads, num_kv_heads, head_size = q.shape[1], k.shape[1], q.shape[-1]
-    width = pieces.start + length
-    if softmax.is_plain and pieces.start == 0 and (window is None or window >= width):
+    width = group.start + length
+    if softmax.is_plain and group.start == 0 and (window is None or window >= width):
         out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=softmax.scale, enable_gqa=True)
         return out.transpose(1, 2).reshape(num_rows * length, num_heads, v.shape[-1])
-    if pieces.start:
-        k, v = ragged.slots.read(layer, ragged.slots_of(pieces), width)
+    if group.start:
+        k, v = ragged.kv_cache.read(layer, ragged.slots_of(group), width)
     groups = num_heads // num_kv_heads
-    name = (pieces.start, length, window, softmax.is_plain)
+    name = (group.start, length, window, softmax.is_plain)
     if name not in ragged._masks:
-        ends_L, keys_W = torch.arange(pieces.start, width, device=q.device), torch.arange(width, device=q.device)
+        ends_L, keys_W = torch.arange(group.start, width, device=q.device), torch.arange(width, device=q.device)
         bias = bias_of(ends_L, keys_W, window).repeat(groups, 1)
         ragged._masks[name] = bias.to(q.dtype) if softmax.is_plain else bias
     q_BHGD, bias = q.reshape(num_rows, num_kv_heads, groups * length, head_size), ragged._masks[name]

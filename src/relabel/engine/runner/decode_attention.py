@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from relabel.engine.model.upload import upload
-from relabel.engine.runner.kv_cache import BLOCK, Slots
+from relabel.engine.runner.kv_cache import BLOCK, KVCache
 from relabel.engine.runner.softmax import Softmax, bias_of
 
 DENSE = 2
@@ -47,9 +47,9 @@ class Batch:
     blocks: tuple[Block, ...]
     bias_P11W: torch.Tensor
 
-    def attend(self, slots: Slots, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
+    def attend(self, kv_cache: KVCache, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
         """One query a row: the same shape as `q_NHGD`, whose G are the query heads of one key head."""
-        keys, values = slots.keys[layer], slots.values[layer]
+        keys, values = kv_cache.keys[layer], kv_cache.values[layer]
         q_PHGD = q_NHGD
         if self.rows_N is not None:
             q_PHGD = q_NHGD.new_zeros(self.num_places, *q_NHGD.shape[1:]).index_copy_(0, self.rows_N, q_NHGD)
@@ -74,7 +74,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reads:
+class DecodeAttention:
     """What the decoded rows of one forward read, the same in all layers with one window."""
 
     batches: tuple[Batch, ...]
@@ -83,42 +83,49 @@ class Reads:
     back_N: torch.Tensor | None
     """Where each row stands in that order."""
 
-    def attend(self, slots: Slots, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
+    def attend(self, kv_cache: KVCache, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
         """One query a row: the same shape as `q_NHGD`, whose G are the query heads of one key head."""
         if self.order_N is None or self.back_N is None:
-            return self.batches[0].attend(slots, layer, q_NHGD, softmax)
+            return self.batches[0].attend(kv_cache, layer, q_NHGD, softmax)
         parts = q_NHGD.index_select(0, self.order_N).split([batch.num_rows for batch in self.batches])
-        outs = [batch.attend(slots, layer, q, softmax) for batch, q in zip(self.batches, parts, strict=True)]
+        outs = [batch.attend(kv_cache, layer, q, softmax) for batch, q in zip(self.batches, parts, strict=True)]
         return torch.cat(outs).index_select(0, self.back_N)
 
 
-def plan_reads(slots: Sequence[int], ends: Sequence[int], window: int | None, device: torch.device) -> Reads:
+def plan_decode_attention(
+    slots: Sequence[int], ends: Sequence[int], window: int | None, device: torch.device
+) -> DecodeAttention:
     """For rows in `slots`, each with its newest token at a position `ends`."""
     slots_N, ends_N = np.asarray(slots), np.asarray(ends)
     starts_N = np.zeros_like(ends_N) if window is None else np.maximum(ends_N - window + 1, 0)
-    sets = _alike(starts_N // BLOCK, ends_N // BLOCK)
-    batches = tuple(_plan_batch(slots_N[rows], starts_N[rows], ends_N[rows], window, device) for rows in sets)
-    if len(sets) == 1:
-        return Reads(batches=batches, order_N=None, back_N=None)
-    order_N = np.concatenate(sets)
-    return Reads(batches=batches, order_N=upload(order_N, device), back_N=upload(np.argsort(order_N), device))
+    groups = _group_rows(starts_N // BLOCK, ends_N // BLOCK)
+    batches = tuple(_plan_batch(slots_N[rows], starts_N[rows], ends_N[rows], window, device) for rows in groups)
+    if len(groups) == 1:
+        return DecodeAttention(batches=batches, order_N=None, back_N=None)
+    order_N = np.concatenate(groups)
+    return DecodeAttention(batches=batches, order_N=upload(order_N, device), back_N=upload(np.argsort(order_N), device))
 
 
-def _alike(first_N: np.ndarray, last_N: np.ndarray) -> list[np.ndarray]:
-    """Rows apart whose blocks, from a first to a last one, are too few beside those of longer rows."""
-    sets: list[list[int]] = []
-    covered = needed = reached = 0
+def _group_rows(first_N: np.ndarray, last_N: np.ndarray) -> list[np.ndarray]:
+    """Greedy grouping by the blocks, from a first to a last one, that each row reads.
+
+    Rows sorted by their last block join the open group unless its score matrix would then exceed SPARSE times what its
+    rows need.
+    """
+    groups: list[list[int]] = []
+    group_width = rows_width = reached = 0  # blocks that the open group covers, that its rows need, and its last one
     for row in np.argsort(last_N, kind="stable").tolist():
         first, last = int(first_N[row]), int(last_N[row])
-        wider = covered + last - max(reached, first - 1)
-        if sets and (len(sets[-1]) + 1) * wider <= SPARSE * (needed + last - first + 1):
-            sets[-1].append(row)
-            covered, needed = wider, needed + last - first + 1
+        row_width = last - first + 1
+        wider = group_width + last - max(reached, first - 1)
+        if groups and (len(groups[-1]) + 1) * wider <= SPARSE * (rows_width + row_width):
+            groups[-1].append(row)
+            group_width, rows_width = wider, rows_width + row_width
         else:
-            sets.append([row])
-            covered = needed = last - first + 1
+            groups.append([row])
+            group_width = rows_width = row_width
         reached = last
-    return [np.sort(rows) for rows in sets]
+    return [np.sort(rows) for rows in groups]
 
 
 def _plan_batch(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 
 from relabel.engine.model.upload import upload
-from relabel.engine.runner.kv_cache import BLOCK, Slots
+from relabel.engine.runner.kv_cache import BLOCK, KVCache
 from relabel.engine.runner.softmax import Softmax
 
 MAX_HEAD_SIZE = 256
@@ -63,13 +63,13 @@ class Spans:
     max_keys: int
 
     def attend(
-        self, slots: Slots, layer: int, q_THD: torch.Tensor, window: int | None, softmax: Softmax
+        self, kv_cache: KVCache, layer: int, q_THD: torch.Tensor, window: int | None, softmax: Softmax
     ) -> torch.Tensor:
         """[tokens of the spans, heads, head size] from the queries of the whole stream.
 
         Without a window its right edge is left open: the kernel then packs the query heads of a group when it decodes.
         """
-        keys_KHD, values_KHD = (_as_list(kept[layer]) for kept in (slots.keys, slots.values))
+        keys_KHD, values_KHD = (_as_list(kept[layer]) for kept in (kv_cache.keys, kv_cache.values))
         return KERNEL(
             q_THD[self.first : self.last],
             keys_KHD,

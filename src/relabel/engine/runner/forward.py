@@ -15,11 +15,11 @@ from relabel.engine.api.request import Request
 from relabel.engine.model.collate import PER_TOKEN, collate
 from relabel.engine.model.upload import upload
 from relabel.engine.runner import cuda_graphs as graphs
-from relabel.engine.runner.attention import NAME, Pieces, Ragged
+from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
 from relabel.engine.runner.flash import spans_of_decoded
-from relabel.engine.runner.kv_cache import Places, Slots
-from relabel.engine.scheduling.step import Chunk, Layout, Live, Step
+from relabel.engine.runner.kv_cache import KVCache, SlotMapping
+from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
 
 
 class Forward:
@@ -28,7 +28,7 @@ class Forward:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.device: torch.device = model.device
-        self.slots = Slots(Layout(0, 0))
+        self.kv_cache = KVCache(Layout(0, 0))
         self._newest_S = torch.zeros(0, dtype=torch.long, device=self.device)
         """The newest token of each slot, on the device: the next step needs no look at the host."""
         self._image_token = getattr(model.config, "image_token_id", None)
@@ -41,7 +41,7 @@ class Forward:
 
     def lay_out(self, layout: Layout) -> None:
         """Slots of another number or length; what the old ones held is forgotten."""
-        self.slots = Slots(layout)
+        self.kv_cache = KVCache(layout)
         self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
         if self._graphs is not None:
             self._graphs.forget()
@@ -49,7 +49,7 @@ class Forward:
     def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
         live = sorted(step.live, key=lambda live: live.slot)
-        if self._graphs is not None and not step.chunks and self.slots.are_by_slot:
+        if self._graphs is not None and not step.chunks and self.kv_cache.are_by_slot:
             table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in live]
             if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
                 return logits_RV, [row.row for row in live]
@@ -57,11 +57,11 @@ class Forward:
         ids, positions, slots, ends = self._stream(live, chunks, requests)
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
-            slots=self.slots,
-            places=Places.of(slots, positions),
+            kv_cache=self.kv_cache,
+            slot_mapping=SlotMapping.of(slots, positions),
             live_slots=tuple(row.slot for row in live),
             live_positions=tuple(row.position for row in live),
-            pieces=_pieces(chunks, len(live)),
+            prefill_groups=_prefill_groups(chunks, len(live)),
         )
         output = self.model(
             input_ids=ids[None],
@@ -83,7 +83,7 @@ class Forward:
         self._positions.pop(row, None)
 
     def _stream(
-        self, live: Sequence[Live], chunks: Sequence[Chunk], requests: dict[int, Request]
+        self, live: Sequence[DecodeRow], chunks: Sequence[PrefillChunk], requests: dict[int, Request]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
         """Token ids, positions and slots [T], and the indices of the tokens whose logits are wanted."""
         slots = [row.slot for row in live]
@@ -101,7 +101,11 @@ class Forward:
         return ids_T, upload(positions, self.device, torch.long), slots_T, ends
 
     def _position_ids(
-        self, live: Sequence[Live], chunks: Sequence[Chunk], requests: dict[int, Request], positions_T: torch.Tensor
+        self,
+        live: Sequence[DecodeRow],
+        chunks: Sequence[PrefillChunk],
+        requests: dict[int, Request],
+        positions_T: torch.Tensor,
     ) -> torch.Tensor:
         """[1, T], or [3, 1, T] where images give positions three axes."""
         if not self._has_axes:
@@ -123,13 +127,13 @@ class Forward:
     def _decode(self, table_3R: torch.Tensor) -> torch.Tensor:
         """Logits [R, vocabulary] of decoded rows from their slots, their positions there and those of the model."""
         slots_R, positions_R, position_ids_R = table_3R
-        spans = spans_of_decoded(slots_R, positions_R, self.slots.layout.slot_tokens)
+        spans = spans_of_decoded(slots_R, positions_R, self.kv_cache.layout.slot_tokens)
         ragged = Ragged(
-            slots=self.slots,
-            places=Places.of(slots_R, positions_R),
+            kv_cache=self.kv_cache,
+            slot_mapping=SlotMapping.of(slots_R, positions_R),
             live_slots=(),
             live_positions=(),
-            pieces=(),
+            prefill_groups=(),
             of_graph=spans,
         )
         output = self.model(
@@ -149,8 +153,8 @@ class Forward:
         positions, delta = self.model.base_model.get_rope_index(**{name: batch[name] for name in wanted})
         return positions[:, 0], int(delta)
 
-    def _has_image(self, request: Request, chunk: Chunk) -> bool:
-        """Not what follows the images of a row that took them from its family."""
+    def _has_image(self, request: Request, chunk: PrefillChunk) -> bool:
+        """Not what follows the images of a row that took them from its prefix group."""
         token = self._image_token
         return bool(request.tensors) and (token is None or token in request.prompt_ids[chunk.start : chunk.end])
 
@@ -183,16 +187,16 @@ class RaggedAttention:
         self._model.set_attn_implementation({"text_config": name} if self._is_nested else name)
 
 
-def _by_shape(chunk: Chunk) -> tuple[int, int]:
+def _by_shape(chunk: PrefillChunk) -> tuple[int, int]:
     """For kernels that take equal chunks together."""
     return chunk.start, chunk.end
 
 
-def _pieces(chunks: Sequence[Chunk], first: int) -> list[Pieces]:
+def _prefill_groups(chunks: Sequence[PrefillChunk], first: int) -> list[PrefillGroup]:
     """Neighbours of equal shape together: one call of the kernel for all of them."""
-    pieces = []
+    groups = []
     for (start, end), group in itertools.groupby(chunks, key=lambda chunk: (chunk.start, chunk.end)):
         slots = tuple(chunk.slot for chunk in group)
-        pieces.append(Pieces(first=first, slots=slots, start=start, length=end - start))
+        groups.append(PrefillGroup(first=first, slots=slots, start=start, length=end - start))
         first += len(slots) * (end - start)
-    return pieces
+    return groups

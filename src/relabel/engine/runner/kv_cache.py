@@ -19,7 +19,7 @@ With 32 or 96, attention of 64 rows of 64 to 140 tokens takes as long or longer 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class SlotMapping:
     """Where tokens are kept: a slot, a block of it and a place in that, for each."""
 
     slots_T: torch.Tensor
@@ -27,11 +27,11 @@ class Places:
     in_block_T: torch.Tensor
 
     @classmethod
-    def of(cls, slots_T: torch.Tensor, positions_T: torch.Tensor) -> Places:
+    def of(cls, slots_T: torch.Tensor, positions_T: torch.Tensor) -> SlotMapping:
         return cls(slots_T=slots_T, blocks_T=positions_T // BLOCK, in_block_T=positions_T % BLOCK)
 
 
-class Slots:
+class KVCache:
     """Keys and values [blocks, slots, kv heads, BLOCK, head size] of each layer, made when a layer first writes.
 
     A slot that is given to a row is zeroed, so that no kernel meets another row's NaN where it reads beyond a length.
@@ -52,7 +52,7 @@ class Slots:
     def write(
         self,
         layer: int,
-        places: Places,
+        slot_mapping: SlotMapping,
         key_THD: torch.Tensor,
         value_THD: torch.Tensor,
         *,
@@ -67,8 +67,8 @@ class Slots:
                 self._by_slot.add(layer)
             self.keys[layer] = self._empty(layer, key_THD)
             self.values[layer] = self._empty(layer, value_THD)
-        self.keys[layer][places.blocks_T, places.slots_T, :, places.in_block_T] = key_THD
-        self.values[layer][places.blocks_T, places.slots_T, :, places.in_block_T] = value_THD
+        self.keys[layer][slot_mapping.blocks_T, slot_mapping.slots_T, :, slot_mapping.in_block_T] = key_THD
+        self.values[layer][slot_mapping.blocks_T, slot_mapping.slots_T, :, slot_mapping.in_block_T] = value_THD
 
     def read(self, layer: int, slots_B: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Copies of the first `width` keys and values [B, kv heads, width, head size]."""
@@ -86,7 +86,7 @@ class Slots:
             for tensor in (*self.keys.values(), *self.values.values()):
                 tensor.index_fill_(1, index, 0)
 
-    def copy_prefix(self, slot: int, prefix: Slots, num_tokens: int) -> None:
+    def copy_prefix(self, slot: int, prefix: KVCache, num_tokens: int) -> None:
         """Begin a slot with the first tokens of the one row that `prefix` holds."""
         for mine, theirs in ((self.keys, prefix.keys), (self.values, prefix.values)):
             for layer, tensor in theirs.items():

@@ -123,7 +123,7 @@ class StopStrings:
         return found
 
 
-class Tails:
+class StopWindow:
     """The newest tokens of the rows in slots, as far back as a stop string can reach, on the device."""
 
     BLANK = 2**31

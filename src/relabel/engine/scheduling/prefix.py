@@ -34,10 +34,10 @@ def shared_prefixes(prompts: Sequence[Sequence[int]]) -> list[int]:
     return shared
 
 
-def families(
+def find_prefix_groups(
     prompts: Sequence[Sequence[int]], groups: Sequence[int | None], firsts: Sequence[int]
 ) -> list[tuple[int, int] | None]:
-    """For each prompt the number of its family and what all of it begin with, for groups where that is worth a copy.
+    """For each prompt the number of its prefix group and how many tokens the group begins with, where a copy pays.
 
     `firsts` is how many tokens have to be in common at least: all those of a prompt's images.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relabel.engine.scheduling.step import Family
+from relabel.engine.scheduling.step import PrefixGroup
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Queued:
     """Tokens in its slot."""
     shared: int
     """Those of a shared prefix, which are there from the beginning."""
-    family: Family | None
+    prefix_group: PrefixGroup | None
     slot: int = -1
 
     @property
@@ -37,14 +37,14 @@ class Queued:
 
 
 def in_order(rows: Sequence[Queued]) -> list[Queued]:
-    """Longest first, and the rows of a family together."""
+    """Longest first, and the rows of a prefix group together."""
     longest: dict[int, int] = {}
     for row in rows:
-        if row.family:
-            longest[row.family.number] = max(row.needs, longest.get(row.family.number, 0))
+        if row.prefix_group:
+            longest[row.prefix_group.number] = max(row.needs, longest.get(row.prefix_group.number, 0))
 
     def key(row: Queued) -> tuple[int, int, int]:
-        own = row.family
+        own = row.prefix_group
         return (-longest[own.number], own.number, -row.needs) if own else (-row.needs, -1, 0)
 
     return sorted(rows, key=key)

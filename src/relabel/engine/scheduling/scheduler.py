@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Iterator
 
 from relabel.engine.scheduling.batching import Budget
+from relabel.engine.scheduling.prefix_groups import PrefixGroups
 from relabel.engine.scheduling.queued import Queued, in_order
-from relabel.engine.scheduling.step import Chunk, Family, Layout, Limits, Live, Step
+from relabel.engine.scheduling.step import DecodeRow, Layout, Limits, PrefillChunk, PrefixGroup, Step
 
 LOOK_AHEAD = 1024
 """Rows that are sorted together, longest first. The next ones are taken when all of them are in: none can starve."""
@@ -34,13 +35,8 @@ class Scheduler:
         self._arrivals: deque[Queued] = deque()
         self._window: deque[Queued] = deque()
         self._deferred: deque[Queued] = deque()
-        """Rows whose family is being computed: they come next."""
-        self._sources: dict[int, int] = {}
-        """For each family a slot that holds what it has in common, as of the last step."""
-        self._begun: set[int] = set()
-        """Families of which a row is held and no such slot is there yet."""
-        self._left: dict[int, int] = {}
-        """The slots of rows that have ended, by family: what they hold is there until another row comes in."""
+        """Rows whose prefix group is being computed: they come next."""
+        self._groups = PrefixGroups()
         self._held: dict[int, Queued] = {}
         self._free: list[int] = []
         """A heap: low slots first, so that the slots in use lie together."""
@@ -76,21 +72,23 @@ class Scheduler:
         new_tokens: int,
         shared: int = 0,
         is_whole: bool = False,
-        family: Family | None = None,
+        prefix_group: PrefixGroup | None = None,
     ) -> None:
         """A new row; the first `shared` tokens of its prompt will be in its slot already."""
         if not (0 <= shared < prompt_tokens and new_tokens >= 1 and self.fits(prompt_tokens, new_tokens)):
             raise ValueError(f"row {row} has nothing to compute, or needs more than {self._full.kv_tokens} tokens")
-        self._arrivals.append(Queued(row, prompt_tokens, new_tokens, is_whole, shared, shared, family))
+        self._arrivals.append(Queued(row, prompt_tokens, new_tokens, is_whole, shared, shared, prefix_group))
 
     def step(self) -> Step | None:
         """The next forward, counted as done; None when there is nothing to compute."""
         self._look_ahead()
-        self._find_families()
+        self._groups.look(self._held.values())
         chunks = tuple(self._images())
-        live: tuple[Live, ...] = ()
+        live: tuple[DecodeRow, ...] = ()
         if not chunks:  # a decoded token that looks like an image's would be taken for one
-            live = tuple(Live(held.row, held.slot, held.filled) for held in self._held.values() if held.is_decoding)
+            live = tuple(
+                DecodeRow(held.row, held.slot, held.filled) for held in self._held.values() if held.is_decoding
+            )
             chunks = tuple(self._texts(self.limits.step_tokens - len(live), is_alone=not live))
         for row, _, position in live:
             self._held[row].filled = position + 1
@@ -100,8 +98,7 @@ class Scheduler:
         """The row needs its slot no longer."""
         held = self._held.pop(row)
         heapq.heappush(self._free, held.slot)
-        if held.family:
-            self._left[held.family.number] = held.slot
+        self._groups.release(held)
         self._budget.succeeded()
 
     def shrink(self) -> tuple[list[int], int | None]:
@@ -112,7 +109,7 @@ class Scheduler:
         """
         in_flight = list(self._held.values())
         self._held.clear()
-        self._left.clear()
+        self._groups.forget()
         self.layout, self._free = Layout(0, 0), []
         if len(in_flight) == 1 and self._budget.tokens == 1:
             self._budget.failed_alone()
@@ -140,7 +137,7 @@ class Scheduler:
             return
         self.layout = self._slots_of(needs + needs // 4 if 0 < now.slot_tokens < needs else needs, needs)
         self._free = list(range(self.layout.num_slots))
-        self._left.clear()
+        self._groups.forget()
 
     def _slots_of(self, wanted: int, needs: int) -> Layout:
         limits = self.limits
@@ -151,7 +148,7 @@ class Scheduler:
         """There could be twice the slots, because the long rows are through or the limits have grown."""
         return self._slots_of(needs, needs).num_slots >= 2 * self.layout.num_slots
 
-    def _images(self) -> Iterator[Chunk]:
+    def _images(self) -> Iterator[PrefillChunk]:
         """Waiting rows with images, whole, up to the budget but at least one; nothing where the front is text."""
         is_worth_it = len(self._free) * IMAGE_REFILL >= self.layout.num_slots
         if not is_worth_it or any(held.is_filling for held in self._held.values()):
@@ -164,7 +161,7 @@ class Scheduler:
             room = max(0, room - length)
             yield self._admit(length)
 
-    def _texts(self, room: int, *, is_alone: bool) -> Iterator[Chunk]:
+    def _texts(self, room: int, *, is_alone: bool) -> Iterator[PrefillChunk]:
         """The prompt that was begun, then waiting rows into free slots, until the budget is spent.
 
         At most one is under way, since it takes all that is left of a step; and a step has room for more than its live.
@@ -174,35 +171,22 @@ class Scheduler:
             room, is_alone = room - (chunk.end - chunk.start), False
             yield chunk
         while room > 0 and self._can_admit() and not self._is_whole(row := self._window[0]):
-            if row.prompt_tokens - self._begins_at(row) > room < SMALLEST_CHUNK and not is_alone:
+            if row.prompt_tokens - self._groups.start_of(row) > room < SMALLEST_CHUNK and not is_alone:
                 return
             chunk = self._admit(room)
             room, is_alone = room - (chunk.end - chunk.start), False
             yield chunk
 
-    def _find_families(self) -> None:
-        """Which families can be copied from: what is filled by now is computed before this step is."""
-        members = [(held.family, held) for held in self._held.values() if held.family]
-        filled = {own.number: held.slot for own, held in members if held.filled >= own.num_tokens}
-        self._sources = {**self._left, **filled}
-        self._begun = {own.number for own, _ in members} - self._sources.keys()
-
     def _is_whole(self, row: Queued) -> bool:
         """Its images have to be computed."""
-        return row.is_whole and self._source_of(row) is None
-
-    def _source_of(self, row: Queued) -> int | None:
-        return self._sources.get(row.family.number) if row.family else None
-
-    def _begins_at(self, row: Queued) -> int:
-        return row.filled if self._source_of(row) is None or not row.family else row.family.num_tokens
+        return row.is_whole and self._groups.source_of(row) is None
 
     def _can_admit(self) -> bool:
         """No row is admitted until all have left and the slots are made anew, where there could be twice as many.
 
-        Rows whose family is only being computed are put off to the next step.
+        Rows whose prefix group is only being computed are put off to the next step.
         """
-        while self._window and (own := self._window[0].family) and own.number in self._begun:
+        while self._window and self._groups.is_computing(self._window[0]):
             self._deferred.append(self._window.popleft())
         if not (self._window and self._free) or self._window[0].needs > self.layout.slot_tokens:
             return False
@@ -210,20 +194,19 @@ class Scheduler:
             return True
         return not self._is_outgrown(max(row.needs for row in self._window))
 
-    def _admit(self, room: int) -> Chunk:
-        """The next row gets a slot, and its prompt is begun, where its family is there behind what that shares."""
-        row, source = self._window[0], self._source_of(self._window[0])
-        row.filled = self._begins_at(self._window.popleft())
+    def _admit(self, room: int) -> PrefillChunk:
+        """The next row gets a slot, and its prompt is begun, behind what its prefix group shares."""
+        row = self._window.popleft()
+        source = self._groups.source_of(row)
+        row.filled = self._groups.start_of(row)
         row.slot = heapq.heappop(self._free)
         self._held[row.row] = row
-        self._left = {family: slot for family, slot in self._left.items() if slot != row.slot}
-        own = row.family.number if row.family else None
-        self._sources = {family: slot for family, slot in self._sources.items() if slot != row.slot or family == own}
-        if row.family and source is None:
-            self._begun.add(row.family.number)
-        return self._fill(row, room)._replace(is_first=True, source=source)
+        self._groups.claim(row)
+        return self._fill(row, room, is_first=True, source=source)
 
     @staticmethod
-    def _fill(row: Queued, room: int) -> Chunk:
+    def _fill(row: Queued, room: int, *, is_first: bool = False, source: int | None = None) -> PrefillChunk:
+        """The next tokens of a prompt, as many as there is room for."""
         start, row.filled = row.filled, min(row.prompt_tokens, row.filled + room)
-        return Chunk(row.row, row.slot, start, row.filled, row.filled == row.prompt_tokens, is_first=False)
+        is_last = row.filled == row.prompt_tokens
+        return PrefillChunk(row.row, row.slot, start, row.filled, is_last, is_first=is_first, source=source)

@@ -37,14 +37,14 @@ class Layout(NamedTuple):
     slot_tokens: int
 
 
-class Family(NamedTuple):
+class PrefixGroup(NamedTuple):
     """Rows whose prompts begin with the same `num_tokens`, images included: the first computes them for all."""
 
     number: int
     num_tokens: int
 
 
-class Chunk(NamedTuple):
+class PrefillChunk(NamedTuple):
     """Tokens `start` to `end` of a row's prompt, computed into its slot."""
 
     row: int
@@ -55,10 +55,10 @@ class Chunk(NamedTuple):
     is_first: bool = True
     """It begins its row, whose slot is still another's."""
     source: int | None = None
-    """The slot of a row of its family, from which it takes all that comes before `start`."""
+    """The slot of a row of its prefix group, from which it takes all that comes before `start`."""
 
 
-class Live(NamedTuple):
+class DecodeRow(NamedTuple):
     """A row that is decoded: its newest token is computed at `position` of its slot."""
 
     row: int
@@ -70,8 +70,8 @@ class Live(NamedTuple):
 class Step:
     """One forward. Rows of `live` and of last chunks get one new token each."""
 
-    live: tuple[Live, ...]
-    chunks: tuple[Chunk, ...]
+    live: tuple[DecodeRow, ...]
+    chunks: tuple[PrefillChunk, ...]
 
     @property
     def num_tokens(self) -> int:

@@ -1,6 +1,7 @@
 """What happens at each step inside `generate`: rows are sampled, judged and ended one by one.
 
-`Scores` sees the logits, `Ends` the chosen tokens; both write to one `Watch`, which is read when the batch is done.
+`SamplerCallback` sees the logits, `StopCriterion` the chosen tokens; both write to one `BatchState`, which is read when
+the batch is done.
 Everything stays on the device, so that no step waits for the host. Knows nothing of requests.
 """
 
@@ -19,7 +20,7 @@ from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.sampling.stops import StopStrings, StopTokens
 
 
-class Watch:
+class BatchState:
     """The state of the rows of one batch."""
 
     def __init__(self, samplings: Sequence[Sampling], device: torch.device) -> None:
@@ -33,7 +34,7 @@ class Watch:
         self.num_tokens = torch.zeros(len(samplings), dtype=torch.long, device=device)
         """Tokens that belong to the row, without a stop token."""
         self.num_chosen = self.num_tokens.clone()
-        """With it."""
+        """Number of chosen tokens, the stop token included."""
 
     def read(self) -> tuple[list[int], list[int], list[bool], list[bool]]:
         """num_tokens, num_chosen, stopped and nonfinite of each row, on the host."""
@@ -48,11 +49,11 @@ class Watch:
         self.num_chosen = self.num_chosen[index_R]
 
 
-class Scores(LogitsProcessor):
+class SamplerCallback(LogitsProcessor):
     """Flags rows whose logits are not finite, and leaves only the chosen token of each."""
 
-    def __init__(self, watch: Watch, sampler: Sampler, goodput: Goodput) -> None:
-        self._watch, self._sampler, self._goodput, self._step = watch, sampler, goodput, 0
+    def __init__(self, state: BatchState, sampler: Sampler, goodput: Goodput) -> None:
+        self._state, self._sampler, self._goodput, self._step = state, sampler, goodput, 0
         self._logprobs: list[tuple[list[int], torch.Tensor]] = []
         """For each step the rows of the batch and the log-probabilities of their tokens."""
         self.num_decoded = 0
@@ -61,15 +62,15 @@ class Scores(LogitsProcessor):
         """When the first logits came, on the clock of `time.perf_counter`."""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.FloatTensor:
-        rows = self._watch.rows
+        rows = self._state.rows
         if self._step:
             self.num_decoded += len(rows)
         else:
             self.prefilled_at = time.perf_counter()
         tokens_R, finite_R, logprobs_R = self._sampler.choose(scores, rows, [self._step] * len(rows))
-        if any(own.logprobs for own in self._watch.samplings):
+        if any(own.logprobs for own in self._state.samplings):
             self._logprobs.append((rows, logprobs_R))
-        self._watch.nonfinite |= ~finite_R & ~self._watch.done
+        self._state.nonfinite |= ~finite_R & ~self._state.done
         self._goodput.num_forwards += 1
         self._step += 1
         return cast(torch.FloatTensor, torch.full_like(scores, -torch.inf).scatter_(1, tokens_R[:, None], 0.0))
@@ -79,36 +80,38 @@ class Scores(LogitsProcessor):
         return torch.stack([logprobs_R[rows.index(row)] for rows, logprobs_R in self._logprobs[:num_chosen]]).tolist()
 
 
-class Ends(StoppingCriteria):
+class StopCriterion(StoppingCriteria):
     """Ends a row at a stop token, a stop string, its own number of tokens, or as soon as it is flagged."""
 
-    def __init__(self, watch: Watch, prompt_width: int, stop_tokens: StopTokens, stop_strings: StopStrings) -> None:
-        self._watch, self._prompt_width = watch, prompt_width
+    def __init__(
+        self, state: BatchState, prompt_width: int, stop_tokens: StopTokens, stop_strings: StopStrings
+    ) -> None:
+        self._state, self._prompt_width = state, prompt_width
         self._stop_tokens, self._stop_strings = stop_tokens, stop_strings
         self.leaves_early = False
         """Whether `generate` is left as soon as a quarter of the rows have ended."""
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **kwargs: object) -> torch.BoolTensor:
-        watch = self._watch
+        state = self._state
         # only what was generated: a stop string must not begin in the prompt
         new_ids = input_ids[:, self._prompt_width :]
-        groups = [self._stop_tokens.group(own.stop_token_ids) for own in watch.samplings]
+        groups = [self._stop_tokens.group(own.stop_token_ids) for own in state.samplings]
         at_stop_token = self._stop_tokens.end(new_ids[:, -1], groups)
-        watch.num_tokens = torch.where(watch.done, watch.num_tokens, new_ids.shape[1] - at_stop_token.long())
-        watch.num_chosen = torch.where(watch.done, watch.num_chosen, new_ids.shape[1])
+        state.num_tokens = torch.where(state.done, state.num_tokens, new_ids.shape[1] - at_stop_token.long())
+        state.num_chosen = torch.where(state.done, state.num_chosen, new_ids.shape[1])
         ends = at_stop_token | self._at_stop_string(new_ids)
-        watch.stopped |= ends & ~watch.done
-        is_full = [own.max_new_tokens <= new_ids.shape[1] for own in watch.samplings]
-        watch.done = watch.done | ends | watch.nonfinite | torch.tensor(is_full, device=ends.device)
-        leave = watch.done.sum() * 4 >= len(watch.done) if self.leaves_early else False
-        return cast(torch.BoolTensor, watch.done | leave)
+        state.stopped |= ends & ~state.done
+        is_full = [own.max_new_tokens <= new_ids.shape[1] for own in state.samplings]
+        state.done = state.done | ends | state.nonfinite | torch.tensor(is_full, device=ends.device)
+        leave = state.done.sum() * 4 >= len(state.done) if self.leaves_early else False
+        return cast(torch.BoolTensor, state.done | leave)
 
     def _at_stop_string(self, new_ids: torch.Tensor) -> torch.Tensor:
         ends = torch.zeros(len(new_ids), dtype=torch.bool, device=new_ids.device)
-        for strings in {tuple(own.stop_strings) for own in self._watch.samplings} - {()}:
+        for strings in {tuple(own.stop_strings) for own in self._state.samplings} - {()}:
             obeys = [
                 tuple(own.stop_strings) == strings and own.min_new_tokens <= new_ids.shape[1]
-                for own in self._watch.samplings
+                for own in self._state.samplings
             ]
             ends |= self._stop_strings.end(new_ids, strings) & torch.tensor(obeys, device=ends.device)
         return ends

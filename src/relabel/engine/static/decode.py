@@ -18,7 +18,7 @@ from relabel.engine.api.request import Request, Result
 from relabel.engine.model.collate import collate
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.sampling.sampler import Sampler
-from relabel.engine.static.callbacks import Ends, Scores, Watch
+from relabel.engine.static.callbacks import BatchState, SamplerCallback, StopCriterion
 from relabel.rejected import Code, Rejected
 
 SHRINK_FROM = 4
@@ -48,13 +48,13 @@ class Decoder:
         sampler = Sampler(len(requests), intake.stop_tokens, intake.grammars)
         for row, (request, own) in enumerate(zip(requests, samplings, strict=True)):
             sampler.put(row, request, own)
-        watch = Watch(samplings, device)
-        scores = Scores(watch, sampler, self.goodput)
-        ends = Ends(watch, prompt_width, intake.stop_tokens, intake.stop_strings)
+        state = BatchState(samplings, device)
+        scores = SamplerCallback(state, sampler, self.goodput)
+        ends = StopCriterion(state, prompt_width, intake.stop_tokens, intake.stop_strings)
         results: dict[int, Result] = {}
         num_useful = 0
         while True:
-            ends.leaves_early = shrink and len(watch.rows) >= SHRINK_FROM
+            ends.leaves_early = shrink and len(state.rows) >= SHRINK_FROM
             output = self.model.generate(
                 **batch,
                 generation_config=self._config(full_width - batch["input_ids"].shape[1]),
@@ -62,9 +62,9 @@ class Decoder:
                 stopping_criteria=StoppingCriteriaList([ends]),
             )
             ids = output.sequences
-            goes_on = [not done and ids.shape[1] < full_width for done in watch.done.tolist()]
+            goes_on = [not done and ids.shape[1] < full_width for done in state.done.tolist()]
             for row, new, length, chosen, stopped, broken, on in zip(
-                watch.rows, ids[:, prompt_width:].tolist(), *watch.read(), goes_on, strict=True
+                state.rows, ids[:, prompt_width:].tolist(), *state.read(), goes_on, strict=True
             ):
                 if not on:
                     logprobs = scores.logprobs(row, chosen) if samplings[row].logprobs else None
@@ -74,7 +74,7 @@ class Decoder:
             if not kept:
                 self._count(requests, results, scores, num_useful, started)
                 return [results[row] for row in range(len(requests))]
-            watch.keep(kept)
+            state.keep(kept)
             index_R = torch.tensor(kept, device=device)
             cache = output.past_key_values
             cache.batch_select_indices(index_R)
@@ -87,7 +87,12 @@ class Decoder:
             }
 
     def _count(
-        self, requests: list[Request], results: dict[int, Result], scores: Scores, num_useful: int, started: float
+        self,
+        requests: list[Request],
+        results: dict[int, Result],
+        scores: SamplerCallback,
+        num_useful: int,
+        started: float,
     ) -> None:
         goodput, width = self.goodput, max(len(request.prompt_ids) for request in requests)
         num_prompt = sum(len(request.prompt_ids) for request in requests)
@@ -103,7 +108,7 @@ class Decoder:
         goodput.decode_seconds += time.perf_counter() - scores.prefilled_at
 
     def _config(self, max_new_tokens: int) -> GenerationConfig:
-        """Greedy over what `Scores` leaves, ended by `Ends`; generate draws nothing itself."""
+        """Greedy over what `SamplerCallback` leaves, ended by `StopCriterion`; generate draws nothing itself."""
         return GenerationConfig(
             max_new_tokens=max_new_tokens,
             min_new_tokens=0,

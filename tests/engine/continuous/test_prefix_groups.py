@@ -9,7 +9,7 @@ import pytest
 
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
 from relabel.engine.scheduling.scheduler import Scheduler
-from relabel.engine.scheduling.step import Family
+from relabel.engine.scheduling.step import PrefixGroup
 from tests.engine import models
 
 SAMPLING = Sampling(max_new_tokens=10, temperature=0.8, seed=4, stop_token_ids=[5, 22, 39, 56])
@@ -90,7 +90,7 @@ def test_prompts_that_differ_before_their_images_share_nothing():
 def test_the_first_of_a_family_computes_the_others_wait_a_step_and_copy():
     scheduler = Scheduler(Limits(kv_tokens=1000, num_slots=4, step_tokens=100))
     for row in range(3):
-        scheduler.add(row, prompt_tokens=30, new_tokens=5, family=Family(7, 28))
+        scheduler.add(row, prompt_tokens=30, new_tokens=5, prefix_group=PrefixGroup(7, 28))
     scheduler.add(3, prompt_tokens=20, new_tokens=5)
     (leader, stranger), (second, third) = scheduler.step().chunks, scheduler.step().chunks
     assert (leader.row, leader.start, leader.source) == (0, 0, None)
@@ -120,7 +120,7 @@ def test_a_slot_that_is_given_away_is_no_source_any_more_in_the_same_step():
 def test_what_a_row_that_has_left_computed_is_there_until_its_slot_is_taken():
     scheduler = Scheduler(Limits(kv_tokens=1000, num_slots=1, step_tokens=100))
     for row, family in enumerate([7, 7, 8, 7]):
-        scheduler.add(row, prompt_tokens=30, new_tokens=1, family=Family(family, 28))
+        scheduler.add(row, prompt_tokens=30, new_tokens=1, prefix_group=PrefixGroup(family, 28))
     seen = []
     for _ in range(4):
         (chunk,) = scheduler.step().chunks
@@ -131,10 +131,10 @@ def test_what_a_row_that_has_left_computed_is_there_until_its_slot_is_taken():
 
 def test_a_family_whose_slots_are_taken_is_computed_again():
     scheduler = Scheduler(Limits(kv_tokens=1000, num_slots=1, step_tokens=100))
-    scheduler.add(0, prompt_tokens=30, new_tokens=1, family=Family(7, 28))
+    scheduler.add(0, prompt_tokens=30, new_tokens=1, prefix_group=PrefixGroup(7, 28))
     for row in (1, 2):
         scheduler.step()
         scheduler.end(row - 1)
-        scheduler.add(row, prompt_tokens=30, new_tokens=1, family=Family(7, 28) if row == 2 else None)
+        scheduler.add(row, prompt_tokens=30, new_tokens=1, prefix_group=PrefixGroup(7, 28) if row == 2 else None)
     (chunk,) = scheduler.step().chunks
     assert (chunk.row, chunk.start, chunk.source) == (2, 0, None)

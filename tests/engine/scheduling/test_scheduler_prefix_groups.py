@@ -1,4 +1,4 @@
-"""Whatever families come: each row once, whole, and what it copies was computed before and is still there."""
+"""Whatever prefix groups come: each row once, whole, and what it copies was computed before and is still there."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relabel.engine.scheduling.step import Family
+from relabel.engine.scheduling.step import PrefixGroup
 from tests.engine.scheduling.play import Case, Play, any_case
 
 
 @st.composite
 def with_families(draw: st.DrawFn) -> Case:
-    """Some rows are of families whose prompts agree up to less than the shortest of them."""
+    """Some rows are of prefix groups whose prompts agree up to less than the shortest of them."""
     case = draw(any_case())
     numbers = draw(st.lists(st.integers(0, 4), min_size=len(case.rows), max_size=len(case.rows)))
     shortest: dict[int, int] = {}
@@ -22,7 +22,7 @@ def with_families(draw: st.DrawFn) -> Case:
         shortest[number] = min(shortest.get(number, row.prompt_tokens), row.prompt_tokens)
     common = {number: draw(st.integers(1, max(1, length - 1))) for number, length in shortest.items()}
     rows = [
-        replace(row, family=Family(number, common[number]), shared=min(row.shared, common[number] - 1))
+        replace(row, prefix_group=PrefixGroup(number, common[number]), shared=min(row.shared, common[number] - 1))
         if number and shortest[number] > 1
         else row
         for row, number in zip(case.rows, numbers, strict=True)
@@ -37,7 +37,7 @@ def test_every_row_is_done_once_and_is_computed_from_where_its_copy_ends(case: C
     assert sorted([*play.done, *play.lost]) == list(range(len(case.rows)))
     for number, row in ((number, case.rows[number]) for number in play.done):
         pieces = play.pieces[number]
-        assert pieces[0][0] in {row.shared, row.family.num_tokens if row.family else row.shared}
+        assert pieces[0][0] in {row.shared, row.prefix_group.num_tokens if row.prefix_group else row.shared}
         assert all(piece[1] == after[0] for piece, after in itertools.pairwise(pieces))
         assert pieces[-1][1] == row.prompt_tokens + row.num_chosen - 1 or case.is_late
 
@@ -46,7 +46,7 @@ def test_every_row_is_done_once_and_is_computed_from_where_its_copy_ends(case: C
 @given(with_families())
 def test_what_is_copied_was_computed_in_an_earlier_step_and_is_still_there(case: Case) -> None:
     play = Play(case)
-    filled: dict[int, tuple[Family | None, int]] = {}
+    filled: dict[int, tuple[PrefixGroup | None, int]] = {}
     """By slot: whose it is, and how far it was computed before this step."""
     layout = None
     for at, tick in enumerate(play.ticks):
@@ -54,17 +54,17 @@ def test_what_is_copied_was_computed_in_an_earlier_step_and_is_still_there(case:
             layout, filled = tick.layout, {}
         now, copied = dict(filled), {}
         for chunk in tick.chunks:
-            own = case.rows[chunk.row].family
+            own = case.rows[chunk.row].prefix_group
             if chunk.source is not None:
                 assert copied.get(chunk.source, own) == own, "an earlier copy of this step is in its source"
                 copied[chunk.slot] = own
-                family, length = filled[chunk.source]
-                assert family == own
+                prefix_group, length = filled[chunk.source]
+                assert prefix_group == own
                 assert length >= own.num_tokens == chunk.start
                 assert chunk.is_first
             now[chunk.slot] = own, chunk.end
         for live in tick.live:
-            now[live.slot] = case.rows[live.row].family, live.position + 1
+            now[live.slot] = case.rows[live.row].prefix_group, live.position + 1
         filled = {} if at in play.failed_at else now
 
 
@@ -73,8 +73,8 @@ def test_what_is_copied_was_computed_in_an_earlier_step_and_is_still_there(case:
 def test_no_two_of_a_family_compute_what_they_have_in_common_in_one_step(case: Case) -> None:
     for tick in Play(case).ticks:
         begun = [
-            case.rows[chunk.row].family
+            case.rows[chunk.row].prefix_group
             for chunk in tick.chunks
-            if chunk.is_first and chunk.source is None and case.rows[chunk.row].family
+            if chunk.is_first and chunk.source is None and case.rows[chunk.row].prefix_group
         ]
         assert len(begun) == len(set(begun))

@@ -1,4 +1,4 @@
-"""Contenders timed on one workload, turn by turn. Knows how to run them and to look at a clock; not what follows."""
+"""Contenders timed on one workload, round by round. Knows how to run them and to look at a clock; not what follows."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from relabel.engine import Goodput
 log = logging.getLogger("relabel")
 
 NUM_WARM_UP = 8
-"""Rows."""
+"""Rows of each contender before anything is timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of all turns."""
+    """What came of all rounds."""
 
-    turns: list[dict[str, Speed]] = field(default_factory=list)
+    rounds: list[dict[str, Speed]] = field(default_factory=list)
     outputs: dict[str, list[list[int]]] = field(default_factory=dict)
-    """New tokens of every row, of the last turn."""
+    """New tokens of every row, of the last round."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Why a contender could not run."""
     goodput: dict[str, Goodput] = field(default_factory=dict)
     """Of the engines, warming up left out."""
 
 
-def take_turns(contenders: Sequence[Contender], workload: Workload, num_turns: int) -> Outcome:
-    """Everyone warms up, then everyone runs in every turn. Only `generate_batch` may fail."""
+def run_rounds(contenders: Sequence[Contender], workload: Workload, num_rounds: int) -> Outcome:
+    """Everyone warms up, then everyone runs in every round. Only `generate_batch` may fail."""
     outcome = Outcome()
     for contender in contenders:
         _time(contender, workload.prompts[:NUM_WARM_UP], outcome)
     before = {contender.name: replace(contender.engine.goodput) for contender in contenders if contender.engine}
-    for turn in range(num_turns):
-        outcome.turns.append({})
+    for number in range(num_rounds):
+        outcome.rounds.append({})
         for contender in contenders:
             if contender.name in outcome.reasons:
                 continue
             speed = _time(contender, workload.prompts[: contender.num_rows], outcome)
             if speed is not None:
-                outcome.turns[turn][contender.name] = speed
+                outcome.rounds[number][contender.name] = speed
                 log.info("%s %s: %.2f rows a second", workload.name, contender.name, speed.rate("wall"))
     for contender in contenders:
         if contender.engine:
