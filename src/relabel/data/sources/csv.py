@@ -4,6 +4,9 @@ A row that does not parse or has another number of fields is a bad row. A quote 
 after it, so it costs the file.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import codecs

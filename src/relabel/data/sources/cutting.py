@@ -9,7 +9,7 @@ from relabel.data.sources.unit import SourceFile, Unit
 
 def cut_rows(file: SourceFile, offsets: Iterable[int], unit_rows: int) -> list[Unit]:
     """Units of `unit_rows` rows, the last one shorter, from the byte at which each row begins."""
-    starts, num_rows = [], 0
+    starts, num_rows = list[int](), 0
     for offset in offsets:
         if num_rows % unit_rows == 0:
             starts.append(offset)

@@ -3,6 +3,9 @@
 Knows nothing of formats (their suffixes are told to it) and never writes.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import functools
@@ -10,7 +13,7 @@ import io
 import os
 import re
 import urllib.parse
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -128,8 +131,7 @@ def locate(url: str) -> tuple[pafs.FileSystem, str]:
     try:
         filesystem, base = _connect(scheme, host)
     except ImportError as error:
-        remedy = "pip install 'ray-relabel[hub]'" if scheme == "hf" else sentence(error)
-        raise SourceRefused(f"{url}: a package for {scheme}:// is not installed: {remedy}") from error
+        raise SourceRefused(f"{url}: a package for {scheme}:// is not installed: {sentence(error)}") from error
     except (OSError, ValueError, TypeError, pa.ArrowException) as error:
         raise SourceRefused(f"{url}: cannot be reached: {sentence(error)}") from error
     return filesystem, f"{base.rstrip('/')}/{path}" if path else base
@@ -169,7 +171,7 @@ def check_unchanged(file: SourceFile) -> None:
 
 
 @contextmanager
-def reading(file: SourceFile) -> Iterator[None]:
+def reading(file: SourceFile) -> Generator[None]:
     """What goes wrong with a file's bytes inside is a SourceUnreadable that names the file."""
     try:
         yield

@@ -3,6 +3,9 @@
 Knows which files are images by their names only; never decodes one.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import hashlib

@@ -4,6 +4,9 @@ Knows the envelope: which request a line is, its messages, and which fields have
 settings mean is not known here: they are passed on as JSON text.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import json

@@ -4,6 +4,9 @@ Nothing a file says about Python or extension types is acted on: the Arrow schem
 reader, so types are those of Parquet itself, and no extension type is ever made.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import base64
@@ -12,6 +15,7 @@ import bisect
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -27,8 +31,7 @@ from relabel.spec import Source
 
 SUFFIXES = (".parquet",)
 
-_MAGIC = b"PAR1"
-_TAIL_BYTES = 2**16
+_MAGIC, _TAIL_BYTES = b"PAR1", 2**16
 _PLAIN_EXTENSIONS = frozenset((b"arrow.json",))
 """Extension types whose storage is just what a reader wants: text."""
 
@@ -154,10 +157,8 @@ def _is_text(scalar: pa.Scalar) -> bool:
 
 
 def _to_python(column: pa.ChunkedArray) -> list[Any]:
-    try:
+    with suppress(ValueError, OverflowError):
         return column.to_pylist()
-    except (ValueError, OverflowError):
-        pass
     values = []
     for scalar in column:
         try:
@@ -171,9 +172,8 @@ def _cast(file: SourceFile, column: pa.ChunkedArray, field: pa.Field) -> pa.Chun
     """The column in the run's type, where nothing is lost by it."""
     if column.type == field.type:
         return column
-    is_text = pa.types.is_string(column.type) or pa.types.is_binary(column.type)
     try:
-        if is_text:
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
             raise pa.ArrowInvalid("text is not parsed")
         return column.cast(field.type, safe=True)
     except pa.ArrowException as error:

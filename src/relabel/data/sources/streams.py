@@ -7,7 +7,7 @@ squared. Knows positions only: nothing of formats, rows or units.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -28,7 +28,7 @@ _open: list[tuple[Hashable, Stream]] = []
 
 
 @contextmanager
-def borrowed(key: Hashable, earliest: int, latest: int, open_new: Callable[[], S]) -> Iterator[S]:
+def borrowed(key: Hashable, earliest: int, latest: int, open_new: Callable[[], S]) -> Generator[S]:
     """A stream of `key` whose position is between `earliest` and `latest`: one that was left open, or a new one.
 
     It is the caller's alone until the block ends; then it is kept for the next unit, or closed where the block failed.

@@ -4,6 +4,9 @@ A unit is the only thing that is scheduled, retried, published and resumed. Know
 contents, and nothing of stores.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 from dataclasses import dataclass

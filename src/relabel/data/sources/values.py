@@ -3,6 +3,9 @@
 Knows nothing of files. A record is a dict of values, or the reason why there is none.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import json

@@ -3,8 +3,12 @@
 Python's tarfile ends silently at a damaged header and at the first end mark; here both cost the file.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
+import io
 import json
 import re
 import tarfile
@@ -61,7 +65,7 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
 class _Tar:
     """The bytes of an archive. Never reads past its end, whatever size a header claims."""
 
-    def __init__(self, stream, size: int) -> None:
+    def __init__(self, stream: io.BufferedReader, size: int) -> None:
         self._stream, self.size = stream, size
 
     def tell(self) -> int:

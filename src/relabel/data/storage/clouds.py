@@ -4,6 +4,9 @@ Credentials are found by obstore and pyarrow themselves, each in the environment
 tools. Knows buckets and no names in them.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import os

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Disk:
         return True
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         """Nobody else compares and replaces."""
         deadline = time.monotonic() + self._lock_seconds
         with open(self._root / _STAGING / _LOCK, "w") as file:
@@ -71,7 +71,7 @@ class Disk:
             yield
 
     @contextmanager
-    def _staged(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
+    def _staged(self, name: str, data: bytes) -> Generator[tuple[Path, Path]]:
         """The bytes, written and synced under a name that no reader sees and that goes with the block; the target."""
         staged, target = self._root / _STAGING / uuid.uuid4().hex, self._root / name
         self._on_failpoint(Failpoint.SENDING, name)

@@ -8,13 +8,18 @@ are one conditional PUT; on a disk see `disk`. (obstore's own LocalStore syncs n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,  # pyright: ignore[reportDeprecated]
+    PreconditionError,
+)
 from obstore.store import LocalStore
 
 from relabel.data.storage.clouds import writable
@@ -25,8 +30,8 @@ from relabel.errors import Refused, StoreFailed
 if TYPE_CHECKING:
     from obstore import Bytes, UpdateVersion
 
-GONE = (FileNotFoundError, NotFoundError)
-"""What reading a name raises where there is none."""
+GONE = (FileNotFoundError, NotFoundError)  # pyright: ignore[reportDeprecated]
+"""What reading a name raises where there is none: the one of newer obstores, the other of older ones."""
 
 Version = Mapping[str, str]
 """What the store has to tell the bytes of a name from those that were or will be there: `e_tag`, `version`."""
@@ -52,7 +57,8 @@ class Objects:
     def sizes(self) -> dict[str, int]:
         """Every name, with the number of its bytes."""
         with self._doing("list", ""):
-            return {meta["path"]: meta["size"] for batch in obstore.list(self._objects) for meta in batch}
+            batches = obstore.list(self._objects)  # pyright: ignore[reportUnknownMemberType]
+            return {meta["path"]: meta["size"] for batch in batches for meta in batch}
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a new name; False, and nothing is written, where it is taken."""
@@ -123,7 +129,7 @@ class Objects:
             self._on_failpoint(Failpoint.DELETED, name)
 
     @contextmanager
-    def _doing(self, verb: str, name: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    def _doing(self, verb: str, name: str, passing: tuple[type[Exception], ...] = ()) -> Generator[None]:
         try:
             yield
         except passing:

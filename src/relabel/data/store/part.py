@@ -3,6 +3,9 @@
 Any flipped bit is either found or changes nothing that is read. Knows bytes and rows, not where they are kept.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import json

@@ -3,6 +3,9 @@
 Stands in the part's Parquet footer, so that one small read tells whether a part counts. Knows nothing of stores.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 from collections import Counter
@@ -76,12 +79,16 @@ def read_stamp(value: Any) -> Stamp:
         raise ValueError("the stamp has other fields")
     if not isinstance(value["quality"], Mapping):
         raise ValueError("the quality of the stamp is not one of each label")
-    quality = {name: Quality.from_json(figures) for name, figures in value["quality"].items()}
-    stamp = Stamp(**{**value, "quality": quality})
-    texts = (stamp.fingerprint, stamp.source_file, stamp.source_version)
-    numbers = (stamp.source_size, stamp.unit, stamp.first_row, stamp.num_rows, stamp.ok, stamp.rejected)
-    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+    made: dict[str, Any] = {
+        **value,
+        "quality": {name: Quality.from_json(one) for name, one in value["quality"].items()},
+    }
+    if not all(isinstance(made[name], str) for name in _TEXTS) or not all(type(made[name]) is int for name in _NUMBERS):
         raise ValueError("a field of the stamp has another type")
-    if not isinstance(stamp.reasons, dict) or not all(type(count) is int for count in stamp.reasons.values()):
+    if not isinstance(made["reasons"], dict) or not all(type(count) is int for count in made["reasons"].values()):
         raise ValueError("the reasons of the stamp are not counts")
-    return stamp
+    return Stamp(**made)
+
+
+_TEXTS = ("fingerprint", "source_file", "source_version")
+_NUMBERS = ("source_size", "unit", "first_row", "num_rows", "ok", "rejected")

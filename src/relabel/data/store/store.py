@@ -4,6 +4,9 @@ Knows names, and how rows and documents become bytes. Must never know which part
 mean; where the bytes are kept is the business of `objects`.
 """
 
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
 import json
