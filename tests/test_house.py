@@ -1,0 +1,16 @@
+"""Rules of the house for the tests themselves."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+FILES = [path for path in sorted(TESTS.rglob("*.py")) if "chaos" not in path.parts and path != Path(__file__)]
+TIMED = re.compile(r"perf_counter|process_time|(monotonic|time)\(\) *-|timeit")
+"""A deadline for what may hang is none: it adds. What chaos runs time is no test."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_nothing_is_timed_in_a_test(path):
+    assert not TIMED.search(path.read_text(encoding="utf-8")), "a busy machine is no failure"
