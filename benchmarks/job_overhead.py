@@ -60,6 +60,11 @@ class Timed:
         torch.set_num_threads(1)
         self._engine = engine_of(spec)
         self.verdict, self.goodput = self._engine.verdict, self._engine.goodput
+        self.sampling, self.end_token, self.prepare = (
+            self._engine.sampling,
+            self._engine.end_token,
+            self._engine.prepare,
+        )
         self._notes = Path(f"{spec.output.path}.times")
 
     def generate(self, requests):

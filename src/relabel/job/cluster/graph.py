@@ -79,7 +79,7 @@ class Publish:
     """The last stage: one block in, one receipt out.
 
     An actor, because tasks would wait behind those that read, and what waits is lost with the driver; and Ray ends idle
-    workers after a second, whose successor imports transformers for 5 CPU seconds.
+    workers after a second, whose successor imports everything anew.
     """
 
     def __init__(self, job: Job, log: RayAttemptLog) -> None:
