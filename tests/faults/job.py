@@ -1,6 +1,6 @@
-"""A run without Ray and without a model, through the functions that a run goes through: plan, resume, publish, count.
+"""Whole runs, and retries of their rejects, by the shipped driver in this process around an engine without a model.
 
-Imports neither torch nor Ray, so that a process of its own is up in a second.
+A process of its own is forked from one that has imported all of it, so that it is up in milliseconds.
 """
 
 from __future__ import annotations
@@ -15,29 +15,25 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from relabel.data.labels.columns import output_schema
-from relabel.data.output.audit import conclude, resume
-from relabel.data.output.binding import open_run
-from relabel.data.output.manifest import Run
+from relabel import make_spec
 from relabel.data.output.report import Report
 from relabel.data.output.verify import verify
-from relabel.data.sources import read
-from relabel.data.sources.plan import make_plan
-from relabel.data.sources.unit import Unit
-from relabel.data.store.failpoints import OnFailpoint, pass_by
-from relabel.data.store.objects import Version
-from relabel.data.store.stamp import make_stamp
+from relabel.data.store.failpoints import Failpoint, OnFailpoint, listening
 from relabel.data.store.store import Store
-from relabel.spec import Label, Source
+from relabel.demo import MODEL_PATH
+from relabel.engine import Request, Result
+from relabel.engine.scripted import ScriptedEngine
+from relabel.job.local import InProcess
+from relabel.job.retry import retry as retry_rejects
+from relabel.job.run import run
+from relabel.job.stages.completions import row_id
+from relabel.spec import Spec
 
 UNIT_ROWS = 3
-KEPT = pa.schema([("id", pa.string())])
-SCHEMA = output_schema(KEPT, {"": Label(column="caption")})
+NO_LABEL_AT_FIRST = {row_id(f"{name}.jsonl\0{1}") for name in "abc"}
+"""The second row of each file: its first draw holds no label."""
 PROCESSES = multiprocessing.get_context("forkserver")
-# pandas: pyarrow imports it when it makes its first array of Python values.
-PROCESSES.set_forkserver_preload(["__main__", "tests.faults.job", "pandas", "pyarrow.compute"])
+PROCESSES.set_forkserver_preload(["__main__", "tests.faults.warm"])
 
 
 class Child:
@@ -64,116 +60,61 @@ class Child:
 def _in_process(store: Mapping[str, str], target: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     os.environ.update(store)
     target(*arguments)
-    assert not {"torch", "transformers", "ray"} & sys.modules.keys()
+    assert "ray" not in sys.modules
 
 
 def write_source(folder: Path, **files: int) -> None:
-    """Files of so many rows each; the second row of each is no JSON."""
+    """Files of so many rows each."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, num_rows in files.items():
         rows = [json.dumps({"id": f"{name}{row}", "alt": f"text {row} of {name}"}) for row in range(num_rows)]
-        rows[1:2] = ["no json"] * len(rows[1:2])
         (folder / f"{name}.jsonl").write_text("".join(f"{row}\n" for row in rows))
+
+
+def spec_of(output: str, source: Path) -> Spec:
+    return make_spec(
+        {
+            "source": {"path": str(source / "*.jsonl"), "format": "jsonl", "unit_rows": UNIT_ROWS},
+            "prompt": {"user": "{{ alt }}"},
+            "model": {"path": str(MODEL_PATH)},
+            "sampling": {"temperature": 1.0},
+            "label": {"column": "caption"},
+            "output": {"path": output, "keep": ["id"]},
+        }
+    )
+
+
+def script(request: Request) -> Result:
+    if request.id in NO_LABEL_AT_FIRST:
+        return Result(id=0, text="", token_ids=[], finish_reason="stop")
+    return Result(id=0, text="qr", token_ids=[80, 81], num_tokens=2, finish_reason="stop")
+
+
+# one thread: the failpoints of an undisturbed run are then passed in the same order in every one
+execute = InProcess(load=lambda _: ScriptedEngine(script), max_threads=1)
+
+
+def hear_nothing(failpoint: Failpoint, name: str) -> None:
+    pass
+
+
+def to_the_end(output: str, source: Path, on_failpoint: OnFailpoint = hear_nothing, *, retry: bool = False) -> Report:
+    """A whole run, and a retry of its rejects after it."""
+    with listening(on_failpoint):
+        report = run(spec_of(output, source), execute=execute, redo_changed=True).audit
+        return retry_rejects(output, execute=execute).audit if retry and report.complete else report
 
 
 def assert_exact(output: str, source: Path, sizes: Mapping[str, int]) -> None:
     """The same command again ends, and then everything is there once and nothing else."""
-    assert Job(output, source).to_the_end(retry=True).complete
+    assert to_the_end(output, source, retry=True).complete
     store = Store(output)
     parts = [f"{name}-{unit:05d}.parquet" for name, size in sizes.items() for unit in range(-(-size // UNIT_ROWS))]
     assert list(store.names()) == parts
     assert verify(store).problems == ()
     rows = [row for part in parts for row in store.read(part).rows.to_pylist()]
-    assert [(row["source_file"], row["source_row"]) for row in rows] == [
-        (f"{name}.jsonl", row) for name, size in sizes.items() for row in range(size)
+    assert [(row["source_file"], row["source_row"], row["id"]) for row in rows] == [
+        (f"{name}.jsonl", row, f"{name}{row}") for name, size in sizes.items() for row in range(size)
     ]
     assert {row["status"] for row in rows} == {"ok"}
     assert store.read_json("_SUCCESS") is not None
-
-
-class Job:
-    """One process's view of a run into one output."""
-
-    def __init__(self, output: str, source: Path, on_failpoint: OnFailpoint = pass_by, seed: int = 1) -> None:
-        self.store = Store(output, on_failpoint=on_failpoint)
-        self._source = Source(path=str(source / "*.jsonl"), format="jsonl")
-        self.recipe: dict[str, Any] = {
-            "sampling": {"seed": seed},
-            "label": {"parse": "text", "column": "caption"},
-            "output": {"keep": ["id"]},
-        }
-        self.run: Run
-        self.todo: list[Unit] = []
-        self.bad: Mapping[str, Version] = {}
-
-    @property
-    def units(self) -> list[Unit]:
-        return list(self.run.plan.units)
-
-    def start(self, *, redo_changed: bool = False) -> None:
-        """What a run does before any work."""
-        self.run = open_run(
-            self.store,
-            self.recipe,
-            unit_rows=UNIT_ROWS,
-            versions={},
-            replan=lambda known: make_plan(self._source, UNIT_ROWS, known and known.plan, redo_changed=redo_changed),
-        )
-        found = resume(self.run.plan, self.store, self.run.fingerprint)
-        self.bad, published = found.bad, {unit.part for unit in found.done}
-        self.todo = [unit for unit in self.units if unit.part not in published]
-
-    def publish(self, unit: Unit) -> bool:
-        rows = self.rows_of(unit)
-        return self.store.publish(unit.part, rows, self._stamp(unit, rows), self.bad.get(unit.part))
-
-    def retry(self, unit: Unit) -> None:
-        """Labels for what was rejected, into the part as it is now."""
-        while True:
-            part = self.store.read(unit.part)
-            rows = self._labelled(part.rows)
-            if rows.equals(part.rows):
-                return
-            if self.store.replace(unit.part, rows, self._stamp(unit, rows), part.version):
-                return
-
-    def finish(self) -> Report:
-        return conclude(self.run.plan, self.store, self.run.fingerprint)
-
-    def to_the_end(self, *, retry: bool = False) -> Report:
-        """The whole of a run, and of a retry after it."""
-        self.start(redo_changed=True)
-        for unit in self.todo:
-            self.publish(unit)
-        report = self.finish()
-        if retry:
-            for unit in self.units:
-                self.retry(unit)
-            report = self.finish()
-        return report
-
-    def rows_of(self, unit: Unit) -> pa.Table:
-        """The output rows of a unit: their labels say of which recipe and row they are."""
-        found = read(unit, self._source, ["alt"], KEPT)
-        columns: dict[str, Any] = {
-            **{name: [None] * unit.num_rows for name in SCHEMA.names},
-            "source_file": [unit.file.path] * unit.num_rows,
-            "source_row": list(range(unit.first_row, unit.first_row + unit.num_rows)),
-            "status": ["ok" if reason is None else "rejected" for reason in found.reasons],
-            "reason": [reason and str(reason) for reason in found.reasons],
-            "id": found.kept["id"],
-        }
-        texts = [None if alt is None else f"{self.recipe['sampling']['seed']}: {alt}" for alt in found.columns["alt"]]
-        return pa.table({**columns, "caption": texts, "text": texts}, schema=SCHEMA)
-
-    def _labelled(self, rows: pa.Table) -> pa.Table:
-        records: list[Mapping[str, Any]] = [
-            row | {"status": "ok", "reason": None, "caption": "again", "text": "again"}
-            if row["status"] == "rejected"
-            else row
-            for row in rows.to_pylist()
-        ]
-        return pa.Table.from_pylist(list(records), schema=SCHEMA)
-
-    def _stamp(self, unit: Unit, rows: pa.Table) -> Mapping[str, Any]:
-        return make_stamp(unit, self.run.fingerprint, rows).to_json()

@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relabel.data.store.failpoints import Failpoint
+from relabel.data.store.failpoints import Failpoint, listening
+from relabel.data.store.store import Store
 from relabel.errors import Refused, StoreFailed
-from tests.faults.job import Job, assert_exact, write_source
+from relabel.job.retry import retry
+from relabel.job.run import run
+from tests.faults.job import assert_exact, execute, spec_of, to_the_end, write_source
 from tests.faults.proxy import proxied
 
 pytestmark = pytest.mark.fault
@@ -47,7 +50,7 @@ def test_whichever_request_fails_every_row_is_there_once(through, s3_url, source
         url = f"{s3_url}/{nth}"
         through.fail(fault, nth)
         try:
-            assert Job(url, source).to_the_end(retry=True).complete
+            assert to_the_end(url, source, retry=True).complete
         except (StoreFailed, Refused):
             num_ended += 1
         was_hit = through.has_failed
@@ -59,19 +62,10 @@ def test_whichever_request_fails_every_row_is_there_once(through, s3_url, source
 
 def test_a_store_that_is_slow_at_every_request_loses_nothing(through, s3_url, source):
     through.fail("slow")
-    assert Job(s3_url, source).to_the_end(retry=True).complete
+    assert to_the_end(s3_url, source, retry=True).complete
     assert through.has_failed
     through.fail("")
     assert_exact(s3_url, source, SIZES)
-
-
-def test_a_part_whose_answer_was_lost_is_there_and_counted_once(through, s3_url, source):
-    job = Job(s3_url, source)
-    job.start()
-    through.fail("lost", 1)
-    assert not job.publish(job.units[0]), "the second try found what the first had written"
-    assert [job.publish(unit) for unit in job.units[1:]] == [True]
-    assert job.finish().complete
 
 
 def losing(through, wanted):
@@ -84,37 +78,45 @@ def losing(through, wanted):
     return on_failpoint
 
 
+def test_a_part_whose_answer_was_lost_is_there_and_counted_once(through, s3_url, source):
+    """The second try finds what the first had written."""
+    assert to_the_end(s3_url, source, losing(through, PARTS[0])).complete
+    assert through.has_failed
+    assert_exact(s3_url, source, SIZES)
+
+
 def test_a_run_whose_first_document_was_written_and_never_acknowledged_goes_on_with_it(through, s3_url, source):
     """The second try is told that the name is taken, and the run finds there what it had written itself."""
-    job = Job(s3_url, source, losing(through, "_run.json"))
-    job.start()
+    assert to_the_end(s3_url, source, losing(through, "_run.json"), retry=True).complete
     assert through.has_failed
-    assert [unit.part for unit in job.units] == PARTS
-    assert job.store.read_json("_plan-00001.json") is None
-    assert job.to_the_end(retry=True).complete
+    assert list(Store(s3_url).parts()) == PARTS
+    assert Store(s3_url).read_json("_plan-00001.json") is None
 
 
 def test_a_part_that_was_replaced_and_never_acknowledged_is_read_again_and_left(through, s3_url, source):
     """The second try is refused, since the part is no longer the one that was read."""
-    Job(s3_url, source).to_the_end()
-    job = Job(s3_url, source, losing(through, PARTS[0]))
-    job.start()
-    job.retry(job.units[0])
+    to_the_end(s3_url, source)
+    with listening(losing(through, PARTS[0])):
+        assert retry(s3_url, execute=execute).complete
     assert through.has_failed
-    assert job.finish().complete
-    assert {row["status"] for row in job.store.read(PARTS[0]).rows.to_pylist()} == {"ok"}
+    assert {row["status"] for row in Store(s3_url).read(PARTS[0]).rows.to_pylist()} == {"ok"}
     assert_exact(s3_url, source, SIZES)
 
 
 def test_a_store_that_is_always_busy_is_given_up(through, s3_url, source):
-    job = Job(s3_url, source)
-    job.start()
-    through.fail("busy")
+    """While a run begins, and once it is under way."""
+
+    def busy_from_now_on(units, job, *, num_rows):
+        receipts = execute(units, job, num_rows=num_rows)
+        yield next(receipts)
+        through.fail("busy")
+        yield from receipts
+
     with ThreadPoolExecutor(2) as threads:
-        beginning = threads.submit(Job(s3_url, source).start)
-        publishing = threads.submit(job.publish, job.units[0])
-        with pytest.raises(StoreFailed, match=f"cannot write {s3_url}/{PARTS[0]}: .*503"):
+        publishing = threads.submit(run, spec_of(s3_url, source), execute=busy_from_now_on)
+        with pytest.raises(StoreFailed, match=f"cannot write {s3_url}/{PARTS[1]}: .*503"):
             publishing.result()
+        beginning = threads.submit(to_the_end, s3_url, source)
         with pytest.raises(Refused, match=f"cannot read {s3_url}/_run.json: .*503"):
             beginning.result()
     through.fail("")

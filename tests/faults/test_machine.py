@@ -20,7 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from relabel.data.output.verify import verify
 from relabel.data.store.failpoints import Failpoint
 from relabel.errors import PartDamaged, RecipeChanged, SourceChanged
-from tests.faults.job import Job
+from tests.faults.steps import Job
 from tests.reading import rows_of
 
 pytestmark = pytest.mark.fault

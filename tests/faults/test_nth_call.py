@@ -14,7 +14,7 @@ import pytest
 
 from relabel.data.store.store import Store
 from relabel.errors import Refused, StoreFailed
-from tests.faults.job import Child, Job, assert_exact, write_source
+from tests.faults.job import Child, assert_exact, to_the_end, write_source
 
 pytestmark = pytest.mark.fault
 SIZES = {"a": 5, "b": 2}
@@ -62,7 +62,7 @@ def test_whichever_moment_fails_the_run_says_where_and_the_same_command_ends_exa
         nth += 1
         place, fails, said = f"{output}/{nth}", FailsAt(nth, number), None
         try:
-            assert Job(place, source, fails).to_the_end(retry=True).complete
+            assert to_the_end(place, source, fails, retry=True).complete
         except (StoreFailed, Refused) as error:
             said = str(error)
         failed = fails.left <= 0
@@ -75,7 +75,7 @@ def test_whichever_moment_fails_the_run_says_where_and_the_same_command_ends_exa
 def exit_saying(output, source):
     """Do the whole job, and exit with whether it got through or said what failed; anything else is a traceback."""
     try:
-        Job(output, source).to_the_end(retry=True)
+        to_the_end(output, source, retry=True)
     except (Refused, StoreFailed) as error:
         sys.exit(SAID if output in str(error) else str(error))
 

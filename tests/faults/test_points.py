@@ -15,7 +15,7 @@ import pytest
 
 from relabel.data.store.failpoints import Failpoint
 from relabel.data.store.store import Store
-from tests.faults.job import PROCESSES, UNIT_ROWS, Child, Job, assert_exact, write_source
+from tests.faults.job import PROCESSES, UNIT_ROWS, Child, assert_exact, to_the_end, write_source
 
 pytestmark = pytest.mark.fault
 SIZES = {"a": 5, "b": 4}
@@ -40,7 +40,7 @@ def half_done(output, source):
     """An output that gives a run something of everything to do: another plan, a part to delete, and of those to make
     one that is new, one that is torn and one that was made from what its file was before."""
     write_source(source, a=SIZES["a"] + UNIT_ROWS)
-    Job(output, source).to_the_end()
+    to_the_end(output, source)
     Store(output).put_json(TORN, "torn")
     write_source(source, **SIZES)
 
@@ -48,7 +48,7 @@ def half_done(output, source):
 def passed(output, source):
     """What an undisturbed run, and a retry of its rejects after it, tells of: point and name, in order."""
     seen = []
-    Job(output, source, lambda point, name: seen.append((point, name))).to_the_end(retry=True)
+    to_the_end(output, source, lambda point, name: seen.append((point, name)), retry=True)
     return seen
 
 
@@ -81,7 +81,7 @@ def run_until(output, source, last, here):
 
 
 def run(output, source, *on_failpoint):
-    Job(output, source, *on_failpoint).to_the_end(retry=True)
+    to_the_end(output, source, *on_failpoint, retry=True)
 
 
 def alone(output, source, moment):

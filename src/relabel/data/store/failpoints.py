@@ -1,11 +1,12 @@
 """The moments at which the store is about to change what is kept, or has just done so, by name.
 
-A process may die at any of them, or the next call may fail: whoever makes a store may listen, and do either there.
+A process may die at any of them, or the next call may fail: whoever listens may do either there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -30,5 +31,20 @@ OnFailpoint = Callable[[Failpoint, str], None]
 """Told of each failpoint, with the name in the output that it is about."""
 
 
+_LISTENERS: list[OnFailpoint] = []
+
+
 def pass_by(failpoint: Failpoint, name: str) -> None:
-    """Nobody listens."""
+    """Tell whoever listens to every store of this process: nobody, but where a test looks at whole runs."""
+    for on_failpoint in _LISTENERS:
+        on_failpoint(failpoint, name)
+
+
+@contextmanager
+def listening(on_failpoint: OnFailpoint) -> Generator[None]:
+    """Hear of the failpoints of every store of this process that has no listener of its own."""
+    _LISTENERS.append(on_failpoint)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(on_failpoint)
