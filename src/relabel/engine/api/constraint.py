@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from relabel.errors import ArgumentRefused
 
@@ -82,11 +82,12 @@ def check_constraint(constraint: Constraint) -> None:
 def _closed(node: Any) -> Any:
     """A schema that allows only what a column can hold: no keys beside those declared, and integers of 64 bits."""
     if isinstance(node, list):
-        return [_closed(item) for item in node]
+        return [_closed(item) for item in cast(list[Any], node)]
     if not isinstance(node, dict):
         return node
-    closed = {
-        key: item if key in ("enum", "const", "default", "examples") else _closed(item) for key, item in node.items()
+    closed: dict[str, Any] = {
+        key: item if key in ("enum", "const", "default", "examples") else _closed(item)
+        for key, item in cast(dict[str, Any], node).items()
     }
     if isinstance(closed.get("properties"), dict) and not closed.keys() & OPEN:
         closed["additionalProperties"] = False
@@ -102,10 +103,11 @@ def _closed(node: Any) -> Any:
 
 def _multiples(node: Any) -> Iterator[float]:
     if isinstance(node, dict):
-        if isinstance(node.get("multipleOf"), int | float):
-            yield node["multipleOf"]
-        for item in node.values():
+        schema = cast(dict[str, Any], node)
+        if isinstance(schema.get("multipleOf"), int | float):
+            yield schema["multipleOf"]
+        for item in schema.values():
             yield from _multiples(item)
     elif isinstance(node, list):
-        for item in node:
+        for item in cast(list[Any], node):
             yield from _multiples(item)

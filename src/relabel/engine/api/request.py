@@ -68,7 +68,7 @@ class Request:
     id: int
     """Seeds the row's sampling together with `Sampling.seed`; a row keeps its text as long as it keeps its id."""
     prompt_ids: Sequence[int]
-    tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tensors: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     """As its processor returns them for this row; `pixel_values` may be bytes beside `pixel_norm` (see pixels)."""
     sampling: Sampling | None = None
     """This row's own settings; None takes the engine's. An empty `stop_token_ids` takes the engine's stop tokens."""
@@ -86,7 +86,7 @@ class Result:
     id: int
     text: str | None = None
     """Without special tokens, and up to the first stop string. None when there is an error, or no tokenizer."""
-    token_ids: list[int] | None = field(default_factory=list)
+    token_ids: list[int] | None = field(default_factory=list[int])
     """Without the stop token, but with those that complete a stop string. None from an engine that knows text alone."""
     num_tokens: int = 0
     """Tokens that were generated, the stop token not counted."""
