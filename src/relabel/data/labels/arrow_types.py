@@ -13,12 +13,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
+from pydantic import JsonValue
 
 from relabel.errors import RowRejected
 from relabel.rejected import Code
 from relabel.spec import Label
 from relabel.spec.json_schema import is_recursive, properties_of, resolved
 
+Schema = dict[str, Any]
+"""A JSON schema, or an object in one, that `load_schema` has found to be valid."""
 JSON = pa.large_string()
 """Stands for JSON text among the types of values, where nothing else has it; it is written as a string."""
 _SCALARS = {
@@ -46,7 +49,7 @@ def value_types(label: Label) -> dict[str, pa.DataType]:
     return {label.column: _type_of(label.json_schema, label.json_schema)}
 
 
-def arrow_value(value: Any, type: pa.DataType) -> Any:
+def arrow_value(value: JsonValue, type: pa.DataType) -> JsonValue:
     """A value from JSON as a column of one of `value_types` takes it. Raises RowRejected (parse) if it cannot."""
     if value is None:
         return None
@@ -68,7 +71,7 @@ def arrow_value(value: Any, type: pa.DataType) -> Any:
     raise RowRejected(*_WRONG_KIND)
 
 
-def _json_of(value: Any) -> str:
+def _json_of(value: JsonValue) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -109,13 +112,13 @@ def _stored(type: pa.DataType) -> pa.DataType:
     return pa.string() if type == JSON else type
 
 
-def _type_of(schema: dict[str, Any], node: Any) -> pa.DataType:
+def _type_of(schema: Schema, node: object) -> pa.DataType:
     """The type of a column, a field or an item."""
     type = _type_or_null(schema, node)
     return JSON if pa.types.is_null(type) else type
 
 
-def _type_or_null(schema: dict[str, Any], node: Any) -> pa.DataType:
+def _type_or_null(schema: Schema, node: object) -> pa.DataType:
     if is_recursive(schema, node) or not isinstance(node := resolved(schema, node), dict):
         return JSON
     values = node.get("enum", [node["const"]] if "const" in node else [])
@@ -128,14 +131,14 @@ def _type_or_null(schema: dict[str, Any], node: Any) -> pa.DataType:
     )
 
 
-def _kinds(node: dict[str, Any]) -> list[str]:
+def _kinds(node: Schema) -> list[str]:
     """The kinds that `type` names; where it is missing, what `properties` or `items` let expect."""
     if "type" in node:
         return [node["type"]] if isinstance(node["type"], str) else node["type"]
     return ["object"] if "properties" in node else ["array"] if "items" in node else []
 
 
-def _type_of_kind(schema: dict[str, Any], node: dict[str, Any], kind: str) -> pa.DataType:
+def _type_of_kind(schema: Schema, node: Schema, kind: str) -> pa.DataType:
     if kind == "array" and "items" in node and "prefixItems" not in node:
         return pa.list_(_type_of(schema, node["items"]))
     if kind == "object" and node.get("properties"):

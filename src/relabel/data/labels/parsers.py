@@ -9,9 +9,10 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Never
 
 import regex
+from pydantic import JsonValue
 
 from relabel.data.labels.arrow_types import arrow_value, value_types
 from relabel.data.labels.validator import Validator
@@ -20,7 +21,7 @@ from relabel.rejected import Code, Rejected
 from relabel.spec import Label
 from relabel.spec.json_schema import properties_of
 
-Parser = Callable[[str], dict[str, Any]]
+Parser = Callable[[str], dict[str, JsonValue]]
 
 NOTHING_WRITTEN = Rejected(Code.PARSE, "the model wrote nothing")
 MAX_DEPTH = 64
@@ -40,7 +41,7 @@ def make_parser(label: Label) -> Parser:
     """A function that takes a label from an answer, or raises RowRejected (parse)."""
     take, types = _TAKERS[label.parse](label), value_types(label)
 
-    def parse(text: str) -> dict[str, Any]:
+    def parse(text: str) -> dict[str, JsonValue]:
         if not (stripped := text.strip()):
             raise RowRejected(NOTHING_WRITTEN.code, NOTHING_WRITTEN.detail)
         return {column: arrow_value(value, types[column]) for column, value in take(stripped).items()}
@@ -59,7 +60,7 @@ def _take_last_line(label: Label) -> Parser:
 def _take_match(label: Label) -> Parser:
     pattern = regex.compile(label.pattern or "")
 
-    def take(text: str) -> dict[str, Any]:
+    def take(text: str) -> dict[str, JsonValue]:
         try:
             found = pattern.fullmatch(text, timeout=PATTERN_SECONDS) or pattern.search(text, timeout=PATTERN_SECONDS)
         except TimeoutError as error:
@@ -78,7 +79,7 @@ def _take_choice(label: Label) -> Parser:
         plain.setdefault(_plain(choice), []).append(choice)
     plain.pop("", None)  # of a choice that is nothing but marks, any other marks would be an equal
 
-    def take(text: str) -> dict[str, Any]:
+    def take(text: str) -> dict[str, JsonValue]:
         answers = (text, _last_line(text))
         for found in (*(exact.get(answer) for answer in answers), *(plain.get(_plain(answer)) for answer in answers)):
             if found is not None and len(found) == 1:
@@ -92,7 +93,7 @@ def _take_json(label: Label) -> Parser:
     schema = label.json_schema or {}
     validator, columns = Validator(schema), list(properties_of(schema))
 
-    def take(text: str) -> dict[str, Any]:
+    def take(text: str) -> dict[str, JsonValue]:
         try:
             value = _decode(text)
         except RecursionError as error:
@@ -127,7 +128,7 @@ def _plain(text: str) -> str:
     return text.strip(_AROUND).casefold()
 
 
-def _decode(text: str) -> Any:
+def _decode(text: str) -> JsonValue:
     """The JSON that a text is, or that a fence in it holds, or that begins with its first bracket."""
     for candidate in (text, *(match[1].strip() for match in _FENCE.finditer(text))):
         try:
@@ -150,7 +151,7 @@ def _what_is_wrong(error: json.JSONDecodeError, text: str) -> str:
     return "the JSON ends too early" if has_begun and _CUT.fullmatch(text, error.pos) else "not JSON"
 
 
-def _depth(value: Any) -> int:
+def _depth(value: JsonValue) -> int:
     """The levels of lists and objects, counted no further than is allowed."""
     level, depth = [value], 0
     while depth <= MAX_DEPTH and (wholes := [part for part in level if isinstance(part, dict | list)]):
@@ -159,7 +160,7 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(fields := dict(pairs)) < len(pairs):
         raise RowRejected(Code.PARSE, "the JSON has a key twice")
     return fields
@@ -172,7 +173,7 @@ def _number(digits: str, kind: type[int] | type[float]) -> int | float:
     return kind(digits)
 
 
-def _no_such_constant(name: str) -> Any:
+def _no_such_constant(name: str) -> Never:
     raise json.JSONDecodeError(name, "", 0)
 
 

@@ -13,7 +13,6 @@ import re
 import struct
 import warnings
 import zlib
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +27,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Raster formats with decoders that are fuzzed; others (PostScript, PDF, icons, ...) do more than images need."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_TURNS = {
+_TURNS: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -56,7 +55,7 @@ _DAMAGE = (
 """What Pillow's decoders raise on damaged files."""
 
 
-def decode_image(value: Any, *, root: str | None, max_bytes: int, max_pixels: int, fit_pixels: int) -> Image.Image:
+def decode_image(value: object, *, root: str | None, max_bytes: int, max_pixels: int, fit_pixels: int) -> Image.Image:
     """The image as RGB with at most `fit_pixels` pixels. Raises RowRejected with `image: ...` for every other value.
 
     `value` is the encoded bytes, a `{bytes, path}` dict, or a path under `root`. SourceUnreadable only where the
@@ -79,7 +78,7 @@ def decode_image(value: Any, *, root: str | None, max_bytes: int, max_pixels: in
             raise RowRejected(Code.IMAGE, f"more pixels than the limit of {limit}") from error
         except _DAMAGE as error:
             reason = "truncated" if "truncated" in str(error) else "damaged"
-            raise RowRejected(Code.IMAGE, f"{reason}") from error
+            raise RowRejected(Code.IMAGE, reason) from error
 
 
 def fit_size(width: int, height: int, fit_pixels: int) -> tuple[int, int]:
@@ -108,10 +107,10 @@ def _decode(data: bytes, max_pixels: int, fit_pixels: int) -> Image.Image:
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def _orientation(image: Image.Image) -> Any:
+def _orientation(image: Image.Image) -> object:
     try:
         return image.getexif().get(_ORIENTATION)
-    except _DAMAGE:  # the pixels are sound: an image is not lost for its damaged notes
+    except _DAMAGE:  # the pixels are sound, and only the notes beside them are damaged
         return None
 
 
@@ -136,7 +135,7 @@ def _stretched(values: np.ndarray) -> np.ndarray:
     return ((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
 
 
-def _bytes_of(value: Any, root: str | None, max_bytes: int) -> bytes:
+def _bytes_of(value: object, root: str | None, max_bytes: int) -> bytes:
     if isinstance(value, dict):
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
     if value is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -56,11 +55,11 @@ class PromptTemplate:
         """The columns the templates read."""
         return frozenset(self._columns)
 
-    def values(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def values(self, row: Mapping[str, object]) -> dict[str, object]:
         """What the templates read of a row. Raises RowRejected for a null and for bytes that are not UTF-8."""
         return {column: _checked(column, row[column]) for column in self._columns}
 
-    def render(self, values: Mapping[str, Any], join: Callable[[Sequence[str], str], str] = _joined) -> PromptText:
+    def render(self, values: Mapping[str, object], join: Callable[[Sequence[str], str], str] = _joined) -> PromptText:
         """Render the prompt of one row. Raises RowRejected for whatever the templates refuse.
 
         `join` makes one text of the pieces that a template wrote, its own and those of the row, and of its source.
@@ -89,7 +88,7 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
             raise SpecError(f"{key} names column {column!r}{hint}; the source has: {', '.join(sorted(known))}")
 
 
-def _checked(column: str, value: Any) -> Any:
+def _checked(column: str, value: object) -> object:
     if value is None:
         raise RowRejected(Code.PROMPT, f"column {column!r} is null")
     if isinstance(value, bytes):

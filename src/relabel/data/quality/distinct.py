@@ -16,7 +16,7 @@ from pydantic import ConfigDict, StrictInt, StrictStr, TypeAdapter, with_config
 
 ALL = 2**64
 NUM_OF_PART, NUM_OF_RUN = 256, 65_536
-"""Hashes of 8 bytes that a stamp (in hex, 4 KB) and the driver (some 8 MB) hold at most."""
+"""Hashes that a sample has at most: 256 take 4 KB of a stamp in hex, 65,536 take some 8 MB of the driver."""
 _SURE = 4
 """Standard errors between two estimates that are no accident: 1 in 30,000."""
 

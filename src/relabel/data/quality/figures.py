@@ -17,8 +17,9 @@ from relabel.data.quality.flaws import refuses, repeats
 from relabel.data.quality.vocabulary import add_words, count_words, divergence
 
 NUM_EXAMPLES = 3
+"""Rows that are named for each kind."""
 KINDS = ("empty", "truncated", "repeated", "refused", "changed")
-"""Of these there are examples."""
+"""Kinds of rows of which examples are kept."""
 Reference = tuple[StrictStr, StrictInt]
 """A file and a row in it. The file is empty where it is the one that the part was made from: its stamp names that."""
 

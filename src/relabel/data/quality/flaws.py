@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 _LEAST = 32
-"""Characters of a loop: below it "no, no, no, no, no" may be what somebody said."""
+"""Characters that a loop has at least: "no, no, no, no, no" may be what somebody said."""
 _SHORT_REPEATS, _LONG_REPEATS, _LONG = 6, 3, 100
 _ANCHOR = 8
 
