@@ -21,7 +21,7 @@ from relabel.rejected import Code, Rejected
 from relabel.spec import Label
 from relabel.spec.json_schema import properties_of
 
-Parser = Callable[[str], dict[str, JsonValue]]
+Parser = Callable[[str], dict[str, object]]
 
 NOTHING_WRITTEN = Rejected(Code.PARSE, "the model wrote nothing")
 MAX_DEPTH = 64
@@ -41,7 +41,7 @@ def make_parser(label: Label) -> Parser:
     """A function that takes a label from an answer, or raises RowRejected (parse)."""
     take, types = _TAKERS[label.parse](label), value_types(label)
 
-    def parse(text: str) -> dict[str, JsonValue]:
+    def parse(text: str) -> dict[str, object]:
         if not (stripped := text.strip()):
             raise RowRejected(NOTHING_WRITTEN.code, NOTHING_WRITTEN.detail)
         return {column: arrow_value(value, types[column]) for column, value in take(stripped).items()}
@@ -60,7 +60,7 @@ def _take_last_line(label: Label) -> Parser:
 def _take_match(label: Label) -> Parser:
     pattern = regex.compile(label.pattern or "")
 
-    def take(text: str) -> dict[str, JsonValue]:
+    def take(text: str) -> dict[str, object]:
         try:
             found = pattern.fullmatch(text, timeout=PATTERN_SECONDS) or pattern.search(text, timeout=PATTERN_SECONDS)
         except TimeoutError as error:
@@ -79,7 +79,7 @@ def _take_choice(label: Label) -> Parser:
         plain.setdefault(_plain(choice), []).append(choice)
     plain.pop("", None)  # of a choice that is nothing but marks, any other marks would be an equal
 
-    def take(text: str) -> dict[str, JsonValue]:
+    def take(text: str) -> dict[str, object]:
         answers = (text, _last_line(text))
         for found in (*(exact.get(answer) for answer in answers), *(plain.get(_plain(answer)) for answer in answers)):
             if found is not None and len(found) == 1:
@@ -93,7 +93,7 @@ def _take_json(label: Label) -> Parser:
     schema = label.json_schema or {}
     validator, columns = Validator(schema), list(properties_of(schema))
 
-    def take(text: str) -> dict[str, JsonValue]:
+    def take(text: str) -> dict[str, object]:
         try:
             value = _decode(text)
         except RecursionError as error:

@@ -6,10 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pydantic import JsonValue
 
-
-def vote(answers: Sequence[Mapping[str, JsonValue] | None]) -> tuple[int, float] | None:
+def vote(answers: Sequence[Mapping[str, object] | None]) -> tuple[int, float] | None:
     """Where the winner is first found, and the share of all samples that gave it; None where no sample has a label.
 
     A rejected sample (None) has no vote but counts. Of answers with as many votes the earliest wins.
