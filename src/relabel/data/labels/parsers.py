@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Never
 
 import regex
@@ -22,6 +22,8 @@ from relabel.spec import Label
 from relabel.spec.json_schema import properties_of
 
 Parser = Callable[[str], dict[str, object]]
+Taker = Callable[[str], Mapping[str, JsonValue]]
+"""What finds the values of a label in a text, before they have the types of its columns."""
 
 NOTHING_WRITTEN = Rejected(Code.PARSE, "the model wrote nothing")
 MAX_DEPTH = 64
@@ -49,18 +51,18 @@ def make_parser(label: Label) -> Parser:
     return parse
 
 
-def _take_text(label: Label) -> Parser:
+def _take_text(label: Label) -> Taker:
     return lambda text: {label.column: text}
 
 
-def _take_last_line(label: Label) -> Parser:
+def _take_last_line(label: Label) -> Taker:
     return lambda text: {label.column: _last_line(text)}
 
 
-def _take_match(label: Label) -> Parser:
+def _take_match(label: Label) -> Taker:
     pattern = regex.compile(label.pattern or "")
 
-    def take(text: str) -> dict[str, object]:
+    def take(text: str) -> Mapping[str, JsonValue]:
         try:
             found = pattern.fullmatch(text, timeout=PATTERN_SECONDS) or pattern.search(text, timeout=PATTERN_SECONDS)
         except TimeoutError as error:
@@ -72,14 +74,14 @@ def _take_match(label: Label) -> Parser:
     return take
 
 
-def _take_choice(label: Label) -> Parser:
+def _take_choice(label: Label) -> Taker:
     exact = {choice: [choice] for choice in label.choices or []}
     plain: dict[str, list[str]] = {}
     for choice in exact:
         plain.setdefault(_plain(choice), []).append(choice)
     plain.pop("", None)  # of a choice that is nothing but marks, any other marks would be an equal
 
-    def take(text: str) -> dict[str, object]:
+    def take(text: str) -> Mapping[str, JsonValue]:
         answers = (text, _last_line(text))
         for found in (*(exact.get(answer) for answer in answers), *(plain.get(_plain(answer)) for answer in answers)):
             if found is not None and len(found) == 1:
@@ -89,11 +91,11 @@ def _take_choice(label: Label) -> Parser:
     return take
 
 
-def _take_json(label: Label) -> Parser:
+def _take_json(label: Label) -> Taker:
     schema = label.json_schema or {}
     validator, columns = Validator(schema), list(properties_of(schema))
 
-    def take(text: str) -> dict[str, object]:
+    def take(text: str) -> Mapping[str, JsonValue]:
         try:
             value = _decode(text)
         except RecursionError as error:
@@ -111,7 +113,7 @@ def _take_json(label: Label) -> Parser:
     return take
 
 
-_TAKERS: dict[str, Callable[[Label], Parser]] = {
+_TAKERS: dict[str, Callable[[Label], Taker]] = {
     "text": _take_text,
     "last_line": _take_last_line,
     "regex": _take_match,
