@@ -9,7 +9,7 @@ relabel.preview(relabel.load_spec("jobs/recaption.yaml"), 5)   # a pandas DataFr
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from relabel.version import __version__
 
@@ -31,7 +31,7 @@ _HOMES = {
 __all__ = ["RelabelError", "Spec", "__version__", "load_spec", "make_spec", "preview", "run"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Ray, torch and transformers take seconds to import, and the engine alone must run without Ray and pydantic
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """Where errors end: a refusal or a broken machine is a sentence on stderr, with --debug a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> object:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -227,7 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
     app(args=arguments, prog_name="relabel", obj=Stop())
 
 
-def _finish(figures: dict[str, Any], *, complete: bool) -> None:
+def _finish(figures: Mapping[str, object], *, complete: bool) -> None:
     typer.echo(json.dumps(figures))
     raise typer.Exit(0 if complete else 1)
 
@@ -243,5 +244,5 @@ def _executor(ctx: typer.Context, address: str, no_ray: bool) -> Executor:
     return execute
 
 
-def _is_null(value: Any) -> bool:
+def _is_null(value: object) -> bool:
     return value is None or value != value  # pandas spells a missing number NaN

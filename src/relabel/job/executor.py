@@ -6,7 +6,7 @@ Knows how receipts are counted and shown; nothing of how they are come by.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from relabel.data.sources.unit import Unit
 from relabel.job.job import Job
@@ -25,7 +25,7 @@ class Executor(Protocol):
         ...
 
 
-def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_rows: int) -> dict[str, Any]:
+def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_rows: int) -> dict[str, object]:
     """Have the units done and show how they come along; the figures of this run alone."""
     receipts = execute(units, job, num_rows=num_rows)
     with RunProgress(num_units=len(units), num_rows=num_rows) as progress:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -85,7 +84,7 @@ class RunProgress:
             self._last_line = now
             log.info("%d of %d rows, %s", figures["rows"], self._num_rows, self._line())
 
-    def totals(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, object]:
         """What this run did. `rows_per_second` is over all of its time, loading the model included."""
         seconds = time.monotonic() - self._started
         rate = round(self.figures["rows"] / seconds, 2)

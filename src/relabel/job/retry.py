@@ -35,7 +35,7 @@ class RetryReport:
     """How a retry ended: what came of the rows that were asked again, and what is in the output now."""
 
     audit: Report
-    figures: dict[str, Any]
+    figures: dict[str, object]
     """As `RunReport.done_now`, of the rows that were asked again alone."""
 
     @property
@@ -43,7 +43,7 @@ class RetryReport:
         """Whether all that was to be asked was asked, and the output has every row once and passes the gate."""
         return self.audit.passed and not self.figures["failed"]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """One line of figures."""
         figures = {key: value for key, value in self.figures.items() if key != "units"}
         return {"parts": self.figures["units"], **figures, "complete": self.complete, "output": self.audit.to_json()}
@@ -81,7 +81,7 @@ def retry(
     todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
     num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
     log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
-    figures: dict[str, Any] = {**no_figures(), "seconds": 0.0}
+    figures: dict[str, object] = {**no_figures(), "seconds": 0.0}
     if todo:
         figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows)
     report = conclude(plan, store, job.fingerprint, {query.name: query.label.gate for query in asked.queries})
@@ -90,7 +90,7 @@ def retry(
     return RetryReport(audit=report, figures=figures)
 
 
-def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, Any], url: str) -> dict[str, Any]:
+def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str) -> dict[str, object]:
     """The fields of the spec that a recipe was made from, less its resources."""
     fields = {key: value for key, value in recipe.items() if key != "model_identity"}
     if fields.get("labels"):
@@ -101,7 +101,7 @@ def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, Any], url: str) ->
     return {**fields, "output": {**fields["output"], "path": url}}
 
 
-def _changed(fields: Mapping[str, Any], overrides: Collection[str]) -> dict[str, Any]:
+def _changed(fields: Mapping[str, object], overrides: Collection[str]) -> dict[str, object]:
     changed = copy.deepcopy(dict(fields))
     for override in overrides:
         _set(changed, override)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
 
 from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
@@ -22,7 +21,7 @@ class RunReport:
     """How a run ended: what is in the output now, and what this run itself did."""
 
     audit: Report
-    done_now: dict[str, Any]
+    done_now: dict[str, object]
     """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone; `goodput`, and
     `batching`: how the engines batched, the verdict of their checks at the start, and why."""
 
@@ -36,7 +35,7 @@ class RunReport:
         """Whether it is complete and its labels keep within the limits of the gate."""
         return self.audit.passed
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """One flat line of figures."""
         return {**self.audit.to_json(), "done_now": self.done_now}
 

@@ -9,9 +9,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from types import FrameType
 
 import ray
 import ray.exceptions
@@ -25,6 +26,9 @@ TOKEN = (
     "a cluster with token authentication wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or put the token "
     "into ~/.ray/auth_token"
 )
+
+Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+"""What may stand for a signal in Python."""
 
 
 @contextmanager
@@ -79,14 +83,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _init(address: str, resources: Resources) -> None:
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    init = partial(ray.init, logging_level=logging.ERROR, log_to_driver=False)
     if address != LOCAL:
-        ray.init(address=address, **quiet)
+        init(address=address)
         return
     # an actor on CPUs takes one; reading and publishing need another, or nothing would ever move
     needed = resources.actors + 1 if not resources.gpus_per_actor else 2
     raised = needed if needed > (os.cpu_count() or 1) else None  # None: as many as Ray finds, quotas of containers seen
-    ray.init(address=LOCAL, num_cpus=raised, include_dashboard=False, **quiet)
+    init(address=LOCAL, num_cpus=raised, include_dashboard=False)
 
 
 @contextmanager
@@ -97,7 +101,7 @@ def _kept_signals() -> Iterator[None]:
         return
     ours, install = signal.getsignal(signal.SIGTERM), signal.signal
 
-    def install_others(number: int, handler: Any) -> Any:
+    def install_others(number: int, handler: Handler) -> Handler:
         return ours if number == signal.SIGTERM else install(number, handler)
 
     signal.signal = install_others

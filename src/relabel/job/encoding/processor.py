@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -32,7 +32,7 @@ class Tokenizer(Templated, Protocol):
     @property
     def added_tokens_decoder(self) -> Mapping[int, AddedToken]: ...
 
-    def __call__(self, text: str, **options: bool) -> Mapping[str, Any]: ...
+    def __call__(self, text: str, **options: bool) -> Mapping[str, list[int]]: ...
 
 
 class ImageProcessor(Protocol):
