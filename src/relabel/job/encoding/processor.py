@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -24,6 +24,14 @@ class Templated(Protocol):
     ) -> str: ...
 
 
+class Tokens(TypedDict):
+    """What a tokenizer makes of a text."""
+
+    input_ids: list[int]
+    offset_mapping: list[tuple[int, int]]
+    """The first character of each token and the one after its last; there where it is asked for."""
+
+
 class Tokenizer(Templated, Protocol):
     """Text to token ids."""
 
@@ -32,7 +40,7 @@ class Tokenizer(Templated, Protocol):
     @property
     def added_tokens_decoder(self) -> Mapping[int, AddedToken]: ...
 
-    def __call__(self, text: str, **options: bool) -> Mapping[str, list[int]]: ...
+    def __call__(self, text: str, **options: bool) -> Tokens: ...
 
 
 class ImageProcessor(Protocol):
