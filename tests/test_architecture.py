@@ -34,16 +34,18 @@ STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job
 ROOMS = {
     "spec": Room(packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
-    "data/sources": Room(knows={"spec", "data/storage"}, packages={"fsspec", "pyarrow"}),
+    "data/sources": Room(knows={"spec", "data/storage"}, packages={"fsspec", "pyarrow", "pydantic"}),
     "data/prompts": Room(
         knows={"spec", "data/sources/files.py"}, packages={"PIL", "jinja2", "numpy", "pyarrow", "pydantic"}
     ),
     "data/labels": Room(knows={"spec"}, packages={"jsonschema_rs", "pyarrow", "pydantic", "regex"}),
     "data/quality": Room(knows={"spec", "data/labels"}, packages={"numpy", "pydantic"}),
-    "data/store": Room(knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow"}),
+    "data/store": Room(
+        knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow", "pydantic"}
+    ),
     "data/output": Room(
         knows={"spec", "data/sources/unit.py", "data/sources/plan.py", "data/labels", "data/quality", "data/store"},
-        packages={"numpy", "pyarrow"},
+        packages={"numpy", "pyarrow", "pydantic"},
     ),
     "engine/api": Room(packages={"llguidance", "numpy"}),
     "engine/scheduling": Room(),

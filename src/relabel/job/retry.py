@@ -66,7 +66,8 @@ def retry(
     store = Store(url, create=False)
     if (known := read_run(store)) is None:
         raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
-    fields = _fields_of(known.recipe, read_gates(store), store.url)
+    gates = {name: gate.model_dump(exclude_none=True) for name, gate in read_gates(store).items()}
+    fields = _fields_of(known.recipe, gates, store.url)
     asked = make_spec(_changed(fields, overrides), where="--set")
     wanted = Retry(reasons=frozenset(reasons))
     job, plan = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted)

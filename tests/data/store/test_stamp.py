@@ -22,7 +22,7 @@ def test_a_stamp_counts_rows_by_status_and_rejects_by_code():
         rows = rows.set_column(at, rows.schema.field(at), values)
     stamp = make_stamp(UNIT, "recipe", rows)
     assert (stamp.ok, stamp.rejected, stamp.reasons) == (2, 2, {"image": 1, "prompt_too_long": 1})
-    assert read_stamp(stamp.to_json()) == stamp
+    assert read_stamp(json.dumps(stamp.to_json())) == stamp
 
 
 def test_a_part_is_of_its_own_unit_recipe_and_source_version_only():
@@ -44,7 +44,7 @@ def test_where_a_file_is_opened_does_not_matter():
 def test_a_stamp_carries_the_quality_of_each_label():
     quality = {name: measure(["a cat", None], ["stop", None], [4, 5]) for name in ("short", "long")}
     stamp = make_stamp(UNIT, "recipe", rows_of(UNIT), quality)
-    assert read_stamp(json.loads(json.dumps(stamp.to_json()))) == stamp
+    assert read_stamp(json.dumps(stamp.to_json())) == stamp
     assert stamp.quality == quality
 
 
@@ -52,10 +52,26 @@ def test_a_stamp_carries_the_quality_of_each_label():
 def test_a_quality_that_is_none_is_refused(quality):
     stamp = make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json()
     with pytest.raises(ValueError):
-        read_stamp({**stamp, "quality": quality})
+        read_stamp(json.dumps({**stamp, "quality": quality}))
 
 
 @pytest.mark.parametrize("value", [None, [], "", {}, {"fingerprint": "recipe"}])
 def test_what_is_no_stamp_is_refused(value):
     with pytest.raises(ValueError):
-        read_stamp(value)
+        read_stamp(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "change", [{"ok": True}, {"ok": "4"}, {"ok": 4.0}, {"source_file": 1}, {"reasons": {"a": None}}, {"x": 1}]
+)
+def test_a_field_of_another_type_or_name_is_refused(change):
+    stamp = make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json()
+    with pytest.raises(ValueError):
+        read_stamp(json.dumps({**stamp, **change}))
+
+
+def test_a_stamp_without_a_quality_is_refused():
+    stamp = make_stamp(UNIT, "recipe", rows_of(UNIT)).to_json()
+    del stamp["quality"]
+    with pytest.raises(ValueError):
+        read_stamp(json.dumps(stamp))

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 from relabel.data.output.manifest import Run, read_run
 from relabel.data.output.report import Report
@@ -145,7 +144,7 @@ def _by_part(plan: Plan) -> dict[str, Unit]:
     return {unit.part: unit for unit in plan.units}
 
 
-def _says(plan: Plan) -> tuple[Any, ...]:
+def _says(plan: Plan) -> tuple[object, ...]:
     """What makes a plan another one: other parts, other versions of files, a file unreadable."""
     return {part: _made_from(unit) for part, unit in _by_part(plan).items()}, {path for path, _ in plan.unreadable}
 

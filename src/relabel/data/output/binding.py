@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from relabel.data.output.manifest import GATES, RUN, Run, difference, first_run, later_name, read_run, refuse_bad_names
-from relabel.data.output.recipe import changed_fields, fingerprint
+from relabel.data.output.manifest import GATES, RUN, Run, difference, later_name, read_run, refuse_bad_names
+from relabel.data.output.recipe import Recipe, changed_fields, fingerprint
 from relabel.data.sources.plan import Plan
 from relabel.data.store.objects import Version
 from relabel.data.store.store import Store
@@ -22,7 +21,7 @@ from relabel.errors import RecipeChanged, Refused, StoreFailed
 
 def open_run(
     store: Store,
-    recipe: Mapping[str, Any],
+    recipe: Recipe,
     *,
     unit_rows: int,
     versions: Mapping[str, str],
@@ -47,7 +46,7 @@ def open_run(
         raise Refused(str(error)) from error
 
 
-def check_recipe(store: Store, recipe: Mapping[str, Any]) -> Run | None:
+def check_recipe(store: Store, recipe: Recipe) -> Run | None:
     """The run in the folder, None where it has no part of any. Refuses the folder of another recipe or of someone else.
 
     Recipes are compared as they stand there, by what counts in them: one that an earlier version wrote may have another
@@ -77,7 +76,7 @@ class _Found:
     unbound: _Unbound | None = None
 
 
-def _look(store: Store, recipe: Mapping[str, Any]) -> _Found:
+def _look(store: Store, recipe: Recipe) -> _Found:
     version = store.version(RUN)
     run = read_run(store)
     names = {} if run else store.names()
@@ -95,7 +94,7 @@ def _look(store: Store, recipe: Mapping[str, Any]) -> _Found:
     return _Found(unbound=_Unbound(run=run, version=version))
 
 
-def _of_another_recipe(store: Store, run: Run, recipe: Mapping[str, Any]) -> RecipeChanged:
+def _of_another_recipe(store: Store, run: Run, recipe: Recipe) -> RecipeChanged:
     fields = "; ".join(changed_fields(run.recipe, recipe)) or "the fingerprint"
     return RecipeChanged(
         f"{store.url} was made by another recipe ({fields}): use the old values, or another output.path"
@@ -105,7 +104,7 @@ def _of_another_recipe(store: Store, run: Run, recipe: Mapping[str, Any]) -> Rec
 def _write_down(
     store: Store,
     found: _Found,
-    recipe: Mapping[str, Any],
+    recipe: Recipe,
     plan: Plan,
     unit_rows: int,
     versions: Mapping[str, str],
@@ -119,20 +118,20 @@ def _write_down(
         is_written = store.create_json(later_name(run.generation, run.num_documents), change)
         return replace(run, num_documents=run.num_documents + 1) if is_written else None
     refuse_bad_names(plan)
-    first = {
-        "fingerprint": fingerprint(recipe),
-        "recipe": recipe,
-        "unit_rows": unit_rows,
-        "versions": dict(versions),
-        "plan": plan.to_json(),
-    }
+    first = Run(
+        fingerprint=fingerprint(recipe),
+        recipe=recipe,
+        unit_rows=unit_rows,
+        versions=versions,
+        plan=plan,
+        generation=found.unbound.run.generation + 1 if found.unbound else 0,
+    )
     if found.unbound is None:
-        return first_run(first, plan) if store.create_json(RUN, first) else None
-    first["generation"] = found.unbound.run.generation + 1
+        return first if store.create_json(RUN, first.to_json()) else None
     # Planning takes minutes: the other run may have published meanwhile.
     if store.parts():
         raise _of_another_recipe(store, found.unbound.run, recipe)
-    if not store.replace_json(RUN, first, found.unbound.version):
+    if not store.replace_json(RUN, first.to_json(), found.unbound.version):
         return None
     store.delete(GATES)
-    return first_run(first, plan)
+    return first

@@ -6,14 +6,16 @@ A later document overrides an earlier one file by file. Knows how they are read;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pyarrow as pa
+from pydantic import StrictInt, StrictStr, TypeAdapter
 
 from relabel.data.labels.columns import labels_of, output_schema
+from relabel.data.output.recipe import Recipe
 from relabel.data.sources.plan import Plan, PlannedFile
+from relabel.data.store.fault import first_fault
 from relabel.data.store.store import Store
 from relabel.errors import Refused
 from relabel.spec import Gate
@@ -28,12 +30,13 @@ class Run:
     """An output folder's recipe and its newest plan."""
 
     fingerprint: str
-    recipe: Mapping[str, Any]
+    recipe: Recipe
     unit_rows: int
     versions: Mapping[str, str]
     """Of the packages that the first process ran with; for the reader, nothing is decided by them."""
     plan: Plan
-    num_documents: int
+    num_documents: int = 1
+    """Of the manifest: `_run.json` and the changes of its plan."""
     generation: int = 0
     """How often `_run.json` was written over by another recipe, before there was any part."""
     former_parts: frozenset[str] = field(default=frozenset(), compare=False)
@@ -45,20 +48,33 @@ class Run:
         kept = [self.plan.columns.field(name) for name in self.recipe["output"]["keep"]]
         return output_schema(pa.schema(kept), labels_of(self.recipe), self.recipe["sampling"].get("num_samples", 1))
 
+    def to_json(self) -> dict[str, object]:
+        """`_run.json` of a run that begins."""
+        return {
+            "fingerprint": self.fingerprint,
+            "recipe": self.recipe,
+            "unit_rows": self.unit_rows,
+            "versions": dict(self.versions),
+            "plan": self.plan.to_json(),
+            **({"generation": self.generation} if self.generation else {}),
+        }
+
 
 def read_run(store: Store) -> Run | None:
     """What is written down in the folder, or None if nothing is."""
     if (first := store.read_json(RUN)) is None:
         return None
     try:
-        run = first_run(first, Plan.from_json(first["plan"]))
-        while (change := store.read_json(later_name(run.generation, run.num_documents))) is not None:
-            plan = _merge(run.plan, change)
-            former = run.former_parts | _lost(run.plan, change)
+        run = _FIRST.validate_python(first).run()
+        while (document := store.read_json(later_name(run.generation, run.num_documents))) is not None:
+            change = _CHANGE.validate_python(document)
+            later = Plan.from_json(change.plan)
+            former = run.former_parts | _lost(run.plan, later, change.removed)
+            plan = _merge(run.plan, later, change.removed)
             run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise Refused(
-            f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {error!r}"
+            f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {first_fault(error)}"
         ) from error
     return run
 
@@ -70,26 +86,53 @@ def write_gates(store: Store, gates: Mapping[str, Gate]) -> None:
         store.put_json(GATES, limits)
 
 
-def read_gates(store: Store) -> dict[str, Any]:
-    """The limits of each label by name, as plain data; none where there are none."""
-    return store.read_json(GATES) or {}
+def read_gates(store: Store) -> dict[str, Gate]:
+    """The limits of each label by name; none where there are none. Raises Refused for anything else."""
+    try:
+        return _GATES.validate_python(store.read_json(GATES) or {})
+    except ValueError as error:
+        raise Refused(f"{store.url}/{GATES} is not what this version writes: {first_fault(error)}") from error
 
 
-def first_run(first: Mapping[str, Any], plan: Plan) -> Run:
-    return Run(
-        fingerprint=first["fingerprint"],
-        recipe=first["recipe"],
-        unit_rows=first["unit_rows"],
-        versions=first["versions"],
-        plan=plan,
-        num_documents=1,
-        generation=first.get("generation", 0),
-    )
+_GATES = TypeAdapter(dict[str, Gate])
 
 
-def _lost(plan: Plan, change: Mapping[str, Any]) -> frozenset[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _First:
+    """`_run.json` as it stands there."""
+
+    fingerprint: StrictStr
+    recipe: Recipe
+    unit_rows: StrictInt
+    versions: dict[str, StrictStr]
+    plan: object
+    generation: StrictInt = 0
+
+    def run(self) -> Run:
+        return Run(
+            fingerprint=self.fingerprint,
+            recipe=self.recipe,
+            unit_rows=self.unit_rows,
+            versions=self.versions,
+            plan=Plan.from_json(self.plan),
+            generation=self.generation,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """A `_plan-*.json` as it stands there: files that are new or others now, and paths of those that are gone."""
+
+    plan: object
+    removed: frozenset[StrictStr]
+
+
+_FIRST, _CHANGE = TypeAdapter(_First), TypeAdapter(_Change)
+
+
+def _lost(plan: Plan, later: Plan, removed: Collection[str]) -> frozenset[str]:
     """Parts of the files that a change touches, as the plan has them: a nightly run adds few files to thousands."""
-    touched = {planned["path"] for planned in change["plan"]["files"]} | set(change["removed"])
+    touched = {planned.file.path for planned in later.files} | set(removed)
     return frozenset(unit.part for planned in plan.files if planned.file.path in touched for unit in planned.units)
 
 
@@ -97,7 +140,7 @@ def later_name(generation: int, index: int) -> str:
     return f"_plan-{generation}-{index:05d}.json" if generation else f"_plan-{index:05d}.json"
 
 
-def difference(known: Plan, plan: Plan) -> dict[str, Any] | None:
+def difference(known: Plan, plan: Plan) -> dict[str, object] | None:
     before = {planned.file.path: planned for planned in known.files}
     after = {planned.file.path: planned for planned in plan.files}
     changed = tuple(
@@ -109,17 +152,15 @@ def difference(known: Plan, plan: Plan) -> dict[str, Any] | None:
     return {"plan": replace(plan, files=changed).to_json(), "removed": removed}
 
 
-def _layout(planned: PlannedFile) -> tuple[Any, ...]:
+def _layout(planned: PlannedFile) -> tuple[int, str, list[tuple[int, int, int, int]]]:
     """What parts depend on. Not the URL: the same file may be reached by another way."""
     units = [(unit.index, unit.first_row, unit.num_rows, unit.offset) for unit in planned.units]
     return planned.file.size, planned.file.version, units
 
 
-def _merge(plan: Plan, change: Mapping[str, Any]) -> Plan:
-    later = Plan.from_json(change["plan"])
+def _merge(plan: Plan, later: Plan, removed: Collection[str]) -> Plan:
     files = {planned.file.path: planned for planned in (*plan.files, *later.files)}
-    gone = set(change["removed"])
-    kept = tuple(files[path] for path in sorted(files) if path not in gone)
+    kept = tuple(files[path] for path in sorted(files) if path not in removed)
     # The first readable file fixed the types of the kept columns, and with them the schema of every part.
     columns = plan.columns if plan.files else later.columns
     return Plan(files=kept, unreadable=later.unreadable, columns=columns)

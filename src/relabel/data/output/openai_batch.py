@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,7 @@ class Export:
         """Whether every row of the source has its line. Ids that are there twice were so in the source."""
         return not (self.missing or self.unreadable)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -116,16 +116,27 @@ def _read(store: Store, unit: Unit, fingerprint: str) -> pa.Table | None:
     return part.rows if part.stamp.is_of(unit, fingerprint) else None
 
 
-def _records(rows: pa.Table) -> Iterator[dict[str, Any]]:
-    names = (ID, "source_file", "source_row", "status", "reason", "text", "finish_reason")
-    for batch in rows.select([*names, "prompt_tokens", "output_tokens"]).to_batches(max_chunksize=1024):
+class _Record(TypedDict):
+    """The columns of an output row that a line is made of. Of several samples, a row has a list of texts."""
+
+    custom_id: object
+    source_file: str
+    source_row: int
+    status: str
+    reason: str | None
+    text: str | list[str | None] | None
+    finish_reason: str | list[str | None] | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+
+
+def _records(rows: pa.Table) -> Iterator[_Record]:
+    for batch in rows.select(list(_Record.__annotations__)).to_batches(max_chunksize=1024):
         yield from batch.to_pylist()
 
 
-def _ok(row: dict[str, Any], digest: str, created: int, model: str) -> dict[str, Any]:
-    is_list = isinstance(row["text"], list)
-    texts = row["text"] if is_list else [row["text"]]
-    reasons = row["finish_reason"] if is_list else [row["finish_reason"]]
+def _ok(row: _Record, digest: str, created: int, model: str) -> dict[str, object]:
+    texts, reasons = _each(row["text"]), _each(row["finish_reason"])
     prompt, completion = row["prompt_tokens"] or 0, row["output_tokens"] or 0
     body = {
         "id": f"chatcmpl-{digest}",
@@ -151,10 +162,14 @@ def _ok(row: dict[str, Any], digest: str, created: int, model: str) -> dict[str,
     return {"response": {"status_code": 200, "request_id": f"req_{digest}", "body": body}, "error": None}
 
 
-def _rejected(row: dict[str, Any]) -> dict[str, Any]:
+def _rejected(row: _Record) -> dict[str, object]:
     reason = row["reason"] or ""
     return {"response": None, "error": {"code": reason.partition(":")[0], "message": reason}}
 
 
-def _id(value: Any) -> str | None:
+def _each(value: str | list[str | None] | None) -> list[str | None]:
+    return value if isinstance(value, list) else [value]
+
+
+def _id(value: object) -> str | None:
     return None if value is None else str(value)

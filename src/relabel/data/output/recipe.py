@@ -12,17 +12,21 @@ from typing import Any
 
 from relabel.spec import Spec
 
+Recipe = Mapping[str, Any]
+"""Plain JSON: sections of the spec by name, each a dict of its fields, a list or null, as a version has them."""
+
 _ABSENT = "(absent)"
 _WHERE_THE_MODEL_IS = ("path", "revision")
 
 
-def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]:
+def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
     """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten.
 
     The model's path and revision are there for whoever reads the recipe back: beside an identity they do not count.
     """
-    left_out: Any = {"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}
-    recipe = spec.model_dump(mode="json", exclude=left_out)
+    recipe = spec.model_dump(
+        mode="json", exclude={"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}
+    )
     recipe["source"]["path"] = spec.source.paths
     recipe["prompt"]["image"] = spec.prompt.images
     for label in (recipe["label"], *recipe["labels"]):
@@ -31,7 +35,7 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, Any]) -> dict[str, Any]
     return {**recipe, "model_identity": dict(model_identity)}
 
 
-def fingerprint(recipe: Mapping[str, Any]) -> str:
+def fingerprint(recipe: Recipe) -> str:
     """The same for recipes of one result in every process. Raises TypeError or ValueError on a value without a stable
     text."""
     _check(recipe, "recipe")
@@ -39,7 +43,7 @@ def fingerprint(recipe: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def changed_fields(old: Recipe, new: Recipe) -> list[str]:
     """One `section.field: old -> new` for every field that differs."""
     if old.get("model_identity") == new.get("model_identity"):
         old, new = _what_counts(old), _what_counts(new)
@@ -48,7 +52,7 @@ def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [f"{key}: {_clip(before, after, key)} -> {_clip(after, before, key)}" for key in changed]
 
 
-def _what_counts(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+def _what_counts(recipe: Recipe) -> Recipe:
     """The recipe without the way to its model: a folder may be moved, or mounted elsewhere on the next machine."""
     if not recipe.get("model_identity") or "model" not in recipe:
         return recipe
@@ -56,7 +60,7 @@ def _what_counts(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**recipe, "model": model}
 
 
-def _check(value: Any, place: str) -> None:
+def _check(value: object, place: str) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -69,7 +73,7 @@ def _check(value: Any, place: str) -> None:
         raise TypeError(f"{place} is a {type(value).__name__}, which has no stable fingerprint")
 
 
-def _flat(recipe: Mapping[str, Any]) -> dict[str, str]:
+def _flat(recipe: Recipe) -> dict[str, str]:
     """`section.field` and its value as JSON; a list is a section whose fields are numbered."""
     return {
         f"{section}.{field}": json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from relabel.data.quality.figures import Quality
 
@@ -66,7 +65,7 @@ class Report:
             *self.exceeded,
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The figures; of the names of each kind the first few."""
         counts = ("units", "published", "planned_rows", "rows", "ok", "rejected", "reasons", "complete", "passed")
         names = ("missing", "damaged", "stale", "foreign")

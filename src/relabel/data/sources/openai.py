@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 
@@ -63,7 +62,7 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
     return Rows(columns=sound, reasons=reasons, kept=rows.kept)
 
 
-def _request(line: dict[str, Any]) -> dict[str, str] | Rejected:
+def _request(line: dict[str, object]) -> dict[str, str] | Rejected:
     """The messages and settings of one line, or why it holds none."""
     body = line["body"]
     if not isinstance(line["custom_id"], str) or not line["custom_id"]:
@@ -83,5 +82,5 @@ def _request(line: dict[str, Any]) -> dict[str, str] | Rejected:
         return Rejected(Code.SOURCE, "the body is nested too deeply")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

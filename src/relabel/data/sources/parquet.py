@@ -16,7 +16,6 @@ import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -108,7 +107,7 @@ class _Stream:
 def _rows(unit: Unit, table: pa.Table, columns: Sequence[str], kept: pa.Schema) -> Rows:
     reasons: list[Rejected | None] = [None] * table.num_rows
     sound: dict[str, pa.ChunkedArray] = {}
-    values: dict[str, list[Any]] = {}
+    values: dict[str, list[object]] = {}
     for name in table.column_names:
         sound[name], bad = _without_bad_text(table.column(name))
         for row in bad:
@@ -156,7 +155,7 @@ def _is_text(scalar: pa.Scalar) -> bool:
     return True
 
 
-def _to_python(column: pa.ChunkedArray) -> list[Any]:
+def _to_python(column: pa.ChunkedArray) -> list[object]:
     with suppress(ValueError, OverflowError):
         return column.to_pylist()
     values = []

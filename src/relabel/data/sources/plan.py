@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
+from pydantic import StrictInt, StrictStr, TypeAdapter
 
 from relabel.data.sources import columns_of, list_files, scan
 from relabel.data.sources.unit import SourceFile, Unit
@@ -54,7 +54,7 @@ class Plan:
     def num_rows(self) -> int:
         return sum(unit.num_rows for unit in self.units)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The plan as plain, compact data."""
         files = [
             {
@@ -70,17 +70,46 @@ class Plan:
         return {"files": files, "unreadable": [list(entry) for entry in self.unreadable], "columns": columns}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Plan:
-        """The plan that `to_json` gave."""
-        planned = []
-        for entry in fields["files"]:
-            file = SourceFile(path=entry["path"], url=entry["url"], size=entry["size"], version=entry["version"])
-            planned.append(PlannedFile(file=file, units=_units(file, entry["units"])))
+    def from_json(cls, value: object) -> Plan:
+        """The plan that `to_json` gave. Raises ValueError for anything else."""
+        found = _COMPACT.validate_python(value)
         return cls(
-            files=tuple(planned),
-            unreadable=tuple((path, why) for path, why in fields["unreadable"]),
-            columns=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(fields["columns"]))),
+            files=tuple(file.planned() for file in found.files),
+            unreadable=found.unreadable,
+            columns=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(found.columns))),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CompactFile:
+    """A planned file as it stands in JSON."""
+
+    path: StrictStr
+    url: StrictStr
+    size: StrictInt
+    version: StrictStr
+    units: tuple[tuple[StrictInt, StrictInt, StrictInt], ...]
+    """First row, number of rows and offset of each unit, in order."""
+
+    def planned(self) -> PlannedFile:
+        file = SourceFile(path=self.path, url=self.url, size=self.size, version=self.version)
+        units = (
+            Unit(file=file, index=index, first_row=first_row, num_rows=num_rows, offset=offset)
+            for index, (first_row, num_rows, offset) in enumerate(self.units)
+        )
+        return PlannedFile(file=file, units=tuple(units))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compact:
+    """A plan as it stands in JSON: its columns as an Arrow schema in base64."""
+
+    files: tuple[_CompactFile, ...]
+    unreadable: tuple[tuple[StrictStr, StrictStr], ...]
+    columns: StrictStr
+
+
+_COMPACT = TypeAdapter(_Compact)
 
 
 def make_plan(source: Source, unit_rows: int, known: Plan | None = None, redo_changed: bool = False) -> Plan:
@@ -132,13 +161,6 @@ def _at(file: SourceFile, known: PlannedFile) -> PlannedFile:
     if file == known.file:
         return known
     return PlannedFile(file=file, units=tuple(dataclasses.replace(unit, file=file) for unit in known.units))
-
-
-def _units(file: SourceFile, ranges: Sequence[Sequence[int]]) -> tuple[Unit, ...]:
-    return tuple(
-        Unit(file=file, index=k, first_row=first, num_rows=num_rows, offset=offset)
-        for k, (first, num_rows, offset) in enumerate(ranges)
-    )
 
 
 def _first_columns(files: Sequence[PlannedFile], source: Source) -> pa.Schema:

@@ -10,7 +10,6 @@ contents, and nothing of stores.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -60,7 +59,7 @@ class Unit:
 class Rows:
     """What was read of one unit; index k everywhere is row k of the unit."""
 
-    columns: dict[str, list[Any]]
+    columns: dict[str, list[object]]
     """Python values of the columns asked for. The value of a row that has a reason is None."""
     reasons: list[Rejected | None]
     """Why row k cannot be used (`source: ...`), or None."""

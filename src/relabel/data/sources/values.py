@@ -9,15 +9,14 @@ Knows nothing of files. A record is a dict of values, or the reason why there is
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from relabel.data.sources.unit import Rows
 from relabel.rejected import Code, Rejected
 
-Record = dict[str, Any] | Rejected
+Record = Mapping[str, object] | Rejected
 
 _PYTHON_TYPES = {pa.bool_(): bool, pa.int64(): int, pa.binary(): bytes}
 
@@ -25,7 +24,7 @@ _PYTHON_TYPES = {pa.bool_(): bool, pa.int64(): int, pa.binary(): bytes}
 def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema) -> Rows:
     """Rows with the asked columns as they are and the kept columns in their fixed types; a missing key is a null."""
     reasons: list[Rejected | None] = [record if isinstance(record, Rejected) else None for record in records]
-    values: dict[str, list[Any]] = {}
+    values: dict[str, list[object]] = {}
     for name in dict.fromkeys([*columns, *kept.names]):
         values[name] = [None if isinstance(record, Rejected) else record.get(name) for record in records]
         for row, value in enumerate(values[name]):
@@ -58,7 +57,7 @@ def make_table(arrays: Sequence[pa.Array | pa.ChunkedArray], schema: pa.Schema, 
 
 def infer_schema(records: Sequence[Record]) -> pa.Schema:
     """Types for the columns of some first records. What is no plain bool, number or text is kept as its JSON text."""
-    seen: dict[str, list[Any]] = {}
+    seen: dict[str, list[object]] = {}
     for record in records:
         if not isinstance(record, Rejected):
             for name, value in record.items():
@@ -66,7 +65,7 @@ def infer_schema(records: Sequence[Record]) -> pa.Schema:
     return pa.schema([(name, _type_of(values)) for name, values in seen.items() if is_unicode(name)])
 
 
-def is_unicode(value: Any) -> bool:
+def is_unicode(value: object) -> bool:
     """Whether all text in the value can be written as UTF-8: JSON may hold half a surrogate pair."""
     pending = [value]
     while pending:
@@ -83,21 +82,21 @@ def is_unicode(value: Any) -> bool:
     return True
 
 
-def _type_of(values: list[Any]) -> pa.DataType:
+def _type_of(values: list[object]) -> pa.DataType:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return pa.bool_()
-    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values if value is not None):
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values if isinstance(value, int)):
         return pa.int64()
     return pa.float64() if float in kinds and kinds <= {int, float} else pa.string()
 
 
-def _fit(value: Any, kind: pa.DataType) -> Any:
+def _fit(value: object, kind: pa.DataType) -> object:
     if value is None:
         return None
     if pa.types.is_string(kind):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if pa.types.is_floating(kind) and type(value) in (int, float):
+    if pa.types.is_floating(kind) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if pa.types.is_int64(kind) and type(value) is int and not -(2**63) <= value < 2**63:
         raise OverflowError

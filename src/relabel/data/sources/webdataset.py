@@ -143,19 +143,18 @@ def _check_end(tar: _Tar) -> None:
 
 
 def _record(tar: _Tar, sample: _Sample, needed: set[str]) -> Record:
-    record: Record = {"__key__": sample.key}
+    record: dict[str, object] = {"__key__": sample.key}
     for column in sorted(needed & sample.members.keys()):
         member = sample.members[column]
         if member.size > _MAX_BYTES[column]:
             return Rejected(Code.SOURCE, f"{column} is over {_MAX_BYTES[column] >> 20} MiB")
         body = tar.body(member)
         try:
-            record[column] = body if column == "image" else body.decode()
+            value = body if column == "image" else body.decode()
         except UnicodeDecodeError:
             return Rejected(Code.SOURCE, f"{column} is not valid UTF-8")
-        if column == "json":
-            try:
-                record[column] = json.loads(record[column])
-            except (ValueError, RecursionError):
-                return Rejected(Code.SOURCE, "json is not valid JSON")
+        try:
+            record[column] = json.loads(value) if column == "json" else value
+        except (ValueError, RecursionError):
+            return Rejected(Code.SOURCE, "json is not valid JSON")
     return record

@@ -1,6 +1,6 @@
 """The bytes of a part file: Parquet with a checksum for every page, and a stamp and a checksum in the footer.
 
-Any flipped bit is either found or changes nothing that is read. Knows bytes and rows, not where they are kept.
+object flipped bit is either found or changes nothing that is read. Knows bytes and rows, not where they are kept.
 """
 
 # pyarrow has no types, so that nothing that comes from it has one.
@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from relabel.data.store.fault import first_fault
 from relabel.data.store.stamp import Stamp, read_stamp
 from relabel.errors import PartDamaged
 
@@ -26,7 +26,7 @@ _SEAL = b"relabel.crc32="
 _OPEN = b"00000000"
 
 
-def encode_part(rows: pa.Table, stamp: Mapping[str, Any]) -> bytes:
+def encode_part(rows: pa.Table, stamp: Mapping[str, object]) -> bytes:
     """The part file of these rows."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, rows.schema, compression="zstd", write_page_checksum=True) as writer:
@@ -58,9 +58,9 @@ def decode_stamp(tail: bytes | memoryview, where: str) -> Stamp:
         raise PartDamaged(f"{where} has a damaged footer: it does not match its checksum")
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
-        stamp = read_stamp(json.loads((metadata.metadata or {})[b"relabel"]))
+        stamp = read_stamp((metadata.metadata or {})[b"relabel"])
     except _DAMAGE as error:
-        raise PartDamaged(f"{where} cannot be read back: {_first_line(error)}") from error
+        raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
     if metadata.num_rows != stamp.num_rows:
         raise PartDamaged(f"{where} has {metadata.num_rows} rows, its stamp says {stamp.num_rows}")
     return stamp
@@ -74,9 +74,5 @@ def decode_rows(data: pa.Buffer, where: str) -> pa.Table:
             rows = file.read(use_threads=False)
         rows.validate(full=True)
     except _DAMAGE as error:
-        raise PartDamaged(f"{where} cannot be read back: {_first_line(error)}") from error
+        raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
     return rows
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -10,31 +10,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import cast
 
 import pyarrow as pa
+from pydantic import ConfigDict, StrictInt, StrictStr, TypeAdapter, ValidationError, with_config
 
 from relabel.data.quality.figures import Quality
 from relabel.data.sources.unit import Unit
+from relabel.data.store.fault import first_fault
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """The stamp of one part."""
 
-    fingerprint: str
-    source_file: str
-    source_size: int
-    source_version: str
-    unit: int
-    first_row: int
-    num_rows: int
-    ok: int
-    rejected: int
-    reasons: dict[str, int]
+    fingerprint: StrictStr
+    source_file: StrictStr
+    source_size: StrictInt
+    source_version: StrictStr
+    unit: StrictInt
+    first_row: StrictInt
+    num_rows: StrictInt
+    ok: StrictInt
+    rejected: StrictInt
+    reasons: dict[str, StrictInt]
     """How many rows were rejected for each code, the text of a reason before its colon."""
-    quality: dict[str, Quality] = field(default_factory=dict)
+    quality: dict[str, Quality]
     """Of each label by name; the name of a single one is empty."""
 
     def is_of(self, unit: Unit, fingerprint: str) -> bool:
@@ -44,9 +47,8 @@ class Stamp:
         theirs = (file.path, file.size, file.version, unit.index, unit.first_row, unit.num_rows)
         return self.fingerprint == fingerprint and mine == theirs
 
-    def to_json(self) -> dict[str, Any]:
-        value = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {**value, "quality": {name: quality.to_json() for name, quality in self.quality.items()}}
+    def to_json(self) -> dict[str, object]:
+        return cast(dict[str, object], _STAMP.dump_python(self, mode="json", exclude_defaults=True))
 
 
 def make_stamp(unit: Unit, fingerprint: str, rows: pa.Table, quality: Mapping[str, Quality] = {}) -> Stamp:
@@ -73,22 +75,12 @@ def make_stamp(unit: Unit, fingerprint: str, rows: pa.Table, quality: Mapping[st
     )
 
 
-def read_stamp(value: Any) -> Stamp:
-    """The stamp in plain JSON. Raises ValueError where a field is missing, unknown or of another type."""
-    if not isinstance(value, Mapping) or set(value) != {one.name for one in fields(Stamp)}:
-        raise ValueError("the stamp has other fields")
-    if not isinstance(value["quality"], Mapping):
-        raise ValueError("the quality of the stamp is not one of each label")
-    made: dict[str, Any] = {
-        **value,
-        "quality": {name: Quality.from_json(one) for name, one in value["quality"].items()},
-    }
-    if not all(isinstance(made[name], str) for name in _TEXTS) or not all(type(made[name]) is int for name in _NUMBERS):
-        raise ValueError("a field of the stamp has another type")
-    if not isinstance(made["reasons"], dict) or not all(type(count) is int for count in made["reasons"].values()):
-        raise ValueError("the reasons of the stamp are not counts")
-    return Stamp(**made)
+def read_stamp(text: bytes | str) -> Stamp:
+    """The stamp in JSON. Raises ValueError where a field is missing, unknown or of another type."""
+    try:
+        return _STAMP.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"the stamp is another, {first_fault(error)}") from error
 
 
-_TEXTS = ("fingerprint", "source_file", "source_version")
-_NUMBERS = ("source_size", "unit", "first_row", "num_rows", "ok", "rejected")
+_STAMP = TypeAdapter(Stamp)

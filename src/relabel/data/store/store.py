@@ -13,7 +13,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -50,7 +49,7 @@ class Store:
         """The visible parts and their sizes."""
         return {name: size for name, size in self.names().items() if name.endswith(".parquet")}
 
-    def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, Any], bad: Version | None = None) -> bool:
+    def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, object], bad: Version | None = None) -> bool:
         """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first.
 
         A version of it that is known to be `bad` is written over.
@@ -59,7 +58,7 @@ class Store:
             return True
         return self._objects.create(part, encode_part(rows, stamp))
 
-    def replace(self, part: str, rows: pa.Table, stamp: Mapping[str, Any], old: Version) -> bool:
+    def replace(self, part: str, rows: pa.Table, stamp: Mapping[str, object], old: Version) -> bool:
         """Write the part over that version of it: whoever opens it sees the old one or the new one, whole.
 
         False if it is another one meanwhile, or none: then nothing is written. In an object store a reader that is in
@@ -86,7 +85,7 @@ class Store:
         data = pa.py_buffer(content)
         return Part(stamp=decode_stamp(memoryview(data), where), rows=decode_rows(data, where), version=version)
 
-    def read_json(self, name: str) -> Any | None:
+    def read_json(self, name: str) -> object | None:
         """The document, or None where there is none."""
         try:
             return json.loads(bytes(self._objects.read(name)[0]))
@@ -97,15 +96,15 @@ class Store:
                 f"{self.url}/{name} is not JSON: restore it from a backup or use another output"
             ) from error
 
-    def create_json(self, name: str, value: Any) -> bool:
+    def create_json(self, name: str, value: object) -> bool:
         """Write the document unless it is there; False if it was."""
         return self._objects.create(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
-    def replace_json(self, name: str, value: Any, old: Version) -> bool:
+    def replace_json(self, name: str, value: object, old: Version) -> bool:
         """Write the document over that version of it; False, and nothing is written, if it is another one meanwhile."""
         return self._objects.replace(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), old)
 
-    def put_json(self, name: str, value: Any) -> None:
+    def put_json(self, name: str, value: object) -> None:
         """Write the document over what is there."""
         self._objects.put(name, json.dumps(value, sort_keys=True).encode())
 
