@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from relabel.bench.model import LARGE, load_subject, random_llama
+from relabel.bench.model import LARGE, Model, random_llama
 
 
 def test_the_large_model_has_the_size_of_llama_3_8b():
@@ -23,15 +23,15 @@ def test_random_weights_are_drawn_and_the_same_every_time():
 
 
 def test_the_small_model_is_loaded_as_a_user_would_and_as_the_engines_do():
-    subject = load_subject(None, torch.float32, torch.device("cpu"))
-    assert subject.plain is not subject.own
-    assert subject.plain.num_parameters() == subject.own.num_parameters() == 33_563_136
-    assert not subject.plain.training
-    for mine, other in zip(subject.plain.parameters(), subject.own.parameters(), strict=True):
+    model = Model.load(None, torch.float32, torch.device("cpu"))
+    assert model.plain is not model.own
+    assert model.plain.num_parameters() == model.own.num_parameters() == 33_563_136
+    assert not model.plain.training
+    for mine, other in zip(model.plain.parameters(), model.own.parameters(), strict=True):
         assert torch.equal(mine, other)
 
 
 def test_a_half_type_is_what_transformers_is_asked_for(tiny_model):
-    subject = load_subject(tiny_model, torch.bfloat16, torch.device("cpu"))
-    assert subject.plain.dtype == torch.bfloat16
-    assert subject.name == tiny_model
+    model = Model.load(tiny_model, torch.bfloat16, torch.device("cpu"))
+    assert model.plain.dtype == torch.bfloat16
+    assert model.name == tiny_model

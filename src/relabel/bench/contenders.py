@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from transformers import GenerationConfig
@@ -22,6 +22,9 @@ from relabel.bench.workload import Workload
 from relabel.engine import Engine, Request, Sampling
 from relabel.engine.loading import make_engine, settle_batching
 from relabel.errors import RunFailed
+
+if TYPE_CHECKING:
+    from transformers import GenerationMixin, PreTrainedModel
 
 Prompts = Sequence[list[int]]
 NUM_ALONE = 48
@@ -36,7 +39,7 @@ class Contender:
     """One way to generate."""
 
     name: str
-    model: Any
+    model: PreTrainedModel
     generate: Callable[[Prompts], list[list[int]]]
     engine: Engine | None = None
     num_rows: int | None = None
@@ -45,28 +48,26 @@ class Contender:
     """It is another's experiment, which must not end the benchmark."""
 
 
-def make_contenders(subject: Model, workload: Workload) -> list[Contender]:
+def make_contenders(model: Model, workload: Workload) -> list[Contender]:
     """All ways, ready to run. Engines are made for the workload, so that none holds memory for another."""
     ends = {"stop": workload.stop, "new_tokens": workload.new_tokens}
     sampling = Sampling(max_new_tokens=workload.new_tokens, stop_token_ids=workload.stop)
-    by_size = partial(padded, subject.plain, **ends)
+    by_size = partial(padded, model.plain, **ends)
     contenders = [
-        Contender(name="one_by_one", model=subject.plain, generate=partial(by_size, batch_size=1), num_rows=NUM_ALONE),
-        Contender(name="padded_64", model=subject.plain, generate=partial(by_size, batch_size=64)),
+        Contender(name="one_by_one", model=model.plain, generate=partial(by_size, batch_size=1), num_rows=NUM_ALONE),
+        Contender(name="padded_64", model=model.plain, generate=partial(by_size, batch_size=64)),
         Contender(
             name="padded_64_by_length",
-            model=subject.plain,
+            model=model.plain,
             generate=partial(by_size, batch_size=64, by_length=True),
         ),
     ]
     for batching in ("static", "continuous"):
-        verdict = settle_batching(subject.own, subject.name, batching)
-        engine = make_engine(subject.own, None, sampling, verdict)
-        contenders.append(
-            Contender(name=batching, model=subject.own, generate=partial(by_engine, engine), engine=engine)
-        )
-    theirs = partial(generate_batch, subject.plain, **ends)
-    return [*contenders, Contender(name="generate_batch", model=subject.plain, generate=theirs, may_fail=True)]
+        verdict = settle_batching(model.own, model.name, batching)
+        engine = make_engine(model.own, None, sampling, verdict)
+        contenders.append(Contender(name=batching, model=model.own, generate=partial(by_engine, engine), engine=engine))
+    theirs = partial(generate_batch, model.plain, **ends)
+    return [*contenders, Contender(name="generate_batch", model=model.plain, generate=theirs, may_fail=True)]
 
 
 def by_engine(engine: Engine, prompts: Prompts) -> list[list[int]]:
@@ -79,7 +80,7 @@ def by_engine(engine: Engine, prompts: Prompts) -> list[list[int]]:
 
 @torch.inference_mode()
 def padded(
-    model: Any,
+    model: PreTrainedModel,
     prompts: Prompts,
     *,
     stop: Sequence[int],
@@ -89,13 +90,14 @@ def padded(
 ) -> list[list[int]]:
     """Batches in the order of arrival or by length, padded on the left."""
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row])) if by_length else list(range(len(prompts)))
+    generate = cast("Callable[..., torch.Tensor]", model.generate)
     outputs: dict[int, list[int]] = {}
     for at in range(0, len(order), batch_size):
         batch = [prompts[row] for row in order[at : at + batch_size]]
         width = max(map(len, batch))
         ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in batch], device=model.device)
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch], device=model.device)
-        made = model.generate(
+        made = generate(
             ids,
             attention_mask=mask,
             max_new_tokens=new_tokens,
@@ -107,7 +109,9 @@ def padded(
     return [_until(stop, outputs[row]) for row in range(len(prompts))]
 
 
-def generate_batch(model: Any, prompts: Prompts, *, stop: Sequence[int], new_tokens: int) -> list[list[int]]:
+def generate_batch(
+    model: PreTrainedModel, prompts: Prompts, *, stop: Sequence[int], new_tokens: int
+) -> list[list[int]]:
     """The continuous batching of transformers; as it is on a GPU, with bounds on its memory on a CPU."""
     config = GenerationConfig(max_new_tokens=new_tokens, do_sample=False, eos_token_id=list(stop), pad_token_id=0)
     bounds = None
@@ -118,10 +122,12 @@ def generate_batch(model: Any, prompts: Prompts, *, stop: Sequence[int], new_tok
             max_batch_tokens=CPU_STEP_TOKENS,
             max_requests_per_batch=CPU_ROWS,
         )
-    attention = model.config._attn_implementation
+    attention = cast(str, model.config._attn_implementation)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # it prints when it fails, and stdout is for the figures
-            made = model.generate_batch(list(prompts), generation_config=config, continuous_batching_config=bounds)
+            made = cast("GenerationMixin", model).generate_batch(
+                list(prompts), generation_config=config, continuous_batching_config=bounds
+            )
     finally:
         model.set_attn_implementation(attention)  # it leaves its own where it cannot start
     errors = [output.error for output in made.values() if output.error is not None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 ENGINES = ("static", "continuous")
 RIVALS = ("one_by_one", "padded_64", "padded_64_by_length", "generate_batch")
@@ -60,9 +59,9 @@ class Comparison:
     ways: dict[str, Method]
     ratios: dict[str, dict[str, dict[str, float]]]
     """Rows a second of each engine over each other way: engine, rival, then wall or cpu."""
-    verdicts: dict[str, dict[str, Any]]
+    verdicts: Mapping[str, Mapping[str, object]]
     """How the parity probes let each engine run: one that fell back says so here."""
-    goodput: dict[str, dict[str, Any]]
+    goodput: Mapping[str, Mapping[str, object]]
     """What each engine computed in all turns."""
 
 
@@ -86,7 +85,7 @@ class Figures:
     versions: dict[str, str]
     workloads: dict[str, Comparison]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Plain values."""
         return asdict(self)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 GEMM_ROWS = {"cpu": 1024}
 DEVICE_GEMM_ROWS = 8192
@@ -18,7 +21,7 @@ DEVICE_LAUNCHES = 20
 COPY_BYTES = 2**30
 
 
-def gemm_rate(model: Any) -> float:
+def gemm_rate(model: PreTrainedModel) -> float:
     """FLOPs a second of the model's largest inner matrix, in its type and on its device; the best of a few tries."""
     head = model.get_output_embeddings()
     linears = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module is not head]

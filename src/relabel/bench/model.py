@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -15,7 +15,26 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Pr
 
 from relabel.engine import load_model
 
-SMALL: dict[str, Any] = {
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Shape(TypedDict):
+    """What a Llama is made of, in the words of its config."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    vocab_size: int
+    max_position_embeddings: int
+    pad_token_id: int
+    bos_token_id: int
+    eos_token_id: int
+
+
+SMALL: Shape = {
     "hidden_size": 512,
     "intermediate_size": 1536,
     "num_hidden_layers": 8,
@@ -28,7 +47,7 @@ SMALL: dict[str, Any] = {
     "eos_token_id": 2,
 }
 """33.6 million parameters."""
-LARGE: dict[str, Any] = {
+LARGE: Shape = {
     "hidden_size": 4096,
     "intermediate_size": 14336,
     "num_hidden_layers": 32,
@@ -48,22 +67,22 @@ class Model:
     """One model, as transformers loads it and as relabel does; the same object where they are the same."""
 
     name: str
-    plain: Any
+    plain: PreTrainedModel
     """In the type that was asked for."""
-    own: Any
+    own: PreTrainedModel
     """In float32 where a CPU would emulate that type."""
 
-
-def load_subject(path: str | None, dtype: torch.dtype, device: torch.device) -> Model:
-    """The model of a folder; without one the small model on a CPU, the large one elsewhere."""
-    if path is not None:
-        return _load(path, path, dtype, device)
-    if device.type != "cpu":
-        model = random_llama(LARGE, dtype, device)
-        return Model(name="random Llama-3-8B", plain=model, own=model)
-    with tempfile.TemporaryDirectory() as folder:
-        write_small(folder)
-        return _load(folder, "random Llama of 33.6 M", dtype, device)
+    @classmethod
+    def load(cls, path: str | None, dtype: torch.dtype, device: torch.device) -> Model:
+        """The model of a folder; without one the small model on a CPU, the large one elsewhere."""
+        if path is not None:
+            return _load(path, path, dtype, device)
+        if device.type != "cpu":
+            model = random_llama(LARGE, dtype, device)
+            return cls(name="random Llama-3-8B", plain=model, own=model)
+        with tempfile.TemporaryDirectory() as folder:
+            write_small(folder)
+            return _load(folder, "random Llama of 33.6 M", dtype, device)
 
 
 def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> Model:
@@ -72,11 +91,11 @@ def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> M
     return Model(name=name, plain=plain, own=own)
 
 
-def random_llama(config: dict[str, Any], dtype: torch.dtype, device: torch.device) -> Any:
+def random_llama(shape: Shape, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """Made where it is used: 16 GB of weights are neither written nor copied."""
     torch.manual_seed(0)
     with torch.device(device):
-        return AutoModelForCausalLM.from_config(LlamaConfig(**config), dtype=dtype).eval()
+        return AutoModelForCausalLM.from_config(LlamaConfig(**shape), dtype=dtype).eval()
 
 
 def write_small(folder: str) -> None:
@@ -88,8 +107,9 @@ def write_small(folder: str) -> None:
     PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
     ).save_pretrained(folder)
-    model: Any = LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
+    model = LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
     for name, weight in model.named_parameters():
         if weight.dim() == 2 and "embed" not in name:
             weight.data.mul_(3.0)  # random weights that are not sharpened repeat one token for ever
-    model.to(torch.bfloat16).save_pretrained(folder)
+    cast(torch.nn.Module, model).to(torch.bfloat16)  # whose hints of `to` are lost in PreTrainedModel
+    model.save_pretrained(folder)

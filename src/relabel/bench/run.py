@@ -11,7 +11,7 @@ import transformers
 from relabel.bench.contenders import Contender, make_contenders
 from relabel.bench.figures import Comparison, Figures, Method, num_differing, ratios_of
 from relabel.bench.machine import device_name, gemm_rate, memory_rate, rows_that_fit
-from relabel.bench.model import Model, load_subject
+from relabel.bench.model import Model
 from relabel.bench.rounds import Outcome, run_rounds
 from relabel.bench.work import Size, roofline_seconds, rows_of, useful_flops
 from relabel.bench.workload import FIXED, NAMES, RAGGED, Workload, make_workload
@@ -45,12 +45,12 @@ def run_bench(
         raise SpecError(f"{rows} rows and {turns} turns are nothing to measure; use at least one of each")
     if where.type == "cpu":
         torch.set_num_threads(1)
-    subject = load_subject(model, DTYPES[dtype], where)
-    rates = {_name(each.dtype): gemm_rate(each) for each in (subject.plain, subject.own)}
+    loaded = Model.load(model, DTYPES[dtype], where)
+    rates = {_name(each.dtype): gemm_rate(each) for each in (loaded.plain, loaded.own)}
     bandwidth = memory_rate(where)
     names = (workload,) if workload else (RAGGED,) if where.type == "cpu" else tuple(FIXED)
     return Figures(
-        model=subject.name,
+        model=loaded.name,
         device=str(where),
         device_name=device_name(where),
         threads=torch.get_num_threads(),
@@ -66,15 +66,15 @@ def run_bench(
             "transformers": transformers.__version__,
             "python": platform.python_version(),
         },
-        workloads={name: _compare(subject, name, rows, turns, rates, bandwidth) for name in names},
+        workloads={name: _compare(loaded, name, rows, turns, rates, bandwidth) for name in names},
     )
 
 
 def _compare(
-    subject: Model, name: str, num_rows: int, num_rounds: int, rates: dict[str, float], bandwidth: float | None
+    model: Model, name: str, num_rows: int, num_rounds: int, rates: dict[str, float], bandwidth: float | None
 ) -> Comparison:
-    workload = make_workload(name, num_rows, subject.own.config.get_text_config(decoder=True).vocab_size)
-    contenders = make_contenders(subject, workload)
+    workload = make_workload(name, num_rows, model.own.config.get_text_config(decoder=True).vocab_size)
+    contenders = make_contenders(model, workload)
     outcome = run_rounds(contenders, workload, num_rounds)
     return Comparison(
         prompt_tokens=sum(map(len, workload.prompts)),

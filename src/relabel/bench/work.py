@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
 from relabel.engine.model.sizes import kv_bytes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Row(NamedTuple):
@@ -37,8 +40,8 @@ class Size:
     """Of one token's keys and values."""
 
     @classmethod
-    def of(cls, model: Any) -> Size:
-        head = model.get_output_embeddings()
+    def of(cls, model: PreTrainedModel) -> Size:
+        head = cast(torch.nn.Linear, model.get_output_embeddings())
         linears = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module is not head]
         body, item_bytes = sum(linear.weight.numel() for linear in linears), model.dtype.itemsize
         return cls(

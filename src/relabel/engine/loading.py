@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from relabel.engine.api.engine import Engine
 from relabel.engine.api.request import Request, Sampling
@@ -22,6 +22,9 @@ from relabel.engine.model.weights import first_line, load_model
 from relabel.engine.parity import LENGTHS, TOLERANCE, Probes, image_probe
 from relabel.engine.static.engine import StaticEngine
 from relabel.errors import ArgumentRefused, ModelRefused
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger("relabel")
 
@@ -58,7 +61,7 @@ def load_engine(
     )
 
 
-def _with_image(model: Any, path: str, revision: str | None) -> Request | None:
+def _with_image(model: PreTrainedModel, path: str, revision: str | None) -> Request | None:
     if "pixel_values" not in inspect.signature(model.forward).parameters:
         return None
     try:
@@ -69,8 +72,8 @@ def _with_image(model: Any, path: str, revision: str | None) -> Request | None:
 
 
 def make_engine(
-    model: Any,
-    tokenizer: Any | None,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None,
     sampling: Sampling,
     verdict: Verdict,
     *,
@@ -90,7 +93,7 @@ def make_engine(
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)
 
 
-def settle_batching(model: Any, path: str, batching: str, with_image: Request | None = None) -> Verdict:
+def settle_batching(model: PreTrainedModel, path: str, batching: str, with_image: Request | None = None) -> Verdict:
     """Continuous, else static, else static with eager attention: the first whose probes equal those of rows alone.
 
     `with_image` is a row as the processor of a model that sees makes it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,10 @@ from relabel.engine.model.traits import is_paddable
 from relabel.engine.runner.cuda_graphs import FIRST_USES, are_there
 from relabel.engine.runner.forward import Forward, RaggedAttention
 from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
+
+if TYPE_CHECKING:
+    from transformers import BatchFeature, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+    from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.2}
 """Of the distance between two sets of logits over their own spread. Rounding of a whole model gives 1e-6 in float32 and
@@ -35,7 +39,7 @@ class Probes:
     """
 
     @torch.inference_mode()
-    def __init__(self, model: Any, with_image: Request | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, with_image: Request | None = None) -> None:
         self._model = model
         prompts = _prompts(model, LENGTHS if is_paddable(model) else LENGTHS[:1] * len(LENGTHS))
         self._rows = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
@@ -88,19 +92,21 @@ class Probes:
             max_new_tokens=1, do_sample=False, output_logits=True, return_dict_in_generate=True, pad_token_id=0
         )
         try:
-            output = self._model.generate(**collate(rows, 0, self._model.device), generation_config=config)
+            generate = cast("Callable[..., GenerateDecoderOnlyOutput]", self._model.generate)
+            output = generate(**collate(rows, 0, self._model.device), generation_config=config)
         finally:
             self._model.generation_config = own
-        return output.logits[0].float()
+        return cast("tuple[torch.Tensor, ...]", output.logits)[0].float()
 
 
-def image_probe(processor: Any) -> Request | None:
+def image_probe(processor: PreTrainedTokenizerBase | ProcessorMixin) -> Request | None:
     """A row with an image of noise, as the processor of a model that sees makes it; None where it makes none."""
     token = getattr(processor, "image_token", None)
     if token is None or getattr(processor, "image_processor", None) is None:
         return None
     noise = np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)
-    batch = processor(text=[f"{token} a"], images=[Image.fromarray(noise)], return_tensors="pt")
+    process = cast("Callable[..., BatchFeature]", processor)
+    batch = process(text=[f"{token} a"], images=[Image.fromarray(noise)], return_tensors="pt")
     tensors = {name: np.asarray(value) for name, value in batch.items() if name not in ("input_ids", "attention_mask")}
     return Request(id=0, prompt_ids=batch["input_ids"][0].tolist(), tensors=tensors)
 
@@ -113,7 +119,7 @@ def _longer(row: Request, token: int) -> Request:
     return replace(row, prompt_ids=[*row.prompt_ids, token], tensors=tensors)
 
 
-def _prompts(model: Any, lengths: Sequence[int]) -> list[list[int]]:
+def _prompts(model: PreTrainedModel, lengths: Sequence[int]) -> list[list[int]]:
     """Ids strewn over the vocabulary, none of them one that the config gives a meaning (images, padding, ends)."""
     config = model.config
     named = [value for part in (config, config.get_text_config(decoder=True)) for value in part.to_dict().items()]
@@ -124,5 +130,5 @@ def _prompts(model: Any, lengths: Sequence[int]) -> list[list[int]]:
     return [[plain[next(steps) * 7919 % len(plain)] for _ in range(length)] for length in lengths]
 
 
-def _ids(value: Any) -> list[int]:
+def _ids(value: object) -> list[int]:
     return [value] if isinstance(value, int) else list(value) if isinstance(value, list | tuple) else []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import cast
 
 from relabel.engine import Constraint, Engine, Sampling
 from relabel.errors import ArgumentRefused, ModelRefused, SpecError
@@ -102,7 +103,7 @@ def _tokenizer(path: str, revision: str | None) -> Tokenizer:
 
     if (tokenizer := load_tokenizer(path, revision)) is None:
         raise ModelRefused(f"{path} has no tokenizer, so choices have no probabilities")
-    return tokenizer
+    return cast(Tokenizer, tokenizer)
 
 
 def report_of(engine: Engine, process: str) -> EngineReport:

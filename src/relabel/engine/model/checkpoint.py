@@ -12,7 +12,6 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from transformers import CONFIG_MAPPING
 
@@ -65,7 +64,7 @@ def locate(path: str, revision: str | None = None, *, weights: bool = False) -> 
     return folder
 
 
-def check_config(folder: Path) -> dict[str, Any]:
+def check_config(folder: Path) -> dict[str, object]:
     """The config of a model that transformers has a class for; one that needs code of its repository is refused."""
     config = _read_json(folder / "config.json")
     kind = config.get("model_type")
@@ -166,7 +165,7 @@ def _digest(folder: Path, names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def _read_json(file: Path) -> dict[str, object]:
     try:
         value = json.loads(file.read_bytes())
     except FileNotFoundError as error:

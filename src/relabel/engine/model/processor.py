@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from transformers import AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
@@ -17,25 +17,30 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from relabel.engine.model.checkpoint import check_config, locate
 from relabel.errors import ModelRefused
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
-def load_processor(path: str, revision: str | None = None) -> Any:
+Loaded = TypeVar("Loaded")
+
+
+def load_processor(path: str, revision: str | None = None) -> PreTrainedTokenizerBase | ProcessorMixin:
     """The processor of an image-text-to-text model, or the tokenizer of a causal one, padding on the left."""
     folder = locate(path, revision)
     if check_config(folder)["model_type"] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        return _load(AutoTokenizer, folder)
+        return _load(AutoTokenizer.from_pretrained, folder)
     from transformers import AutoProcessor  # 3 s of imports that text does not need
 
-    processor = _load(AutoProcessor, folder)
+    processor: ProcessorMixin = _load(AutoProcessor.from_pretrained, folder)
     processor.tokenizer.padding_side = "left"
     return processor
 
 
-def load_tokenizer(path: str, revision: str | None = None) -> Any | None:
+def load_tokenizer(path: str, revision: str | None = None) -> PreTrainedTokenizerBase | None:
     """The tokenizer alone, or None: a folder without one can still generate from token ids."""
     folder = locate(path, revision)
     if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
         return None
-    return _load(AutoTokenizer, folder)
+    return _load(AutoTokenizer.from_pretrained, folder)
 
 
 def within(seconds: float, call: Callable[[], str]) -> str:
@@ -59,9 +64,9 @@ def within(seconds: float, call: Callable[[], str]) -> str:
         signal.signal(signal.SIGALRM, before)
 
 
-def _load(auto: Any, folder: Path) -> Any:
+def _load(load: Callable[..., Loaded], folder: Path) -> Loaded:
     try:
-        return auto.from_pretrained(folder, trust_remote_code=False, local_files_only=True, padding_side="left")
+        return load(folder, trust_remote_code=False, local_files_only=True, padding_side="left")
     except Exception as error:  # files of a model may hold anything, and transformers then raises anything
         why = " ".join(str(error).split())[:300] or type(error).__name__
         if isinstance(error, ImportError):

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 CUDA_ROWS = 512
 FREE_FRACTION = 0.6
@@ -23,12 +26,12 @@ def free_bytes() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def max_tokens(model: Any) -> int:
+def max_tokens(model: PreTrainedModel) -> int:
     """Positions that a model was made for; a row's prompt and text must fit into them."""
     return getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None) or 2**62
 
 
-def bounds_of(model: Any) -> dict[str, int]:
+def bounds_of(model: PreTrainedModel) -> dict[str, int]:
     """What a request must keep within, as `unfit` takes it."""
     known = getattr(
         model.get_input_embeddings(), "num_embeddings", model.config.get_text_config(decoder=True).vocab_size
@@ -38,14 +41,14 @@ def bounds_of(model: Any) -> dict[str, int]:
     return {"max_tokens": max_tokens(model), "num_embeddings": max(known, image_token + 1)}
 
 
-def token_bytes(text: Any, item_bytes: int) -> int:
+def token_bytes(text: PreTrainedConfig, item_bytes: int) -> int:
     """Bytes of one token at the widest moment: its keys and values, and one layer's activations in the prefill."""
     inner = getattr(text, "intermediate_size", None) or 4 * text.hidden_size
     activations = 8 * text.hidden_size + 3 * (max(inner) if isinstance(inner, list | tuple) else inner)
     return kv_bytes(text, item_bytes) + activations * item_bytes
 
 
-def kv_bytes(text: Any, item_bytes: int) -> int:
+def kv_bytes(text: PreTrainedConfig, item_bytes: int) -> int:
     """Bytes of the keys and values of one token in all layers."""
     num_heads = getattr(text, "num_attention_heads", None) or 1  # state-space models have none
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // num_heads

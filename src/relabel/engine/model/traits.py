@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 PACKABLE = frozenset({"full_attention", "sliding_attention"})
 
 
-def why_not_packed(model: Any) -> str | None:
+def why_not_packed(model: PreTrainedModel) -> str | None:
     """Why the rows of a model cannot share one stream without padding; None where nothing is known against it."""
     text = model.config.get_text_config(decoder=True)
     arguments = inspect.signature(model.forward).parameters
@@ -28,13 +31,13 @@ def why_not_packed(model: Any) -> str | None:
     return None
 
 
-def is_paddable(model: Any) -> bool:
+def is_paddable(model: PreTrainedModel) -> bool:
     """False where padding leaks into a row: running states (linear attention, convolutions) and sparse indexers."""
     layers = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
     running = any(getattr(module, "_is_stateful", False) for module in model.modules())
     return not running and layers <= {*PACKABLE, "chunked_attention"}
 
 
-def attention_of(model: Any) -> str:
+def attention_of(model: PreTrainedModel) -> str:
     """The implementation of attention that the text part of a model is run with."""
-    return model.config.get_text_config(decoder=True)._attn_implementation
+    return cast(str, model.config.get_text_config(decoder=True)._attn_implementation)

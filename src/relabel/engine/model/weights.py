@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 import transformers
@@ -23,6 +23,9 @@ from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.sizes import free_bytes
 from relabel.errors import ArgumentRefused, ModelRefused
 
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedModel
+
 log = logging.getLogger("relabel")
 
 
@@ -34,7 +37,7 @@ DTYPES = {
 }
 
 
-def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", device: str = "cpu") -> Any:
+def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", device: str = "cpu") -> PreTrainedModel:
     """A causal or image-text-to-text model in eval mode on its device."""
     if dtype not in DTYPES:
         raise ModelRefused(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
@@ -52,7 +55,7 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
             f"{path} ({kind}) neither continues text nor describes images; use a causal or an image-text-to-text model"
         )
     try:
-        loaded: Any = auto.from_pretrained(
+        loaded = auto.from_pretrained(
             folder,
             dtype=DTYPES[dtype],
             use_safetensors=True,
@@ -67,18 +70,18 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
         if "ignore_mismatched_sizes" in why:
             why = "its weights have other shapes than its config.json says; take both from one download"
         raise ModelRefused(f"{path} cannot be loaded by transformers {transformers.__version__}: {why}") from error
-    model, info = loaded
+    model, info = cast("tuple[PreTrainedModel, dict[str, set[str]]]", loaded)
     # transformers fills absent weights with random numbers and only warns
     if absent := sorted(info["missing_keys"]):
         raise ModelRefused(f"{path} lacks {len(absent)} weights ({absent[0]}, ...); download the model again")
     if unused := sorted(info["unexpected_keys"]):
         log.warning("%s has %d weights that its config.json leaves unused (%s, ...)", path, len(unused), unused[0])
     _check_ids(path, model.generation_config)
-    model = model.eval().to(torch.device(device))
+    cast(torch.nn.Module, model.eval()).to(torch.device(device))  # whose hints of `to` are lost in PreTrainedModel
     return model if device != "cpu" or computes_bfloat16() else widened(model)
 
 
-def _check_ids(path: str, config: Any) -> None:
+def _check_ids(path: str, config: GenerationConfig) -> None:
     """Of a generation config nothing else is used."""
     for name in ("eos_token_id", "pad_token_id"):
         value = getattr(config, name, None)
@@ -96,7 +99,7 @@ def computes_bfloat16() -> bool:
     return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
 
 
-def widened(model: Any) -> Any:
+def widened(model: PreTrainedModel) -> PreTrainedModel:
     """The same weights in float32, if they are in a half type and memory holds them twice.
 
     On a CPU with AVX-512 and no bfloat16 instructions a matrix product of 64 rows runs at 94 GFLOP/s in float32 and at

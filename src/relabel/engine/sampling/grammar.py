@@ -6,13 +6,18 @@ Knows tokens and grammars; nothing of logits or of how a token is chosen.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
 from relabel.engine.api.constraint import Constraint
+from relabel.engine.sampling.stops import added_tokens
 from relabel.errors import ModelRefused
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 NUM_KEPT = 64
 """Grammars that are kept compiled."""
@@ -23,7 +28,7 @@ WORD = 32
 class Matcher:
     """One row in its grammar."""
 
-    def __init__(self, renew: Callable[[bool], Any], stop_tokens: Sequence[int]) -> None:
+    def __init__(self, renew: Callable[[bool], LLMatcher], stop_tokens: Sequence[int]) -> None:
         self._renew, self._stops = renew, stop_tokens
         self._grammar = renew(False)
         self._tokens: list[int] = []
@@ -63,10 +68,10 @@ class Matcher:
 class Grammars:
     """Makes matchers for one tokenizer; what is common to rows of the same constraint is compiled once."""
 
-    def __init__(self, tokenizer: Any | None, vocab_size: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | None, vocab_size: int) -> None:
         self._tokenizer, self._vocab_size = tokenizer, vocab_size
-        self._vocabularies: dict[tuple[int, ...], Any] = {}
-        self._compiled: dict[tuple[Constraint, tuple[int, ...]], Any] = {}
+        self._vocabularies: dict[tuple[int, ...], LLTokenizer] = {}
+        self._compiled: dict[tuple[Constraint, tuple[int, ...]], LLMatcher] = {}
 
     def require(self, constraint: Constraint, stop_tokens: Sequence[int]) -> None:
         """Compile ahead. Raises ModelRefused where the tokenizer or the grammar cannot be used."""
@@ -75,9 +80,9 @@ class Grammars:
     def matcher(self, constraint: Constraint, stop_tokens: Sequence[int]) -> Matcher:
         """For a row that begins and may end with any of the stop tokens."""
         stops = self._known(stop_tokens)
-        mine: Any = None
+        mine: LLMatcher | None = None
 
-        def renew(is_worn: bool) -> Any:
+        def renew(is_worn: bool) -> LLMatcher:
             nonlocal mine
             if is_worn and self._compiled.get((constraint, stops)) is mine:  # else another row has done so
                 del self._compiled[constraint, stops]
@@ -93,7 +98,7 @@ class Grammars:
             matcher.fill(mask_W)
         return masks_RW
 
-    def _compile(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
+    def _compile(self, constraint: Constraint, stops: tuple[int, ...]) -> LLMatcher:
         """Of a constraint that has not been used for long it is made anew: rows may all bring their own."""
         found = self._compiled.pop((constraint, stops), None) or self._new(constraint, stops)
         self._compiled[constraint, stops] = found
@@ -101,11 +106,11 @@ class Grammars:
             del self._compiled[next(iter(self._compiled))]
         return found
 
-    def _new(self, constraint: Constraint, stops: tuple[int, ...]) -> Any:
+    def _new(self, constraint: Constraint, stops: tuple[int, ...]) -> LLMatcher:
         vocabulary = self._vocabulary(stops)
         from llguidance import LLMatcher
 
-        is_token = constraint.after is not None and constraint.after in self._added_tokens()
+        is_token = constraint.after is not None and constraint.after in added_tokens(self._tokenizer)
         text = LLMatcher.grammar_from_lark(constraint.grammar(mark_is_token=is_token))
         grammar = LLMatcher(vocabulary, text, log_level=0)
         if grammar.is_error():
@@ -115,10 +120,7 @@ class Grammars:
     def _known(self, stop_tokens: Sequence[int]) -> tuple[int, ...]:
         return tuple(token for token in stop_tokens if token < self._vocab_size)
 
-    def _added_tokens(self) -> dict[str, int]:
-        return self._tokenizer.get_added_vocab() if self._tokenizer is not None else {}
-
-    def _vocabulary(self, stops: tuple[int, ...]) -> Any:
+    def _vocabulary(self, stops: tuple[int, ...]) -> LLTokenizer:
         if stops not in self._vocabularies:
             try:
                 from llguidance.hf import from_tokenizer
@@ -126,8 +128,9 @@ class Grammars:
                 raise ModelRefused("constrained decoding needs llguidance: pip install llguidance") from error
             if self._tokenizer is None or not stops:
                 raise ModelRefused("constrained decoding needs the model's tokenizer and a token that ends a text")
+            tokenizer = cast("PreTrainedTokenizerFast", self._tokenizer)  # any other is a ValueError
             try:
-                self._vocabularies[stops] = from_tokenizer(self._tokenizer, self._vocab_size, list(stops))
+                self._vocabularies[stops] = from_tokenizer(tokenizer, self._vocab_size, list(stops))
             except ValueError as error:
                 raise ModelRefused(f"constrained decoding cannot use this tokenizer: {error}") from error
         return self._vocabularies[stops]

@@ -5,7 +5,7 @@ Both engines ask here. Knows the model's bounds and its tokenizer; nothing of ba
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from relabel.engine.api.request import Request, Sampling, unfit
 from relabel.engine.model.sizes import bounds_of
@@ -14,6 +14,9 @@ from relabel.engine.sampling.stops import StopStrings, StopTokens, find_end_toke
 from relabel.errors import ModelRefused
 from relabel.rejected import Code, Rejected
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 NEVER = 2**31 - 1
 """A stop token beyond every vocabulary: a text that is given ends with its last token alone."""
 
@@ -21,7 +24,7 @@ NEVER = 2**31 - 1
 class Intake:
     """For one model and the settings of its engine. Raises ModelRefused where the tokenizer cannot do those."""
 
-    def __init__(self, model: Any, tokenizer: Any | None, sampling: Sampling) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, sampling: Sampling) -> None:
         vocab_size = model.config.get_text_config(decoder=True).vocab_size
         stops = tuple(sampling.stop_token_ids) or find_stop_tokens(model.generation_config, tokenizer)
         self.sampling = sampling

@@ -6,7 +6,7 @@ Knows names of special tokens and ids; nothing of requests or batches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from transformers import StopStringCriteria
@@ -14,6 +14,9 @@ from transformers import StopStringCriteria
 from relabel.engine.api.request import Sampling
 from relabel.engine.model.upload import upload
 from relabel.errors import ModelRefused
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 NUM_KEPT = 64
 """Sets of stop strings that are kept ready."""
@@ -31,14 +34,19 @@ END_OF_TURN = (
 )
 
 
-def find_stop_tokens(generation_config: Any, tokenizer: Any | None) -> tuple[int, ...]:
+def added_tokens(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, int]:
+    """The tokens that a tokenizer has besides its vocabulary, by name; none without a tokenizer."""
+    return cast("PreTrainedTokenizerFast", tokenizer).get_added_vocab() if tokenizer is not None else {}
+
+
+def find_stop_tokens(generation_config: GenerationConfig, tokenizer: PreTrainedTokenizerBase | None) -> tuple[int, ...]:
     """Sorted ids: the generation config's EOS list, the tokenizer's EOS, and its end-of-turn tokens."""
     eos = generation_config.eos_token_id
     stops = {int(token) for token in (eos if isinstance(eos, list | tuple) else [eos]) if token is not None}
     if tokenizer is not None:
         if tokenizer.eos_token_id is not None:
-            stops.add(int(tokenizer.eos_token_id))
-        special = tokenizer.get_added_vocab()
+            stops.add(int(cast(int, tokenizer.eos_token_id)))
+        special = added_tokens(tokenizer)
         names = set(END_OF_TURN) & set(special)
         if "<|return|>" in names:
             names.discard("<|end|>")  # GPT-OSS ends its analysis with <|end|>, and the answer comes after it
@@ -46,14 +54,21 @@ def find_stop_tokens(generation_config: Any, tokenizer: Any | None) -> tuple[int
     return tuple(sorted(stops))
 
 
-def find_end_token(tokenizer: Any | None, stop_tokens: Sequence[int], vocab_size: int) -> int | None:
+def find_end_token(
+    tokenizer: PreTrainedTokenizerBase | None, stop_tokens: Sequence[int], vocab_size: int
+) -> int | None:
     """The stop token that the model itself would end a text with: that of its turn, else its EOS; None without any."""
-    special = tokenizer.get_added_vocab() if tokenizer is not None else {}
+    special = added_tokens(tokenizer)
     wanted = [*(special.get(name) for name in END_OF_TURN), getattr(tokenizer, "eos_token_id", None), *stop_tokens]
     return next((token for token in wanted if token in stop_tokens and token < vocab_size), None)
 
 
-def find_pad_token(generation_config: Any, tokenizer: Any | None, stop_tokens: tuple[int, ...], vocab_size: int) -> int:
+def find_pad_token(
+    generation_config: GenerationConfig,
+    tokenizer: PreTrainedTokenizerBase | None,
+    stop_tokens: tuple[int, ...],
+    vocab_size: int,
+) -> int:
     """The padding token, else a stop token, else 0: the attention mask tells padding apart, never the id.
 
     A tokenizer's padding token may lie beyond the model's vocabulary and would then break the embedding.
@@ -96,7 +111,7 @@ class StopTokens:
 class StopStrings:
     """Where generated tokens spell a stop string out. Raises ModelRefused where a model has no tokenizer to tell."""
 
-    def __init__(self, tokenizer: Any | None) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
         self._tokenizer = tokenizer
         self._criteria: dict[tuple[str, ...], StopStringCriteria] = {}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -31,9 +32,9 @@ class PromptTokenizer:
 
     def __init__(self, model: Model, prompt: Prompt) -> None:
         with in_words_of_the_spec():
-            loaded = load_processor(model.path, model.revision)
-        self._tokenizer: Tokenizer = getattr(loaded, "tokenizer", loaded)
-        self._processor: Processor | None = loaded if hasattr(loaded, "image_processor") else None
+            loaded = cast("Processor | Tokenizer", load_processor(model.path, model.revision))
+        self._tokenizer = cast(Tokenizer, getattr(loaded, "tokenizer", loaded))
+        self._processor = cast(Processor, loaded) if hasattr(loaded, "image_processor") else None
         self.takes_images = self._processor is not None
         self.control = ControlTokens(self._tokenizer, loaded)
         tokens = [getattr(loaded, name, None) for name in ("image_token", "boi_token")]
