@@ -153,7 +153,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_costs_the_rows_that_use_the
     edit(folder / "config.json", vocab_size=known)
     encoder = encoder_of(folder)
     rows = [
-        Request(id=at, prompt_ids=encoder.encode({"alt": alt}, []).prompt_ids)
+        Request(id=at, prompt_ids=encoder.encode({"alt": alt})[0].prompt_ids)
         for at, alt in enumerate(("a b", "a zebra", "b a"))
     ]
     errors = [result.error for result in engine_of(folder).generate(rows)]
@@ -171,7 +171,7 @@ def shrunk(weights, size):
 @pytest.mark.parametrize("batching", ["static", "continuous"])
 def test_a_prompt_and_its_text_beyond_the_positions_of_the_model_reject_the_row(folder, batching):
     encoder = encoder_of(folder, max_prompt_tokens=4096)
-    long, short = (encoder.encode({"alt": "word " * length}, []).prompt_ids for length in (400, 2))
+    long, short = (encoder.encode({"alt": "word " * length})[0].prompt_ids for length in (400, 2))
     assert 512 < len(long) < 4096
     engine = engine_of(folder, batching, max_new_tokens=16)
     results = engine.generate([Request(id=0, prompt_ids=long), Request(id=1, prompt_ids=short)])
