@@ -158,7 +158,9 @@ def test_a_tokenizer_with_more_tokens_than_the_model_costs_the_rows_that_use_the
     ]
     errors = [result.error for result in engine_of(folder).generate(rows)]
     assert errors[0] is errors[2] is None
-    assert errors[1] == f"prompt: a token beyond the {known} that the model knows; its tokenizer belongs to another"
+    assert (
+        str(errors[1]) == f"prompt: a token beyond the {known} that the model knows; its tokenizer belongs to another"
+    )
 
 
 def shrunk(weights, size):
