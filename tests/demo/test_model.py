@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from relabel.demo import CAPTION_PROMPT, JSON_PROMPT, MODEL_PATH, REWRITE_PROMPT
+from relabel.demo.drawing import draw
 from relabel.demo.noise import noisy
-from relabel.demo.scene import draw, random_scene
+from relabel.demo.scene import random_scene
 from tools.demo_model.train import MAX_NEW_TOKENS
 
 NUM_ROWS = 64

@@ -4,7 +4,8 @@ import random
 import numpy as np
 import pytest
 
-from relabel.demo.scene import BACKGROUNDS, COLOURS, PLACES, Scene, Shape, draw, random_scene
+from relabel.demo.drawing import draw
+from relabel.demo.scene import BACKGROUNDS, COLOURS, PLACES, Scene, Shape, random_scene
 
 
 def a_shape(**changes) -> Shape:

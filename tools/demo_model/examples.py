@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from PIL import Image
 
 from relabel.demo import CAPTION_PROMPT, JSON_PROMPT, REWRITE_PROMPT
+from relabel.demo.drawing import draw
 from relabel.demo.noise import noisy
-from relabel.demo.scene import Scene, draw, random_scene
+from relabel.demo.scene import Scene, random_scene
 
 Example = tuple[Image.Image | None, str, str]
 """Image, text of the prompt, answer."""

@@ -1,31 +1,10 @@
-"""What a benchmark says: the names and meanings of its figures, and how they follow from what was measured.
-
-Plain numbers: knows nothing of models or devices. Ratios are made turn by turn, within one run, and the median counts.
-"""
+"""What a benchmark says: the names and meanings of its figures. Plain values: measures nothing and compares nothing."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 ENGINES = ("static", "continuous")
-RIVALS = ("one_by_one", "padded_64", "padded_64_by_length", "generate_batch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """Of one contender in one turn."""
-
-    rows: int
-    wall: float
-    """Seconds by the clock."""
-    cpu: float
-    """Seconds of the processor, all threads: another program on the machine disturbs them less."""
-
-    def rate(self, clock: str) -> float:
-        """Rows a second."""
-        return self.rows / (self.wall if clock == "wall" else self.cpu)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,23 +67,3 @@ class Figures:
     def to_json(self) -> dict[str, object]:
         """Plain values."""
         return asdict(self)
-
-
-def ratios_of(turns: Sequence[Mapping[str, Speed]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Each engine over each rival that ran."""
-    return {
-        engine: {
-            rival: {
-                clock: round(statistics.median(turn[engine].rate(clock) / turn[rival].rate(clock) for turn in turns), 3)
-                for clock in ("wall", "cpu")
-            }
-            for rival in RIVALS
-            if all(rival in turn for turn in turns)
-        }
-        for engine in ENGINES
-    }
-
-
-def num_differing(outputs: Sequence[Sequence[int]], reference: Sequence[Sequence[int]]) -> int:
-    """Of the rows that there are outputs for."""
-    return sum(list(mine) != list(other) for mine, other in zip(outputs, reference, strict=False))

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 
 from relabel.bench.contenders import Contender
-from relabel.bench.figures import Speed
 from relabel.bench.machine import settle
+from relabel.bench.speed import Speed
 from relabel.bench.workload import Workload
 from relabel.engine import Goodput
 

@@ -9,10 +9,11 @@ import torch
 import transformers
 
 from relabel.bench.contenders import Contender, make_contenders
-from relabel.bench.figures import Comparison, Figures, Method, num_differing, ratios_of
+from relabel.bench.figures import Comparison, Figures, Method
 from relabel.bench.machine import device_name, gemm_rate, memory_rate, rows_that_fit
 from relabel.bench.model import Model
 from relabel.bench.rounds import Outcome, run_rounds
+from relabel.bench.speed import num_differing, ratios_of
 from relabel.bench.work import Size, roofline_seconds, rows_of, useful_flops
 from relabel.bench.workload import FIXED, NAMES, RAGGED, Workload, make_workload
 from relabel.engine.model.weights import computes_bfloat16

@@ -5,8 +5,9 @@ Importing it costs no torch. How the model was made: `tools/demo_model` in the r
 
 from pathlib import Path
 
-from relabel.demo.check import DemoReport, check_labels
+from relabel.demo.check import check_labels
 from relabel.demo.dataset import write_dataset
+from relabel.demo.report import DemoReport
 
 __all__ = [
     "CAPTION_PROMPT",

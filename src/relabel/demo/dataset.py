@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from relabel.demo.drawing import draw
 from relabel.demo.noise import noisy
-from relabel.demo.scene import draw, random_scene
+from relabel.demo.scene import random_scene
 
 SCHEMA = pa.schema(
     [

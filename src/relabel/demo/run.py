@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from relabel.demo import MODEL_PATH
-from relabel.demo.check import Figures, check_labels
+from relabel.demo.check import check_labels
 from relabel.demo.dataset import write_dataset
+from relabel.demo.report import Figures
 from relabel.demo.task import Task
 from relabel.errors import SpecError
 from relabel.job.run import run

@@ -1,15 +1,12 @@
-"""A scene of one to three coloured shapes: how it is made up and drawn, and its one true caption and record.
+"""A scene of one to three coloured shapes: how it is made up, and its one true caption and record.
 
-Everything follows from the random generator that is passed in. Knows nothing of noise, datasets or models.
+Everything follows from the random generator that is passed in. Knows nothing of images, noise, datasets or models.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass
-
-from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 
@@ -71,15 +68,6 @@ def random_scene(rng: random.Random) -> Scene:
     return Scene(background=rng.choice(list(BACKGROUNDS)), shapes=shapes)
 
 
-def draw(scene: Scene, side: int = 64) -> Image.Image:
-    """The scene as an RGB image of `side` x `side` pixels."""
-    image = Image.new("RGB", (side, side), BACKGROUNDS[scene.background])
-    canvas = ImageDraw.Draw(image)
-    for shape in scene.shapes:
-        _draw_shape(canvas, shape, side / 64)
-    return image
-
-
 def _random_shape(rng: random.Random, place: str) -> Shape:
     size = rng.choice(list(RADII))
     x, y = PLACES[place]
@@ -92,18 +80,3 @@ def _random_shape(rng: random.Random, place: str) -> Shape:
         y=y + rng.uniform(-1.5, 1.5),
         radius=rng.uniform(*RADII[size]),
     )
-
-
-def _draw_shape(canvas: ImageDraw.ImageDraw, shape: Shape, scale: float) -> None:
-    x, y, r, fill = shape.x * scale, shape.y * scale, shape.radius * scale, COLOURS[shape.colour]
-    if shape.kind == "circle":
-        canvas.ellipse([x - r, y - r, x + r, y + r], fill=fill)
-    elif shape.kind == "square":
-        canvas.rectangle([x - r, y - r, x + r, y + r], fill=fill)
-    elif shape.kind == "triangle":
-        canvas.polygon([(x, y - r), (x - r, y + r), (x + r, y + r)], fill=fill)
-    else:
-        reach = [r if corner % 2 == 0 else 0.45 * r for corner in range(10)]
-        turn = [corner * math.pi / 5 for corner in range(10)]
-        corners = [(x + q * math.sin(t), y - q * math.cos(t)) for q, t in zip(reach, turn, strict=True)]
-        canvas.polygon(corners, fill=fill)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from relabel.demo.check import Figures
+from relabel.demo.report import Figures
 
 
 def show_demo(figures: Figures, console: Console) -> None:

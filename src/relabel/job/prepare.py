@@ -15,7 +15,7 @@ import pyarrow as pa
 from relabel.data.output.binding import check_recipe, open_run
 from relabel.data.output.manifest import Run
 from relabel.data.output.recipe import fingerprint, make_recipe
-from relabel.data.prompts.template import check_columns
+from relabel.data.prompts.columns import check_columns
 from relabel.data.sources import absolute_source, source_root
 from relabel.data.sources.files import absolute, matches
 from relabel.data.sources.plan import Plan, make_plan

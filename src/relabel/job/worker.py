@@ -16,7 +16,8 @@ from relabel.engine.api.engine import Engine
 from relabel.engine.model.faults import is_device_fault
 from relabel.errors import DeviceLost, UnitGivenUp
 from relabel.job.engine import report_of
-from relabel.job.faults.attempt import AttemptLog, UnitAttempt, attempt
+from relabel.job.faults.attempt import UnitAttempt, attempt
+from relabel.job.faults.attempt_log import AttemptLog
 from relabel.job.faults.shared_lock import SharedLock
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job

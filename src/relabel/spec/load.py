@@ -1,20 +1,19 @@
-"""A spec from a YAML file, from `--set` or from plain fields, and the sentence for each thing that is wrong in it.
+"""A spec from a YAML file, from `--set` or from plain fields. Raises SpecError for each thing that is wrong in it.
 
 Quotes no value of a spec, which may be a key or a token. Knows nothing of what the sections mean.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from relabel.errors import SpecError
+from relabel.spec.problem import sentence
 from relabel.spec.spec import Spec
 
 _NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
@@ -43,7 +42,7 @@ def make_spec(fields: Mapping[str, object], where: str = "spec") -> Spec:
     except ValidationError as error:
         raise SpecError(
             "\n".join(
-                f"{where}: {_sentence(problem['type'], problem['loc'], problem['msg'])}" for problem in error.errors()
+                f"{where}: {sentence(problem['type'], problem['loc'], problem['msg'])}" for problem in error.errors()
             )
         ) from error
 
@@ -84,26 +83,3 @@ def _yaml_problem(error: Exception) -> str:
     mark = error.problem_mark or error.context_mark
     what = re.sub(r"'[^'<]{3,}'", "'...'", " ".join(filter(None, (error.context, error.problem))))
     return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark else what
-
-
-def _sentence(kind: str, steps: Sequence[str | int], message: str) -> str:
-    place = ".".join(str(step) for step in steps)
-    if kind == "extra_forbidden":
-        *section, key = steps
-        near = difflib.get_close_matches(str(key), _keys_at(section), n=1, cutoff=0.0)
-        return f"unknown key {place}; did you mean {near[0]}?" if near else f"unknown key {place}"
-    if kind == "missing":
-        return f"{place} is missing"
-    message = message.removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
-
-
-def _keys_at(steps: Sequence[str | int]) -> list[str]:
-    """The keys known at a place of the spec, for example at `label.gate` or `labels.0`."""
-    section: object = Spec
-    for step in steps:
-        if isinstance(step, int):
-            section = get_args(section)[0]
-        elif isinstance(section, type) and issubclass(section, BaseModel) and step in section.model_fields:
-            section = section.model_fields[step].annotation
-    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []

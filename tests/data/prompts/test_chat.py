@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.data.prompts.chat import Chat, Message, image_of, read_chat
+from relabel.data.prompts.chat import Chat, Message, read_chat
+from relabel.data.prompts.image_url import image_of
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS, PromptTemplate, check_columns
+from relabel.data.prompts.columns import check_columns
+from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS, PromptTemplate
 from relabel.errors import RowRejected, SpecError
 from relabel.spec import Prompt
 

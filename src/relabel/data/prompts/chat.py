@@ -6,9 +6,7 @@ of chat templates, tokens or models.
 
 from __future__ import annotations
 
-import binascii
 import json
-from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -74,21 +72,6 @@ def read_chat(value: object) -> Chat:
     if length > MAX_PROMPT_CHARACTERS:
         raise RowRejected(Code.PROMPT_TOO_LONG, f"{length} characters, limit {MAX_PROMPT_CHARACTERS}")
     return Chat(messages=messages, image_urls=urls)
-
-
-def image_of(url: str, max_bytes: int) -> bytes | str:
-    """What `decode_image` makes an image of: the bytes in a data: URL; any other URL as it is, to be refused there."""
-    if url[:5].lower() != "data:":
-        return url
-    head, comma, data = url.partition(",")
-    if not comma or not head.lower().endswith(";base64"):
-        raise RowRejected(Code.IMAGE, "a data: URL that is not in base64")
-    if len(data) * 3 // 4 - 2 > max_bytes:
-        raise RowRejected(Code.IMAGE, f"{len(data) * 3 // 4} bytes is over the limit of {max_bytes}")
-    try:
-        return b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RowRejected(Code.IMAGE, "a data: URL that is not valid base64") from error
 
 
 def _parsed(text: str | bytes) -> object:

@@ -5,7 +5,6 @@ Knows nothing of tokens, chat templates or models. Row data is only ever a value
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,15 +76,6 @@ class PromptTemplate:
                 raise RowRejected(Code.PROMPT_TOO_LONG, f"{len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
             texts[name] = text
         return PromptText(user=texts["user"], system=texts.get("system"))
-
-
-def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
-    """Refuse columns that the source does not have. `needed` maps a column to the spec key that names it."""
-    for column, key in sorted(needed.items()):
-        if column not in known:
-            near = difflib.get_close_matches(column, known, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise SpecError(f"{key} names column {column!r}{hint}; the source has: {', '.join(sorted(known))}")
 
 
 def _checked(column: str, value: object) -> object:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relabel.errors import RowRejected
+from relabel.job.encoding.conversation import Decode, PromptSource, Row
 from relabel.job.encoding.encoded import Encoded
-from relabel.job.encoding.prompts import Decode, PromptSource, Row
 from relabel.job.encoding.tokenize import PromptTokenizer
 from relabel.rejected import Code
 

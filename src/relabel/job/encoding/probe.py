@@ -11,7 +11,7 @@ from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.engine.model.processor import within
 from relabel.errors import ModelRefused
 from relabel.job.encoding.chat_template import FAILS
-from relabel.job.encoding.prompts import PromptSource
+from relabel.job.encoding.conversation import PromptSource
 from relabel.job.encoding.tokenize import PromptTokenizer
 from relabel.spec import Model
 

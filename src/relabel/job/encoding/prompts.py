@@ -5,48 +5,16 @@ The row's own control tokens are marked in it. Knows no chat template, no tokens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
-from PIL import Image
-
-from relabel.data.prompts.chat import Message, image_of, read_chat
+from relabel.data.prompts.chat import Message, read_chat
+from relabel.data.prompts.image_url import image_of
 from relabel.data.prompts.template import PromptTemplate
 from relabel.errors import RowRejected
 from relabel.job.encoding.control_tokens import ControlTokens
+from relabel.job.encoding.conversation import Conversation, Decode, Row
 from relabel.rejected import Code
 from relabel.spec import Prompt
-
-Row = Mapping[str, object]
-Decode = Callable[[Iterable[object]], list[Image.Image]]
-"""Makes images of what a row holds for them. Raises RowRejected (image)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
-    """What is said to the model about one row."""
-
-    messages: tuple[Message, ...]
-    images: list[Image.Image]
-    """Decoded images, in the order in which they stand in the messages."""
-
-
-class PromptSource(Protocol):
-    """Where conversations come from."""
-
-    columns: Mapping[str, str]
-    """The source columns that are read, each with the spec key that names it."""
-    example: tuple[Message, ...]
-    """A short conversation of the same shape: what the model cannot take of it, it takes of no row."""
-
-    def read(self, row: Row, decode: Decode) -> Conversation:
-        """The conversation of a row. Raises RowRejected where there is none."""
-        ...
-
-    def cuttable(self, row: Row) -> str:
-        """The text that may be cut where the prompt is too long; empty where none may be."""
-        ...
 
 
 class TemplatePrompt:

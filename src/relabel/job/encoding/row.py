@@ -14,10 +14,11 @@ from PIL import Image
 from relabel.data.prompts.images import decode_image
 from relabel.data.sources.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
+from relabel.job.encoding.conversation import Decode, PromptSource, Row
 from relabel.job.encoding.encode import Encoder
 from relabel.job.encoding.encoded import Encoded
 from relabel.job.encoding.probe import PROBE_SECONDS, probe
-from relabel.job.encoding.prompts import ChatPrompt, Decode, PromptSource, Row, TemplatePrompt
+from relabel.job.encoding.prompts import ChatPrompt, TemplatePrompt
 from relabel.job.encoding.settings import OwnSettings, check_settings, read_settings
 from relabel.job.encoding.tokenize import PromptTokenizer
 from relabel.rejected import Code, Rejected

@@ -7,35 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from relabel.data.sources.unit import Unit
 from relabel.errors import UnitGivenUp
-from relabel.job.faults.poison_search import Group, PoisonSearch
+from relabel.job.faults.attempt_log import AttemptLog
+from relabel.job.faults.poison_search import Group
 from relabel.job.faults.watchdog import Watchdog
 from relabel.rejected import Code, Rejected
 
 T = TypeVar("T")
-
-
-class AttemptLog(Protocol):
-    """Who counts the attempts at units, by stage and part: `DeathCounter`, or one in another process."""
-
-    def begin(self, stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
-        """Open an attempt: what is known of the rows, or why there is none."""
-        ...
-
-    def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
-        """The group of rows at this place is begun, by the attempt that began after so many deaths."""
-        ...
-
-    def deaths(self, stage: str, part: str) -> int:
-        """How many attempts at a unit never ended so far."""
-        ...
-
-    def end(self, stage: str, file: str, part: str) -> None:
-        """Close the attempts at a unit: its process lived."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

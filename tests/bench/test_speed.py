@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relabel.bench.figures import Speed, num_differing, ratios_of
+from relabel.bench.speed import Speed, num_differing, ratios_of
 
 
 def turn(**seconds):

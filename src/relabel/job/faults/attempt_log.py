@@ -1,0 +1,27 @@
+"""What an attempt at a unit needs of whoever counts. A contract: knows neither Ray nor where the counts are kept."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from relabel.job.faults.poison_search import PoisonSearch
+
+
+class AttemptLog(Protocol):
+    """Who counts the attempts at units, by stage and part: `DeathCounter`, or one in another process."""
+
+    def begin(self, stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
+        """Open an attempt: what is known of the rows, or why there is none."""
+        ...
+
+    def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
+        """The group of rows at this place is begun, by the attempt that began after so many deaths."""
+        ...
+
+    def deaths(self, stage: str, part: str) -> int:
+        """How many attempts at a unit never ended so far."""
+        ...
+
+    def end(self, stage: str, file: str, part: str) -> None:
+        """Close the attempts at a unit: its process lived."""
+        ...
