@@ -351,6 +351,21 @@ def test_another_source_or_model_is_refused(text_model, jsonl_source, tmp_path):
         retry(str(tmp_path / "out"))
 
 
+def test_a_model_that_was_moved_is_found_where_it_is_said_to_be_and_is_the_same_one(text_model, jsonl_source, tmp_path):
+    old, new = tmp_path / "model", tmp_path / "elsewhere"
+    shutil.copytree(text_model, old)
+    fields = fields_of(tmp_path, old)
+    fields["source"]["path"] = str(jsonl_source / "a.jsonl")
+    Here(fields).run()
+    old.rename(new)
+    moved = [*CPU, f"model.path={new}", "label.retry_temperatures=[2.0]"]
+    assert retry(str(tmp_path / "out"), overrides=moved, execute=InProcess()).figures["ok"] > 0
+    config = new / "config.json"
+    config.write_text(config.read_text().replace('"max_position_embeddings": 512', '"max_position_embeddings": 511'))
+    with pytest.raises(RecipeChanged, match="model_identity"):
+        retry(str(tmp_path / "out"), overrides=moved)
+
+
 def test_greedy_texts_that_would_be_the_same_again_are_refused_with_the_remedy(text_model, jsonl_source, tmp_path):
     fields = fields_of(tmp_path, text_model, pattern="no such text")
     fields["sampling"]["temperature"] = 0.0

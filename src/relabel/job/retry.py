@@ -27,7 +27,16 @@ from relabel.spec.load import split_override
 
 log = logging.getLogger("relabel")
 
-SETTABLE = ("label.attempts", "label.retry_temperatures", "label.max_new_tokens_on_retry", "label.gate", "resources")
+MOVED = "model.path"
+"""Where the model of the run lies now: the same one, so that it is the same recipe."""
+SETTABLE = (
+    "label.attempts",
+    "label.retry_temperatures",
+    "label.max_new_tokens_on_retry",
+    "label.gate",
+    "resources",
+    MOVED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +78,7 @@ def retry(
     gates = {name: gate.model_dump(exclude_none=True) for name, gate in read_gates(store).items()}
     fields = _fields_of(known.recipe, gates, store.url)
     asked = make_spec(_changed(fields, overrides), where="--set")
+    fields = _changed(fields, [override for override in overrides if override.startswith(f"{MOVED}=")])
     wanted = Retry(reasons=frozenset(reasons))
     job, plan = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted)
     found = _reasons(list(plan.units), store, job.fingerprint)
