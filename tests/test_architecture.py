@@ -62,7 +62,7 @@ ROOMS = {
     ),
     "engine/continuous": Room(
         knows={"engine/api", "engine/model", "engine/sampling", "engine/scheduling", "engine/runner"},
-        packages={"torch"},
+        packages={"torch", "transformers"},
     ),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
     "job/faults": Room(knows={"data/sources/unit.py"}),

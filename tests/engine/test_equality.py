@@ -6,19 +6,7 @@ import pytest
 
 from relabel.engine import Request, Sampling, StaticEngine
 from tests.engine import models
-
-STOP = list(range(5, 128, 17))
-NEW = 16
-FAMILIES = {
-    "llama": (models.llama, models.text_requests),
-    "qwen3": (models.qwen3, models.text_requests),
-    "mistral": (models.mistral, models.text_requests),
-    "gemma2": (models.gemma2, models.text_requests),
-    "gpt_oss": (models.gpt_oss, models.text_requests),
-    "llava": (models.llava, models.llava_requests),
-    "qwen2_5_vl": (models.qwen2_5_vl, models.qwen2_5_vl_requests),
-    "smolvlm": (models.smolvlm, models.smolvlm_requests),
-}
+from tests.engine.kit import FAMILIES, NEW, STOP
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -18,7 +18,7 @@ from relabel.engine.model.traits import why_not_packed
 from relabel.engine.parity import Probes
 from relabel.errors import ModelRefused
 from tests.engine import models
-from tests.engine.test_equality import FAMILIES
+from tests.engine.kit import FAMILIES
 
 
 def like_llama(kind: type[LlamaForCausalLM]) -> Any:

@@ -20,6 +20,7 @@ from relabel.engine.model.processor import load_processor, load_tokenizer
 from relabel.engine.model.traits import attention_of, why_not_packed
 from relabel.engine.model.weights import first_line, load_model
 from relabel.engine.parity import LENGTHS, TOLERANCE, Probes, image_probe
+from relabel.engine.runner.kernels import Kernels
 from relabel.engine.static.engine import StaticEngine
 from relabel.errors import ArgumentRefused, ModelRefused
 
@@ -93,13 +94,15 @@ def make_engine(
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)
 
 
-def settle_batching(model: PreTrainedModel, path: str, batching: str, with_image: Request | None = None) -> Verdict:
+def settle_batching(
+    model: PreTrainedModel, path: str, batching: str, with_image: Request | None = None, kernels: Kernels | None = None
+) -> Verdict:
     """Continuous, else static, else static with eager attention: the first whose probes equal those of rows alone.
 
     `with_image` is a row as the processor of a model that sees makes it.
     """
     try:
-        probes = Probes(model, with_image)
+        probes = Probes(model, with_image, kernels)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error) or is_device_fault(error):
             raise

@@ -17,8 +17,8 @@ from transformers import GenerationConfig
 from relabel.engine.api.request import Request
 from relabel.engine.model.collate import PER_TOKEN, collate
 from relabel.engine.model.traits import is_paddable
-from relabel.engine.runner.cuda_graphs import FIRST_USES, are_there
 from relabel.engine.runner.forward import Forward, RaggedAttention
+from relabel.engine.runner.kernels import Kernels
 from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ class Probes:
     """
 
     @torch.inference_mode()
-    def __init__(self, model: PreTrainedModel, with_image: Request | None = None) -> None:
-        self._model = model
+    def __init__(
+        self, model: PreTrainedModel, with_image: Request | None = None, kernels: Kernels | None = None
+    ) -> None:
+        self._model, self._kernels = model, kernels or Kernels.of(model.device)
         prompts = _prompts(model, LENGTHS if is_paddable(model) else LENGTHS[:1] * len(LENGTHS))
         self._rows = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
         if with_image is not None:
@@ -69,7 +71,7 @@ class Probes:
 
     def ragged(self) -> torch.Tensor:
         """As the continuous engine computes them: prompts in one stream, the second token through the slots."""
-        forward, requests = Forward(self._model), {row.id: row for row in self._rows}
+        forward, requests = Forward(self._model, self._kernels), {row.id: row for row in self._rows}
         forward.lay_out(Layout(len(self._rows), max(len(row.prompt_ids) for row in self._longer)))
         first: dict[int, torch.Tensor] = {}
         with RaggedAttention(self._model):
@@ -82,7 +84,7 @@ class Probes:
             newest = torch.tensor([row.prompt_ids[-1] for row in self._longer], device=self._model.device)
             forward.set_newest(range(len(newest)), newest)
             live = tuple(DecodeRow(row.id, row.id, len(row.prompt_ids)) for row in self._rows)
-            num_runs = FIRST_USES if are_there(self._model.device) else 1  # the last one is replayed
+            num_runs = self._kernels.first_uses if self._kernels.capture else 1  # the last one is replayed
             second = [forward.run(Step(live, ()), requests)[0] for _ in range(num_runs)][-1]
         return torch.cat([torch.stack([first[row.id] for row in self._rows]), second]).float()
 

@@ -10,34 +10,7 @@ import torch
 
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
 from tests.engine import models
-from tests.engine.test_equality import FAMILIES, STOP
-
-NEW = 16
-FEW = Limits(kv_tokens=1000, num_slots=8, step_tokens=48)
-GREEDY = Sampling(max_new_tokens=NEW, stop_token_ids=STOP)
-WIDE = Limits(kv_tokens=20_000, num_slots=64, step_tokens=512)
-
-
-def continuous(
-    model: Any, sampling: Sampling = GREEDY, limits: Limits = FEW, tokenizer: Any = None
-) -> ContinuousEngine:
-    return ContinuousEngine(model, tokenizer, sampling, limits=limits)
-
-
-def many(requests: list[Request], num_rows: int = 64) -> list[Request]:
-    """More rows like these: some prompts come again under another id, some end sooner."""
-    return [
-        Request(
-            id=row,
-            prompt_ids=requests[row % len(requests)].prompt_ids,
-            tensors=requests[row % len(requests)].tensors,
-        )
-        for row in range(num_rows)
-    ]
-
-
-def ids(engine: Any, requests: list[Request]) -> dict[int, list[int]]:
-    return {result.id: result.token_ids for result in engine.generate(requests)}
+from tests.engine.kit import FAMILIES, FEW, GREEDY, NEW, SHARED, STOP, WIDE, continuous, ids, many, with_prefix
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -85,13 +58,6 @@ def test_the_models_own_attention_is_back_after_a_call() -> None:
         continuous(model).generate([request])
         assert models.generate_alone(model, request, NEW, STOP) == before
         assert model.config.get_text_config()._attn_implementation == "sdpa"
-
-
-SHARED = [10, 20, 30, 40, 50, 60, 70, 80] * 4
-
-
-def with_prefix(num_rows: int) -> list[Request]:
-    return [Request(id=row, prompt_ids=SHARED + prompt) for row, prompt in enumerate(models.prompts(num_rows))]
 
 
 @pytest.mark.parametrize("step_tokens", [9, 48], ids=["prefix in pieces", "prefix at once"])

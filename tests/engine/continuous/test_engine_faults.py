@@ -9,8 +9,7 @@ import torch
 
 from relabel.engine import Limits, Request, Sampling
 from tests.engine import models
-from tests.engine.continuous.test_engine import SHARED, WIDE, continuous, many
-from tests.engine.model.test_faults import POISON, poisoned
+from tests.engine.kit import POISON, SHARED, WIDE, continuous, many, poisoned
 
 
 def test_a_row_that_is_not_finite_leaves_nothing_behind_in_its_slot() -> None:

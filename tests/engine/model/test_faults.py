@@ -16,16 +16,9 @@ from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.sampling.stops import StopTokens
 from relabel.engine.static.callbacks import BatchState, SamplerCallback
 from tests.engine import models
+from tests.engine.kit import POISON, poisoned
 
 GREEDY = Sampling(max_new_tokens=8)
-POISON = 95
-
-
-def poisoned(model: Any) -> Any:
-    """A model that gives NaN wherever it has read the token POISON."""
-    with torch.no_grad():
-        model.get_input_embeddings().weight[POISON] = torch.nan
-    return model
 
 
 class SmallMemory(LlamaForCausalLM):

@@ -10,12 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from relabel.engine import ContinuousEngine, Sampling
 from tests.engine import models
-from tests.engine.continuous.test_engine import FEW, NEW
-from tests.engine.test_equality import FAMILIES, STOP
+from tests.engine.kit import FAMILIES, FEW, NEW, STOP
+from tests.engine.waits import WAITS
 
 aten = torch.ops.aten
-WAITS = {one.default for one in (aten.item, aten._local_scalar_dense, aten.is_nonzero, aten.nonzero, aten.equal)}
-"""Operators whose result the host needs, `.item()` and `bool()` among them."""
 BY_INDEX = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 """They need it where the index is a mask. They copy the value to the device where it is a plain number."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Goodput:
         """The fraction of slots that held a row, forward by forward."""
         return self.held_slots / max(1, self.all_slots)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, float]:
         """All figures and both fractions."""
         plain = {name: round(value, 3) for name, value in asdict(self).items()}
         return {**plain, "useful": round(self.useful, 4), "occupancy": round(self.occupancy, 4)}

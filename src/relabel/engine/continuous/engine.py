@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import abc
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,6 +21,7 @@ from relabel.engine.continuous.prefixes import Prefixes
 from relabel.engine.continuous.sequences import PendingStep, Sequence
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.runner.forward import Forward, RaggedAttention
+from relabel.engine.runner.kernels import Kernels
 from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.sampling.sampler import Sampler
@@ -30,6 +31,9 @@ from relabel.engine.scheduling.step import Layout, Limits, Step
 from relabel.errors import ModelRefused
 from relabel.rejected import Code, Rejected
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 MAX_LOST = 16
 """Rows that may fail alone one after the other; then it is not the rows, and all calls fail."""
 
@@ -38,18 +42,26 @@ class ContinuousEngine:
     """One model on one device, for calls from any number of threads."""
 
     def __init__(
-        self, model: Any, tokenizer: Any | None, sampling: Sampling, *, limits: Limits, verdict: Verdict | None = None
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase | None,
+        sampling: Sampling,
+        *,
+        limits: Limits,
+        verdict: Verdict | None = None,
+        kernels: Kernels | None = None,
     ) -> None:
         self.model, self.sampling, self.goodput = model, sampling, Goodput()
         self.verdict = verdict or Verdict(batching="continuous", attention="ragged", difference=None)
-        self.device: torch.device = model.device
+        self.device = model.device
         self.intake = Intake(model, tokenizer, sampling)
         self.end_token = self.intake.end_token
         self._detokenizer = Detokenizer(tokenizer)
-        self._forward = Forward(model)
+        self._kernels = kernels or Kernels.of(self.device)
+        self._forward = Forward(model, self._kernels)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
-        self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens)
+        self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens, self._kernels)
         self._is_late = self.device.type == "cuda"
         """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
         self._rows: dict[int, Sequence] = {}
@@ -232,7 +244,7 @@ class ContinuousEngine:
         self._calls.fail(error)
         self._rows.clear()
         self._pending, self._scheduler = None, Scheduler(self._scheduler.full_limits)
-        self._forward, self._num_lost = Forward(self.model), 0
+        self._forward, self._num_lost = Forward(self.model, self._kernels), 0
         self._prefixes.clear()
 
     def _count(self, step: Step, seconds: float) -> None:

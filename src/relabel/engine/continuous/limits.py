@@ -5,7 +5,7 @@ Knows nothing of rows.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,13 +15,16 @@ from relabel.engine.runner.cuda_graphs import BUCKETS
 from relabel.engine.runner.forward import Forward, RaggedAttention
 from relabel.engine.scheduling.step import Layout, Limits, PrefillChunk, Step
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 CPU_SLOTS = 192
 """Rows at once of the continuous engine: on one core 12 % faster than 64, and as fast as 384 (1,024 rows, bfloat16)."""
 CPU_STEP_TOKENS, CUDA_STEP_TOKENS = 1024, 8192
 """Tokens of one forward of the continuous engine."""
 
 
-def measured_limits(model: Any, kv_memory: int | None = None) -> Limits:
+def measured_limits(model: PreTrainedModel, kv_memory: int | None = None) -> Limits:
     """How much the continuous engine may hold, weights being in place: what is free, less what a forward takes.
 
     `kv_memory` is bytes of keys and values, where they are given.
@@ -41,7 +44,7 @@ def measured_limits(model: Any, kv_memory: int | None = None) -> Limits:
 
 
 @torch.inference_mode()
-def _peak_bytes(model: Any, step_tokens: int) -> int:
+def _peak_bytes(model: PreTrainedModel, step_tokens: int) -> int:
     """What a forward of prompts, as large as any will be, takes beside the weights, with its keys and values."""
     length = min(step_tokens, max_tokens(model), 1024)
     rows = range(step_tokens // length)

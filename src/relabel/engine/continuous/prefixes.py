@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from relabel.engine.api.request import Request
 from relabel.engine.model.faults import is_device_fault
 from relabel.engine.runner.forward import Forward
+from relabel.engine.runner.kernels import Kernels
 from relabel.engine.runner.kv_cache import KVCache
 from relabel.engine.scheduling.prefix import find_prefix_groups, shared_prefixes
 from relabel.engine.scheduling.step import Layout, PrefillChunk, PrefixGroup, Step
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NUM_KEPT = 8
 CLOSE_ENOUGH = 0.8
@@ -32,8 +36,8 @@ class Prefix:
 class Prefixes:
     """The prefixes in use lately. A model whose image token is not known shares none for rows with images."""
 
-    def __init__(self, model: Any, step_tokens: int) -> None:
-        self._model, self._step_tokens = model, step_tokens
+    def __init__(self, model: PreTrainedModel, step_tokens: int, kernels: Kernels) -> None:
+        self._model, self._step_tokens, self._kernels = model, step_tokens, kernels
         self._image_token = getattr(model.config, "image_token_id", None)
         self._kept: list[Prefix] = []
         self._num_groups = 0
@@ -99,7 +103,7 @@ class Prefixes:
         return prefix
 
     def _compute(self, tokens: tuple[int, ...]) -> KVCache:
-        forward = Forward(self._model)
+        forward = Forward(self._model, self._kernels)
         forward.lay_out(Layout(num_slots=1, slot_tokens=len(tokens)))
         request = Request(id=0, prompt_ids=tokens)
         for start in range(0, len(tokens), self._step_tokens):

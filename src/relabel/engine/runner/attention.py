@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface
 
 from relabel.engine.model.upload import upload
-from relabel.engine.runner import flash
 from relabel.engine.runner.decode_attention import DecodeAttention, plan_decode_attention
-from relabel.engine.runner.flash import Span, Spans, plan_spans
+from relabel.engine.runner.flash import Flash, Span, Spans, plan_spans
 from relabel.engine.runner.kv_cache import KVCache, SlotMapping
 from relabel.engine.runner.softmax import Softmax, bias_of
 from relabel.errors import ModelRefused
@@ -26,6 +25,12 @@ from relabel.errors import ModelRefused
 NAME = "relabel_ragged"
 HARMLESS = frozenset({"position_ids", "is_causal", "return_dict"})
 """Arguments that some models pass along and that change nothing here, besides all that are off."""
+
+
+class Layer(Protocol):
+    """The attention module of one layer."""
+
+    layer_idx: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +55,13 @@ class Ragged:
     live_positions: tuple[int, ...]
     """Of the decoded rows, as on the device at the head of the stream."""
     prefill_groups: Sequence[PrefillGroup]
+    flash: Flash | None
+    """The kernel of the device, for the layers that it can take."""
     _decode_attention: dict[int | None, DecodeAttention] = field(default_factory=dict)
     """By window; made by the first layer that has it."""
     of_graph: Spans | None = None
     """The rows of a CUDA graph, of which the host knows no number: only the flash kernel will do."""
-    _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
+    _masks: dict[tuple[int, int, int | None, bool], torch.Tensor] = field(default_factory=dict)
     """These, too, are made by the first layer that needs them."""
     _spans: list[Spans] = field(default_factory=list)
     _tables: dict[int, torch.Tensor] = field(default_factory=dict)
@@ -90,7 +97,7 @@ class Ragged:
 
 
 def ragged_attention(
-    module: Any,
+    module: Layer,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -102,7 +109,7 @@ def ragged_attention(
     sliding_window: int | None = None,
     softcap: float | None = None,
     s_aux: torch.Tensor | None = None,
-    **others: Any,
+    **others: object,
 ) -> tuple[torch.Tensor, None]:
     """Queries [1, heads, T, head size] and keys, values [1, kv heads, T, head size] to [1, T, heads, head size]."""
     strange = [name for name, value in others.items() if not (value is None or value is False or name in HARMLESS)]
@@ -111,13 +118,13 @@ def ragged_attention(
     window = sliding_window if sliding_window and sliding_window < ragged.kv_cache.layout.slot_tokens else None
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
-    is_flash = flash.can_take(query, value, softmax)
+    flash = ragged.flash if ragged.flash is not None and ragged.flash.can_take(query, value, softmax) else None
     new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
-    ragged.kv_cache.write(layer, ragged.slot_mapping, *new_THD, is_by_slot=is_flash)
+    ragged.kv_cache.write(layer, ragged.slot_mapping, *new_THD, is_by_slot=flash is not None)
     parts: list[torch.Tensor] = []
-    if is_flash:
-        q_THD = query[0].transpose(0, 1)
-        parts.extend(spans.attend(ragged.kv_cache, layer, q_THD, window, softmax) for spans in ragged.spans())
+    if flash is not None:
+        q_THD, kv_cache = query[0].transpose(0, 1), ragged.kv_cache
+        parts.extend(spans.attend(flash.kernel, kv_cache, layer, q_THD, window, softmax) for spans in ragged.spans())
         return _joined(parts), None
     if ragged.live_slots:
         q_HND = query[0, :, : len(ragged.live_slots)]

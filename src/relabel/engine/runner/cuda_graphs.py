@@ -10,11 +10,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from relabel.engine.model.upload import upload
+
+if TYPE_CHECKING:
+    from torch.cuda import _POOL_HANDLE as Pool
 
 log = logging.getLogger("relabel")
 
@@ -25,8 +28,19 @@ FIRST_USES = 4
 one length may last for a few steps alone."""
 
 
-def are_there(device: torch.device) -> bool:
-    return device.type == "cuda"
+class Graph(Protocol):
+    """A function that was captured: a call computes it anew, and gives the same tensor each time."""
+
+    @property
+    def pool(self) -> Pool | None:
+        """Its memory, which graphs that never run at once can share."""
+        ...
+
+    def __call__(self) -> torch.Tensor: ...
+
+
+Capture = Callable[[Callable[[], torch.Tensor], "Pool | None"], Graph]
+"""Makes a graph of a function, in the memory of another one where there is one. Raises RuntimeError where it cannot."""
 
 
 class Captured:
@@ -36,7 +50,7 @@ class Captured:
     waits for the device raises RuntimeError before one begins.
     """
 
-    def __init__(self, compute: Callable[[], torch.Tensor], pool: Any) -> None:
+    def __init__(self, compute: Callable[[], torch.Tensor], pool: Pool | None) -> None:
         stream, mode = torch.cuda.current_stream(), torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("error")
         try:
@@ -51,7 +65,7 @@ class Captured:
             torch.cuda.set_stream(stream)
 
     @property
-    def pool(self) -> Any:
+    def pool(self) -> Pool:
         """Its memory, which graphs that never run at once can share."""
         return self._graph.pool()
 
@@ -63,8 +77,9 @@ class Captured:
 class Graphs:
     """All that were captured of one function of a table [columns, rows], over the same KV cache."""
 
-    def __init__(self) -> None:
-        self._ready: dict[int, tuple[torch.Tensor, Captured]] = {}
+    def __init__(self, capture: Capture, *, buckets: Sequence[int] = BUCKETS, first_uses: int = FIRST_USES) -> None:
+        self._capture, self._buckets, self._first_uses = capture, buckets, first_uses
+        self._ready: dict[int, tuple[torch.Tensor, Graph]] = {}
         self._num_uses: Counter[int] = Counter()
         self._is_off = False
         """The function cannot be captured; a failed capture may cost memory for good, so it is not tried again."""
@@ -81,23 +96,23 @@ class Graphs:
 
         The last row fills up the bucket: what it writes again are the numbers that are there already.
         """
-        bucket = next((size for size in BUCKETS if size >= len(rows)), None)
+        bucket = next((size for size in self._buckets if size >= len(rows)), None)
         if self._is_off or bucket is None:
             return None
         self._num_uses[bucket] += 1
-        if self._num_uses[bucket] < FIRST_USES:
+        if self._num_uses[bucket] < self._first_uses:
             return None
         lines = [*rows, *[rows[-1]] * (bucket - len(rows))]
         numbers = upload([number for column in zip(*lines, strict=True) for number in column], device, torch.long)
         table = numbers.view(-1, bucket)
         if bucket not in self._ready:
             try:
-                pool = next((captured.pool for _, captured in self._ready.values()), None)
-                self._ready[bucket] = table, Captured(partial(compute, table), pool)
+                pool = next((graph.pool for _, graph in self._ready.values()), None)
+                self._ready[bucket] = table, self._capture(partial(compute, table), pool)
             except RuntimeError as error:  # a model may wait for the device in the middle, as some experts do
                 log.info("decode steps are not captured as CUDA graphs: %s", " ".join(str(error).split())[:200])
                 self._is_off, self._ready = True, {}
                 return None
-        kept, captured = self._ready[bucket]
+        kept, graph = self._ready[bucket]
         kept.copy_(table)
-        return captured()[: len(rows)]
+        return graph()[: len(rows)]

@@ -9,10 +9,9 @@ function of torch 2.11 does not pass `seqused_k` on. Causal masks lie at the end
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -21,18 +20,51 @@ from relabel.engine.runner.kv_cache import BLOCK, KVCache
 from relabel.engine.runner.softmax import Softmax
 
 MAX_HEAD_SIZE = 256
-KERNEL = torch.ops.aten._flash_attention_forward
+
+
+class FlashKernel(Protocol):
+    """aten::_flash_attention_forward for keys in one long list, as torch calls it."""
+
+    def __call__(
+        self,
+        q_THD: torch.Tensor,
+        keys_KHD: torch.Tensor,
+        values_KHD: torch.Tensor,
+        cu_queries: torch.Tensor,
+        cu_keys: torch.Tensor,
+        max_queries: int,
+        max_keys: int,
+        dropout: float,
+        is_causal: bool,
+        return_debug_mask: bool,
+        /,
+        *,
+        scale: float,
+        window_size_left: int | None,
+        window_size_right: int | None,
+        seqused_k: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flash:
+    """The kernel, and what it can be called for."""
+
+    can_take: Callable[[torch.Tensor, torch.Tensor, Softmax], bool]
+    """Whether it computes the attention of such queries and values."""
+    kernel: FlashKernel
 
 
 def can_take(query: torch.Tensor, value: torch.Tensor, softmax: Softmax) -> bool:
     """Whether the kernel computes such an attention; heads of odd or two sizes, soft caps and sinks are not for it."""
     head_size, is_half = query.shape[-1], query.dtype in (torch.bfloat16, torch.float16)
     is_size = head_size % 8 == 0 and head_size <= MAX_HEAD_SIZE and head_size == value.shape[-1]
-    fits = is_half and is_size and softmax.is_plain
-    return query.is_cuda and fits and is_new_enough(query.device)
+    return query.is_cuda and is_half and is_size and softmax.is_plain
 
 
-@cache
+FLASH = Flash(can_take=can_take, kernel=torch.ops.aten._flash_attention_forward)
+
+
 def is_new_enough(device: torch.device) -> bool:
     """The kernel is made for Ampere and what came after it."""
     return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -63,14 +95,20 @@ class Spans:
     max_keys: int
 
     def attend(
-        self, kv_cache: KVCache, layer: int, q_THD: torch.Tensor, window: int | None, softmax: Softmax
+        self,
+        kernel: FlashKernel,
+        kv_cache: KVCache,
+        layer: int,
+        q_THD: torch.Tensor,
+        window: int | None,
+        softmax: Softmax,
     ) -> torch.Tensor:
         """[tokens of the spans, heads, head size] from the queries of the whole stream.
 
         Without a window its right edge is left open: the kernel then packs the query heads of a group when it decodes.
         """
         keys_KHD, values_KHD = (_as_list(kept[layer]) for kept in (kv_cache.keys, kv_cache.values))
-        return KERNEL(
+        return kernel(
             q_THD[self.first : self.last],
             keys_KHD,
             values_KHD,

@@ -6,35 +6,50 @@ Knows the model, its slots and the prompts of the rows in flight; not how tokens
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 
 from relabel.engine.api.request import Request
 from relabel.engine.model.collate import PER_TOKEN, collate
 from relabel.engine.model.upload import upload
-from relabel.engine.runner import cuda_graphs as graphs
 from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
 from relabel.engine.runner.flash import spans_of_decoded
+from relabel.engine.runner.kernels import Kernels
 from relabel.engine.runner.kv_cache import KVCache, SlotMapping
 from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+FindAxes = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+"""From the tensors of a row to its positions on three axes, and how far those of its text are shifted."""
+
+
+class Sees(Protocol):
+    """A model with a vision tower."""
+
+    def get_image_features(self, **tensors: object) -> object: ...
 
 
 class Forward:
     """Computes steps on one model. While it does, the model's text attention is the ragged one."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel, kernels: Kernels | None = None) -> None:
         self.model = model
         self.device: torch.device = model.device
         self.kv_cache = KVCache(Layout(0, 0))
         self._newest_S = torch.zeros(0, dtype=torch.long, device=self.device)
         """The newest token of each slot, on the device: the next step needs no look at the host."""
         self._image_token = getattr(model.config, "image_token_id", None)
-        self._has_axes = hasattr(model.base_model, "get_rope_index")
-        """Positions have three axes (M-RoPE)."""
-        self._graphs = Graphs() if graphs.are_there(self.device) else None
+        self._find_axes: FindAxes | None = getattr(model.base_model, "get_rope_index", None)
+        """Of models whose positions have three axes (M-RoPE)."""
+        kernels = kernels or Kernels.of(self.device)
+        self._flash, capture = kernels.flash, kernels.capture
+        self._graphs = capture and Graphs(capture, buckets=kernels.buckets, first_uses=kernels.first_uses)
         """Of decode steps over these slots."""
         self._positions: dict[int, tuple[torch.Tensor | None, int]] = {}
         """Of rows with images: positions [3, prompt] and how far decoding is shifted against the slot's positions."""
@@ -62,6 +77,7 @@ class Forward:
             live_slots=tuple(row.slot for row in live),
             live_positions=tuple(row.position for row in live),
             prefill_groups=_prefill_groups(chunks, len(live)),
+            flash=self._flash,
         )
         output = self.model(
             input_ids=ids[None],
@@ -108,7 +124,7 @@ class Forward:
         positions_T: torch.Tensor,
     ) -> torch.Tensor:
         """[1, T], or [3, 1, T] where images give positions three axes."""
-        if not self._has_axes:
+        if (find_axes := self._find_axes) is None:
             return positions_T[None]
         position_ids = positions_T.expand(3, -1).clone()
         shifts = [self._shift(row.row) for row in live]
@@ -117,7 +133,7 @@ class Forward:
         for chunk in chunks:
             request, length = requests[chunk.row], chunk.end - chunk.start
             if chunk.row not in self._positions and request.tensors:
-                self._positions[chunk.row] = self._find_positions(request)
+                self._positions[chunk.row] = self._positions_with_images(find_axes, request)
             own, _ = self._positions.get(chunk.row, (None, 0))
             if own is not None:
                 position_ids[:, at : at + length] = own[:, chunk.start : chunk.end]
@@ -134,11 +150,12 @@ class Forward:
             live_slots=(),
             live_positions=(),
             prefill_groups=(),
+            flash=self._flash,
             of_graph=spans,
         )
         output = self.model(
             input_ids=self._newest_S[slots_R][None],
-            position_ids=position_ids_R.expand(3, 1, -1) if self._has_axes else position_ids_R[None],
+            position_ids=position_ids_R.expand(3, 1, -1) if self._find_axes is not None else position_ids_R[None],
             use_cache=False,
             ragged=ragged,
         )
@@ -147,10 +164,10 @@ class Forward:
     def _shift(self, row: int) -> int:
         return self._positions.get(row, (None, 0))[1]
 
-    def _find_positions(self, request: Request) -> tuple[torch.Tensor, int]:
+    def _positions_with_images(self, find_axes: FindAxes, request: Request) -> tuple[torch.Tensor, int]:
         batch = collate([request], 0, self.device)
         wanted = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
-        positions, delta = self.model.base_model.get_rope_index(**{name: batch[name] for name in wanted})
+        positions, delta = find_axes(**{name: batch[name] for name in wanted})
         return positions[:, 0], int(delta)
 
     def _has_image(self, request: Request, chunk: PrefillChunk) -> bool:
@@ -158,7 +175,7 @@ class Forward:
         token = self._image_token
         return bool(request.tensors) and (token is None or token in request.prompt_ids[chunk.start : chunk.end])
 
-    def _images(self, requests: Sequence[Request]) -> dict[str, Any]:
+    def _images(self, requests: Sequence[Request]) -> dict[str, dict[str, object]]:
         """The features of all images of a step, from one call of the vision tower."""
         if not requests:
             return {}
@@ -166,15 +183,15 @@ class Forward:
         pixels = {
             name: tensor for name, tensor in batch.items() if name not in {"input_ids", "attention_mask", *PER_TOKEN}
         }
-        return {"mm_encoder_outputs": {"image": self.model.get_image_features(**pixels, return_dict=True)}}
+        return {"mm_encoder_outputs": {"image": cast(Sees, self.model).get_image_features(**pixels, return_dict=True)}}
 
 
 class RaggedAttention:
     """Within it the model's text layers attend through slots; outside they are as they were."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        self._own = model.config.get_text_config(decoder=True)._attn_implementation
+        self._own = cast(str, model.config.get_text_config(decoder=True)._attn_implementation)
         self._is_nested = model.config.get_text_config(decoder=True) is not model.config
 
     def __enter__(self) -> None:

@@ -5,18 +5,21 @@ An estimate only; the budget corrects it when a batch does not fit. Knows nothin
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from relabel.engine.model.sizes import CUDA_ROWS, FREE_FRACTION, token_bytes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CPU_TOKENS = 16_384
 CPU_ROWS = 64
 """A row costs no less in larger batches (measured with 16 to 128 rows of the benchmark), but padding grows."""
 
 
-def first_bounds(model: Any, device: torch.device) -> tuple[int, int]:
+def first_bounds(model: PreTrainedModel, device: torch.device) -> tuple[int, int]:
     """Padded tokens and rows of the first batches."""
     if device.type != "cuda":
         return CPU_TOKENS, CPU_ROWS

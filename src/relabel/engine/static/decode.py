@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
@@ -27,11 +27,35 @@ SHRINKABLE = frozenset({"input_ids", "attention_mask", "pixel_values", "pixel_at
 """Batches with other tensors (token types, grids) may need them again later, so they are computed whole."""
 
 
+class Cache(Protocol):
+    """Keys and values of a batch."""
+
+    def batch_select_indices(self, indices: torch.Tensor) -> object:
+        """Keep these rows alone."""
+        ...
+
+
+class Generated(Protocol):
+    """What `generate` returns."""
+
+    sequences: torch.Tensor
+    past_key_values: Cache
+
+
+class Generates(Protocol):
+    """A model of transformers that makes texts."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def generate(self, **inputs: object) -> Generated: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoder:
     """A model and how its tokens are chosen."""
 
-    model: Any
+    model: Generates
     intake: Intake
     goodput: Goodput
     """Counted into."""
@@ -41,7 +65,7 @@ class Decoder:
         """The results in order."""
         started, device, intake = time.perf_counter(), self.model.device, self.intake
         samplings = [intake.sampling_of(request) for request in requests]
-        batch: dict[str, Any] = collate(requests, intake.pad_token, device)
+        batch = collate(requests, intake.pad_token, device)
         prompt_width = batch["input_ids"].shape[1]
         full_width = prompt_width + max(own.max_new_tokens for own in samplings)
         shrink = self.can_shrink and batch.keys() <= SHRINKABLE
@@ -51,12 +75,15 @@ class Decoder:
         state = BatchState(samplings, device)
         scores = SamplerCallback(state, sampler, self.goodput)
         ends = StopCriterion(state, prompt_width, intake.stop_tokens, intake.stop_strings)
+        past: dict[str, Cache] = {}
+        """Nothing before the first call, whatever the family names its state."""
         results: dict[int, Result] = {}
         num_useful = 0
         while True:
             ends.leaves_early = shrink and len(state.rows) >= SHRINK_FROM
             output = self.model.generate(
                 **batch,
+                **past,
                 generation_config=self._config(full_width - batch["input_ids"].shape[1]),
                 logits_processor=LogitsProcessorList([scores]),
                 stopping_criteria=StoppingCriteriaList([ends]),
@@ -76,15 +103,11 @@ class Decoder:
                 return [results[row] for row in range(len(requests))]
             state.keep(kept)
             index_R = torch.tensor(kept, device=device)
-            cache = output.past_key_values
-            cache.batch_select_indices(index_R)
+            past = {"past_key_values": output.past_key_values}
+            past["past_key_values"].batch_select_indices(index_R)
             mask = batch["attention_mask"][index_R]
             grown = mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])
-            batch = {
-                "input_ids": ids[index_R],
-                "attention_mask": torch.cat([mask, grown], dim=1),
-                "past_key_values": cache,
-            }
+            batch = {"input_ids": ids[index_R], "attention_mask": torch.cat([mask, grown], dim=1)}
 
     def _count(
         self,

@@ -9,7 +9,7 @@ import gc
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from transformers import GenerationConfig
@@ -23,8 +23,11 @@ from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.scheduling.batching import Budget, longest_first, take_batch
 from relabel.engine.static.bounds import first_bounds
-from relabel.engine.static.decode import Decoder
+from relabel.engine.static.decode import Decoder, Generates
 from relabel.rejected import Code
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class StaticEngine:
@@ -32,8 +35,8 @@ class StaticEngine:
 
     def __init__(
         self,
-        model: Any,
-        tokenizer: Any | None,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase | None,
         sampling: Sampling,
         *,
         batch_tokens: int | None = None,
@@ -47,7 +50,7 @@ class StaticEngine:
         self._detokenizer = Detokenizer(tokenizer)
         can_be_padded = is_paddable(model)
         self._decoder = Decoder(
-            model=model,
+            model=cast(Generates, model),
             intake=self.intake,
             goodput=self.goodput,
             # Qwen-VL keeps the positions of its rows on the model, out of reach

@@ -1,0 +1,33 @@
+"""What a forward may compute with on a device: the flash kernel, and the capture of decode steps as CUDA graphs.
+
+Knows which device has what; nothing of models or rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+from relabel.engine.runner.cuda_graphs import BUCKETS, FIRST_USES, Capture, Captured
+from relabel.engine.runner.flash import FLASH, Flash, is_new_enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernels:
+    """The kernels of a forward beside the plain operators of torch, which any device has."""
+
+    flash: Flash | None
+    """None where the device has no such kernel."""
+    capture: Capture | None
+    """Makes a graph of a decode step; None where each step is launched."""
+    buckets: tuple[int, ...] = BUCKETS
+    first_uses: int = FIRST_USES
+
+    @classmethod
+    def of(cls, device: torch.device) -> Self:
+        """All that the device has."""
+        if device.type != "cuda":
+            return cls(flash=None, capture=None)
+        return cls(flash=FLASH if is_new_enough(device) else None, capture=Captured)
