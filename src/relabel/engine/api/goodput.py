@@ -36,6 +36,13 @@ class Goodput:
     def __add__(self, other: Goodput) -> Goodput:
         return Goodput(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
+    def count_forward(self, seconds: float, *, decoded: float) -> None:
+        """Count one forward of the continuous engine; `decoded` is the fraction of its tokens that were decoded."""
+        self.num_batches += 1
+        self.num_forwards += 1
+        self.decode_seconds += seconds * decoded
+        self.prefill_seconds += seconds * (1 - decoded)
+
     @property
     def useful(self) -> float:
         """The fraction of all computed positions that was useful; 1 where nothing was computed."""

@@ -191,14 +191,8 @@ class ContinuousEngine:
         for number, token, is_finite, how, logprob in pending.read():
             if (row := self._rows.get(number)) is None:
                 continue  # it had ended one forward before
-            row.tokens.append(int(token))
-            row.logprobs.append(logprob)
-            if not is_finite:
-                self._end(number, row.failed(Rejected(Code.NONFINITE, "the model's logits are not finite numbers")))
-            elif how == 1:
-                self._end(number, row.ended("stop", row.tokens[:-1]))
-            elif how == 2 or len(row.tokens) == row.sampling.max_new_tokens:
-                self._end(number, row.ended("stop" if how else "length", row.tokens))
+            if (result := row.took(int(token), logprob, is_finite=bool(is_finite), how=int(how))) is not None:
+                self._end(number, result)
 
     def _end(self, number: int, result: Result) -> None:
         row = self._rows[number]
@@ -232,9 +226,7 @@ class ContinuousEngine:
             row.begin_again()
         if lost is not None:
             row = self._rows[lost]
-            error = (
-                too_large(row.request) if why is None else Rejected(Code.PROMPT, f"the model cannot take it ({why})")
-            )
+            error = Rejected(Code.PROMPT, f"the model cannot take it ({why})") if why else too_large(row.request)
             self._drop(lost, row.failed(error))
             self._num_lost += 1
             if why is not None and self._num_lost > MAX_LOST:
@@ -252,11 +244,6 @@ class ContinuousEngine:
             self._rows[live.row].num_computed += 1
         for chunk in step.chunks:
             self._rows[chunk.row].num_computed += chunk.end - chunk.start
-        goodput = self.goodput
-        goodput.num_batches += 1
-        goodput.num_forwards += 1
-        goodput.held_slots += self._scheduler.num_held
-        goodput.all_slots += self._scheduler.layout.num_slots
-        decoding = seconds * len(step.live) / step.num_tokens
-        goodput.decode_seconds += decoding
-        goodput.prefill_seconds += seconds - decoding
+        self.goodput.held_slots += self._scheduler.num_held
+        self.goodput.all_slots += self._scheduler.layout.num_slots
+        self.goodput.count_forward(seconds, decoded=len(step.live) / step.num_tokens)

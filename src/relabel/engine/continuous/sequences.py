@@ -12,7 +12,7 @@ from relabel.engine.api.request import Request, Result, Sampling
 from relabel.engine.continuous.calls import Call
 from relabel.engine.continuous.prefixes import Prefix
 from relabel.engine.scheduling.step import PrefixGroup
-from relabel.rejected import Rejected
+from relabel.rejected import Code, Rejected
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +58,23 @@ class Sequence:
         self.num_chosen = self.num_computed = self.copied = 0
         self.tokens, self.logprobs = [], []
 
-    def ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
+    def took(self, token: int, logprob: float, *, is_finite: bool, how: int) -> Result | None:
+        """Its result, if it ended with this token. `how` is 1 at a stop token and 2 at a stop string, which is kept."""
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        if not is_finite:
+            return self.failed(Rejected(Code.NONFINITE, "the model's logits are not finite numbers"))
+        if how == 1:
+            return self._ended("stop", self.tokens[:-1])
+        if how == 2 or len(self.tokens) == self.sampling.max_new_tokens:
+            return self._ended("stop" if how else "length", self.tokens)
+        return None
+
+    def failed(self, error: Rejected) -> Result:
+        """Its result where it cannot be computed."""
+        return Result(id=self.request.id, error=error)
+
+    def _ended(self, reason: Literal["stop", "length"], token_ids: list[int]) -> Result:
         logprobs = self.logprobs if self.sampling.logprobs else None
         return Result(
             id=self.request.id,
@@ -67,9 +83,6 @@ class Sequence:
             finish_reason=reason,
             logprobs=logprobs,
         )
-
-    def failed(self, error: Rejected) -> Result:
-        return Result(id=self.request.id, error=error)
 
 
 @dataclass(frozen=True, slots=True)
