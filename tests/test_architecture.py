@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 class Room:
     """What the files of a folder may import, beside the standard library, each other, `errors.py` and `rejected.py`."""
 
-    knows: set[str] = frozenset()  # type: ignore[assignment]
+    knows: Set[str] = frozenset()
     """Rooms, or single files of rooms."""
-    packages: set[str] = frozenset()  # type: ignore[assignment]
+    packages: Set[str] = frozenset()
     """Of third parties."""
 
 

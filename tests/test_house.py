@@ -10,7 +10,17 @@ FILES = [path for path in sorted(TESTS.rglob("*.py")) if "chaos" not in path.par
 TIMED = re.compile(r"perf_counter|process_time|(monotonic|time)\(\) *-|timeit")
 """A deadline for what may hang is none: it adds. What chaos runs time is no test."""
 
+PATCHED = re.compile(
+    r"mock\.patch|patch\.object|(?:monkeypatch|patch)\.setattr\((?!torch\.cuda,|huggingface_hub\.constants,)"
+)
+"""What a test exchanges stands behind a seam that ships; what is exchanged of libraries has none."""
+
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(TESTS).as_posix())
 def test_nothing_is_timed_in_a_test(path):
     assert not TIMED.search(path.read_text(encoding="utf-8")), "a busy machine is no failure"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_no_module_of_ours_is_patched_in_a_test(path):
+    assert not PATCHED.search(path.read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
 """What an audit says of the labels' quality, and of the limits of the gate."""
 
-from relabel.data.output import audit as module
 from relabel.data.output.audit import audit, conclude
 from relabel.data.output.binding import open_run
 from relabel.data.output.recipe import fingerprint
@@ -21,10 +20,10 @@ def labels_of(unit):
     return measure(texts, ["stop"] * unit.num_rows, rows)
 
 
-def measured(url):
-    """An output of which each unit has a label that loops: 4 of 13."""
+def measured(url, plan=PLAN):
+    """An output of which each unit has a label that loops: 4 of 13 in PLAN."""
     store = Store(str(url))
-    run = open_run(store, RECIPE, unit_rows=4, versions={}, replan=lambda known: PLAN)
+    run = open_run(store, RECIPE, unit_rows=4, versions={}, replan=lambda known: plan)
     for unit in run.plan.units:
         publish(store, unit, MINE, quality={"": labels_of(unit)})
     return store
@@ -67,11 +66,11 @@ def test_only_parts_that_count_are_measured(tmp_path):
     assert audit(PLAN, store, MINE).quality[""].num_labels == 10
 
 
-def test_qualities_are_merged_while_stamps_are_read(tmp_path, monkeypatch):
-    """As with 50,000 parts, whose qualities are more than the driver should hold."""
-    monkeypatch.setattr(module, "_NUM_WAITING", 2)
-    expected = merge(labels_of(unit).in_file(unit.file.path) for unit in PLAN.units)
-    assert audit(PLAN, measured(tmp_path), MINE).quality == {"": expected}
+def test_qualities_are_merged_while_stamps_are_read(tmp_path):
+    """As with 50,000 parts, whose qualities are more than the driver should hold: some hundred are merged at a time."""
+    plan = make_plan(planned_file("a.parquet", 300, unit_rows=1))
+    expected = merge(labels_of(unit).in_file(unit.file.path) for unit in plan.units)
+    assert audit(plan, measured(tmp_path, plan), MINE).quality == {"": expected}
 
 
 def test_no_text_is_in_a_report_or_a_stamp(tmp_path):
