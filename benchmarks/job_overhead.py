@@ -22,15 +22,13 @@ from typing import Annotated
 import torch
 import typer
 
-from relabel.data.sources import columns_of, list_files, scan
 from relabel.data.store.store import Store
 from relabel.demo import write_dataset
 from relabel.demo.run import demo_spec
 from relabel.demo.task import Task
-from relabel.job.cluster.connect import LOCAL, connected
-from relabel.job.cluster.graph import receipts
+from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
-from relabel.job.prepare import default_unit_rows, make_encoder, prepare, preview_job
+from relabel.job.prepare import prepare, resolve
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.read import encode_unit
 from relabel.spec import Spec
@@ -40,12 +38,11 @@ PACKAGES = ("ray", "torch", "transformers")
 
 def bare_tokens_per_second(spec: Spec) -> float:
     """The engine alone, unit by unit, on rows that are encoded already; one unit first to warm up."""
-    encoder = make_encoder(spec)
-    files = list_files(spec.source)
-    job = preview_job(spec, columns_of(files[0], spec.source))
-    units = [unit for file in files for unit in scan(file, spec.source, default_unit_rows(spec, encoder))]
-    blocks = [encode_unit(unit, encoder, job) for unit in units]
-    engine = engine_of(spec)
+    resolved = resolve(spec, {})
+    plan = resolved.plan(None)
+    job = resolved.job(plan.columns)
+    blocks = [encode_unit(unit, resolved.encoder, job) for unit in plan.units]
+    engine = engine_of(resolved.spec)
     generate_unit(blocks[0], engine, job)
     before, started = engine.goodput.useful_tokens, time.perf_counter()
     for block in blocks:
@@ -82,12 +79,11 @@ class Timed:
 def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
     """The rate since the first part was out, when the processes of every stage were up; and the share of that time that
     the engine was at work, not waiting."""
-    prepared = prepare(spec, Store(spec.output.path))
+    job, plan = prepare(spec, Store(spec.output.path))
     all_up = None
-    with connected(LOCAL, spec.resources):
-        for receipt in receipts(list(prepared.run.plan.units), prepared.job, Timed):
-            assert receipt["failure"] is None, receipt
-            all_up = all_up or time.time()
+    for receipt in OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows):
+        assert receipt.failure is None, receipt
+        all_up = all_up or time.time()
     lines = Path(f"{spec.output.path}.times").read_text().splitlines()
     notes = [note for note in sorted([float(word) for word in line.split()] for line in lines) if note[0] >= all_up]
     (first, tokens, at_work), (last, all_tokens, all_work) = notes[0], notes[-1]
