@@ -5,7 +5,7 @@ Knows how receipts are counted and shown; nothing of how they are come by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
 
 from relabel.data.sources.unit import Unit
@@ -28,10 +28,19 @@ class Executor(Protocol):
 def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_rows: int) -> dict[str, object]:
     """Have the units done and show how they come along; the figures of this run alone."""
     receipts = execute(units, job, num_rows=num_rows)
-    with RunProgress(num_units=len(units), num_rows=num_rows) as progress:
-        for receipt in receipts:
-            progress.add(receipt)
+    try:
+        with RunProgress(num_units=len(units), num_rows=num_rows) as progress:
+            for receipt in receipts:
+                progress.add(receipt)
+    finally:
+        _close(receipts)
     return progress.totals()
+
+
+def _close(receipts: Iterator[Receipt]) -> None:
+    """End what an executor holds, a connection to Ray for example, also where its receipts are not taken to the end."""
+    if isinstance(receipts, Generator):
+        receipts.close()
 
 
 class Counted:
@@ -42,11 +51,15 @@ class Counted:
         self.done_now = no_figures()
 
     def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
-        return map(self._count, self._execute(units, job, num_rows=num_rows))
+        return self._counted(self._execute(units, job, num_rows=num_rows))
 
-    def _count(self, receipt: Receipt) -> Receipt:
-        add_receipt(self.done_now, receipt)
-        return receipt
+    def _counted(self, receipts: Iterator[Receipt]) -> Iterator[Receipt]:
+        try:
+            for receipt in receipts:
+                add_receipt(self.done_now, receipt)
+                yield receipt
+        finally:
+            _close(receipts)
 
 
 def executor_at(address: str) -> Executor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from itertools import islice
 
 from relabel.data.sources.unit import Unit
@@ -32,7 +33,8 @@ class InProcess:
         try:
             work = _Work(job, self._load)
             num_threads = units_at_once(sum(unit.num_rows for unit in units), num_rows)
-            yield from _each(work, units, min(num_threads, self._max_threads or num_threads))
+            with closing(work):
+                yield from _each(work, units, min(num_threads, self._max_threads or num_threads))
         except RelabelError:
             raise
         except Exception as error:  # the boundary of the run, as with Ray: no row text is in a traceback
@@ -48,11 +50,17 @@ class _Work:
         log, engine = DeathCounter(), load(job.spec)
         self._num_done = 0
         # one for all threads: Python has one such alarm in a process
-        watchdog = Watchdog(job.spec.resources.deadline, lambda: (engine.goodput.num_forwards, self._num_done))
+        self._watchdog = watchdog = Watchdog(
+            job.spec.resources.deadline, lambda: (engine.goodput.num_forwards, self._num_done)
+        )
         self._read, self._publish = Reader(job, log, watchdog), Publisher(job, log, watchdog)
         self._generate = Generator(job, log, watchdog, engine)
         self._reading, self._publishing = threading.Lock(), threading.Lock()
         """A tokenizer serves one thread at a time; and who waits here is not early with its images in memory."""
+
+    def close(self) -> None:
+        """Let go of the engine once the units are done."""
+        self._watchdog.close()
 
     def __call__(self, unit: Unit) -> Receipt:
         with self._reading:

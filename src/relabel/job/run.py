@@ -65,8 +65,8 @@ def run(
     job = replace(job, bad=start.bad)
     figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
     gates = {query.name: query.label.gate for query in spec.queries}
-    write_gates(store, gates)
     report = conclude(plan, store, job.fingerprint, gates=gates)
+    write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
     for problem in report.problems:
         log.warning("%s", problem)
     return RunReport(audit=report, done_now=figures)

@@ -37,12 +37,17 @@ _AT_THE_TOP = {
 
 def load_schema(value: object) -> JsonSchema:
     """The schema that a spec names. Raises ValueError with a sentence where there is none, or not a valid one."""
-    schema = _find(value) if isinstance(value, str) else value
+    try:
+        schema = _find(value) if isinstance(value, str) else value
+    except RecursionError as error:
+        raise ValueError("the JSON schema is nested too deeply") from error
     if not isinstance(schema, dict):
         raise ValueError("a JSON schema is an object; give it inline, as a .json or .yaml file, or as module:Class")
     try:
         # What YAML reads as a date, for example, is no JSON; half a surrogate pair is, but can be no column's name.
         schema = json.loads(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())
+    except RecursionError as error:
+        raise ValueError("the JSON schema is nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"the JSON schema holds a value that JSON does not have: {error}") from error
     for key, why in _AT_THE_TOP.items():

@@ -17,7 +17,7 @@ REASONS = re.compile(
     r"parse: (the model wrote nothing|the pattern (matches nothing|took more than 1 s)|none of the choices|not JSON"
     r"|JSON has no (NaN|-?Infinity)|the JSON (ends too early|has a key twice|is nested too deeply|is no object)"
     r"|a (number|value|text) [a-z0-9 ]+|an integer is beyond 64 bits"
-    r"|the JSON does not fit its schema at \$[\w.*\[\]]{0,100} \(\w+\))"
+    r"|the JSON does not fit its schema( at \$[\w.*\[\]]{0,100} \(\w+\))?)"
 )
 NASTY = [
     "[" * 100_000,

@@ -173,3 +173,14 @@ def test_of_several_errors_the_nearest_to_the_top_is_named_and_of_alternatives_t
     schema, value, place
 ):
     assert Validator(schema).misfit(value) == f"the JSON does not fit its schema at {place}"
+
+
+def test_a_union_that_refers_to_itself_costs_a_deep_misfit_nothing():
+    """Each level doubles the errors: 14 levels took 4 s and 980 MB, 24 would take the process."""
+    one = {"type": "object", "properties": {"op": {"const": "a"}, "arg": {"$ref": "#/$defs/E"}}, "required": ["arg"]}
+    other = {**one, "properties": {**one["properties"], "op": {"enum": ["a", "b"]}}}
+    schema = {"$defs": {"E": {"anyOf": [{"type": "integer"}, one, other]}}, "$ref": "#/$defs/E"}
+    value = "x"
+    for _ in range(24):
+        value = {"op": "a", "arg": value}
+    assert Validator(schema).misfit(value) == "the JSON does not fit its schema"

@@ -236,3 +236,17 @@ def test_an_output_whose_fingerprint_counted_the_path_of_the_model_is_gone_on_wi
     run = begin(store, A, recipe=WITH_MODEL | {"model": MODEL | {"path": "/mnt/b"}})
     assert run.fingerprint == old
     assert resume(run.plan, store, run.fingerprint).done == A.units[:1]
+
+
+def test_a_run_that_lost_its_output_before_its_first_part_leaves_no_part_that_the_other_does_not_plan(store):
+    late = begin(store, A, B)
+    newer = begin(store, A, recipe=OTHER)
+    for unit in newer.plan.units:
+        publish(store, unit, fingerprint(OTHER))
+    assert conclude(newer.plan, store, fingerprint(OTHER)).complete
+    for unit in late.plan.units:
+        publish(store, unit, fingerprint(RECIPE))
+    with pytest.raises(RecipeChanged):
+        conclude(late.plan, store, fingerprint(RECIPE))
+    assert list(store.parts()) == [unit.part for unit in A.units]
+    assert conclude(newer.plan, store, fingerprint(OTHER)).complete

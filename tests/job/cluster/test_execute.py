@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,11 @@ class Signing(Disguised):
         (self._book / f"actor-{os.getpid()}").touch()
 
     def generate(self, requests):
-        if read._encoder.cache_info().currsize:
+        if read._kept_encoder.cache_info().currsize:
             (self._book / f"reader-{os.getpid()}").touch()
+        started = time.monotonic()
+        while len(list(self._book.glob("actor-*"))) < 2 and time.monotonic() < started + 60:
+            time.sleep(0.1)  # or one actor has done all before the other is up
         return self._engine.generate(requests)
 
 

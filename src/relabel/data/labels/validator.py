@@ -12,6 +12,10 @@ from pydantic import JsonValue
 
 from relabel.spec.json_schema import compiled
 
+MAX_EXPLAINED = 8
+"""Levels of a value whose misfit is explained: a union that refers to itself doubles the errors at each level, and 14
+levels of a text of 300 characters took 4 s and 980 MB."""
+
 
 class Validator:
     """Checks values by one loaded schema."""
@@ -25,6 +29,8 @@ class Validator:
         try:
             if self._schema.is_valid(value):
                 return None
+            if _is_deeper(value, MAX_EXPLAINED):
+                return "the JSON does not fit its schema"
             error = _most_telling(self._schema.iter_errors(value))
         except UnicodeEncodeError:
             return "a text holds half a surrogate pair"
@@ -50,6 +56,11 @@ def _most_telling(errors: Iterable[ValidationError]) -> ValidationError:
             break
         telling = first
     return telling
+
+
+def _is_deeper(value: JsonValue, levels: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _is_deeper(part, levels - 1) for part in parts)
 
 
 def _distance(error: ValidationError) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from relabel.data.output.manifest import Run, read_run
+from relabel.data.output.manifest import SUCCESS, Run, read_run
 from relabel.data.output.report import Report
 from relabel.data.quality import gate
 from relabel.data.quality.figures import Quality, merge
@@ -22,7 +22,6 @@ from relabel.data.store.store import Store
 from relabel.errors import PartDamaged, RecipeChanged
 from relabel.spec import Gate
 
-SUCCESS = "_SUCCESS"
 _NUM_READERS = 16
 """The reads of an object store are waits of some 20 ms each."""
 _NUM_WAITING = 256
@@ -118,6 +117,10 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     report = audit(plan, store, fingerprint, gates)
     run = read_run(store)
     if run is not None and run.fingerprint != fingerprint:
+        # what only this run's plan has: no run of the other recipe would ever take it for its own
+        for part in store.parts().keys() - _parts_of(run):
+            if _is_made_by(store, part, fingerprint):
+                store.delete(part)
         raise RecipeChanged(
             f"{store.url} was begun anew by another recipe while this run had published nothing there: it is the "
             "other's now, which labels what this run has published anew; use another output.path"
@@ -138,6 +141,13 @@ def _bad_version(store: Store, unit: Unit, fingerprint: str) -> Version | None:
         return None if store.read_stamp(unit.part).is_of(unit, fingerprint) else version
     except PartDamaged:
         return version
+
+
+def _is_made_by(store: Store, part: str, fingerprint: str) -> bool:
+    try:
+        return store.read_stamp(part).fingerprint == fingerprint
+    except PartDamaged:
+        return False
 
 
 def _by_part(plan: Plan) -> dict[str, Unit]:

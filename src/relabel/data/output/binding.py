@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from relabel.data.output.manifest import GATES, RUN, Run, difference, later_name, read_run, refuse_bad_names
+from relabel.data.output.manifest import GATES, RUN, SUCCESS, Run, difference, later_name, read_run, refuse_bad_names
 from relabel.data.output.recipe import Recipe, changed_fields, fingerprint
 from relabel.data.sources.plan import Plan
 from relabel.data.store.objects import Version
@@ -131,6 +131,7 @@ def _write_down(
     # Planning takes minutes: the other run may have published meanwhile.
     if store.parts():
         raise _of_another_recipe(store, found.unbound.run, recipe)
+    store.delete(SUCCESS)  # of a run without a unit: it says nothing of this recipe
     if not store.replace_json(RUN, first.to_json(), found.unbound.version):
         return None
     store.delete(GATES)

@@ -21,6 +21,7 @@ from relabel.errors import Refused
 from relabel.spec import Gate
 
 RUN = "_run.json"
+SUCCESS = "_SUCCESS"
 GATES = "_gates.json"
 """The limits that the newest run was judged by: the one document that may change."""
 
@@ -72,7 +73,7 @@ def read_run(store: Store) -> Run | None:
             former = run.former_parts | _lost(run.plan, later, change.removed)
             plan = _merge(run.plan, later, change.removed)
             run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former)
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # OSError: of Arrow, for a schema that is damaged
         raise Refused(
             f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {first_fault(error)}"
         ) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relabel.data.output.audit import SUCCESS, audit
-from relabel.data.output.manifest import RUN, Run, read_gates, read_run
+from relabel.data.output.audit import audit
+from relabel.data.output.manifest import RUN, SUCCESS, Run, read_gates, read_run
 from relabel.data.output.report import Report
 from relabel.data.store.store import Store
 from relabel.errors import Refused

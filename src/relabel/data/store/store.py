@@ -91,7 +91,7 @@ class Store:
             return json.loads(bytes(self._objects.read(name)[0]))
         except GONE:
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreFailed(
                 f"{self.url}/{name} is not JSON: restore it from a backup or use another output"
             ) from error

@@ -23,6 +23,7 @@ class Watchdog:
         self._seconds, self._sign = seconds, sign
         self._lock = threading.Lock()
         self._num_open = 0
+        self._closed = threading.Event()
         if sign is not None:
             threading.Thread(target=self._look, args=(sign,), daemon=True).start()
 
@@ -41,10 +42,13 @@ class Watchdog:
                 if not self._num_open:
                     faulthandler.cancel_dump_traceback_later()
 
+    def close(self) -> None:
+        """Look no more, and let go of what the sign of life is taken from: a whole engine, for example."""
+        self._closed.set()
+
     def _look(self, sign: Callable[[], object]) -> None:
-        seen, pause = sign(), threading.Event()
-        while True:
-            pause.wait(self._seconds / LOOKS)
+        seen = sign()
+        while not self._closed.wait(self._seconds / LOOKS):
             now = sign()
             with self._lock:
                 if self._num_open and now != seen:

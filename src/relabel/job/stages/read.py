@@ -96,8 +96,13 @@ def _settings(labels: Sequence[Encoded | Rejected]) -> OwnSettings | None:
     return next((one.settings for one in labels if isinstance(one, Encoded)), None)
 
 
-@lru_cache(maxsize=1)
 def _encoder(job: Job) -> RowEncoder:
+    """One for a run; of the same recipe in another folder, images and the model may be others."""
+    return _kept_encoder(job, job.image_root, job.spec.model.path)
+
+
+@lru_cache(maxsize=1)
+def _kept_encoder(job: Job, image_root: str | None, _model: str) -> RowEncoder:
     from relabel.job.encoding.row import RowEncoder  # 3 s of imports that only readers need
 
-    return RowEncoder(job.spec, job.image_root)
+    return RowEncoder(job.spec, image_root)
