@@ -144,8 +144,13 @@ def no_progress_seconds(deadline: float) -> int:
 
 def _read(unit: Unit, job_ref: ray.ObjectRef[Job], log: RayAttemptLog) -> list[pa.Table]:
     _give_way()
-    job = ray.get(job_ref)
-    return [Reader(job, log, Watchdog(job.spec.resources.deadline))(unit)]
+    try:
+        job = ray.get(job_ref)
+        return [Reader(job, log, Watchdog(job.spec.resources.deadline))(unit)]
+    except KeyboardInterrupt:
+        # Ray cancels what a run that ended was reading, and gives the process to the next run; an import that was cut
+        # off would fail there ever after
+        os._exit(1)
 
 
 def _give_way() -> None:
