@@ -159,3 +159,35 @@ def test_killed_at_any_point_beside_another_run_the_same_command_ends_exactly(ou
     _, exitcodes = killed_at_each(output, tmp_path, before, beside)
     assert set(exitcodes) <= {0, -signal.SIGKILL}
     assert -signal.SIGKILL in exitcodes
+
+
+def publish_late(output, source, here):
+    """Hang once it is known whose output it is, until somebody says to go on, and die with the first part created."""
+
+    def on_failpoint(point, name):
+        if name in PARTS and point == Failpoint.SENDING:
+            here.send(name)
+            here.poll(60)
+        if name in PARTS and point == Failpoint.DONE:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run(output, source, on_failpoint)
+
+
+@pytest.mark.parametrize(("theirs", "ended"), [("b", -signal.SIGKILL), ("a", 1)])
+def test_killed_after_it_lost_its_output_a_run_leaves_no_part_to_the_recipe_that_has_it(
+    output, tmp_path, theirs, ended
+):
+    """Its first part is one that the other does not plan, or one that the other has published: then it looks again."""
+    mine, source = tmp_path / "mine", tmp_path / "theirs"
+    write_source(mine, **SIZES)
+    write_source(source, **{theirs: SIZES[theirs]})
+    here, there = PROCESSES.Pipe()
+    killed = Child(publish_late, output, mine, there)
+    there.close()
+    assert here.recv() == PARTS[0]
+    assert to_the_end(output, source).complete, "there was no part: the output was bound to no recipe"
+    here.send("go on")
+    assert killed.exitcode(60) == ended
+    assert (PARTS[0] in Store(output).parts()) == (theirs == "a" or ended < 0)
+    assert_exact(output, source, {theirs: SIZES[theirs]})

@@ -12,6 +12,7 @@ from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, SourceChanged, SpecError
 from relabel.job.local import InProcess
+from relabel.job.prepare import prepare
 from relabel.spec import Resources
 from tests.reading import assert_every_row_once, rows_of
 
@@ -112,3 +113,16 @@ def test_an_unknown_column_is_refused_before_anything_is_written(fields, tmp_pat
     with pytest.raises(SpecError, match=r"'altt' \(did you mean 'alt'\?\)"):
         run(make_spec({**fields, "prompt": {"user": "{{ altt }}"}}))
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_run_whose_output_another_recipe_took_ends_before_its_first_part(fields, tmp_path):
+    other = make_spec({**fields, "sampling": {"max_new_tokens": 9}})
+
+    def lose_it(units, job, *, num_rows):
+        prepare(other, Store(job.output))
+        return InProcess()(units, job, num_rows=num_rows)
+
+    with pytest.raises(RecipeChanged, match="begun anew by another recipe"):
+        relabel.run(make_spec(fields), execute=lose_it)
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+    assert run(other).complete

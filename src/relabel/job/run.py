@@ -9,6 +9,7 @@ from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.store.store import Store
+from relabel.errors import RecipeChanged
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.prepare import prepare
 from relabel.spec import Spec
@@ -55,7 +56,7 @@ def run(
     for part in start.bad:
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
     for part in start.deleted:
-        log.warning("%s is of a plan that was given up: deleted", part)
+        log.warning("%s is of a plan or a recipe that was given up: deleted", part)
     for path, why in plan.unreadable:
         log.warning("the source file %s is left out: %s", path, why)
     done_parts = {unit.part for unit in start.done}
@@ -63,8 +64,12 @@ def run(
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
     job = replace(job, bad=start.bad)
-    figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
     gates = {query.name: query.label.gate for query in spec.queries}
+    try:
+        figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
+    except RecipeChanged:  # the output is another recipe's by now: that count takes back what is this run's
+        conclude(plan, store, job.fingerprint)
+        raise
     report = conclude(plan, store, job.fingerprint, gates=gates)
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
     for problem in report.problems:

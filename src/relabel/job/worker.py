@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from relabel.data.output.binding import Binding
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.engine.api.engine import Engine
@@ -92,12 +93,13 @@ class Publisher:
     def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog) -> None:
         self._job, self._log, self._watchdog = job, log, watchdog
         self._store = Store(job.output)
+        self._binding = Binding(self._store, job.fingerprint)
 
     def __call__(self, block: pa.Table) -> Receipt:
         unit = unit_of(block)
 
         def publish(how: UnitAttempt) -> Receipt:
-            return publish_unit(block, self._job, self._store, how)
+            return publish_unit(block, self._job, self._store, how, self._binding)
 
         try:
             return attempt(self._log, "publishing", unit, self._watchdog, publish)

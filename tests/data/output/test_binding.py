@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from relabel.data.output.audit import conclude, resume
-from relabel.data.output.binding import check_recipe, open_run
+from relabel.data.output.binding import Binding, check_recipe, open_run
 from relabel.data.output.manifest import read_run, write_gates
 from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
@@ -250,3 +250,48 @@ def test_a_run_that_lost_its_output_before_its_first_part_leaves_no_part_that_th
         conclude(late.plan, store, fingerprint(RECIPE))
     assert list(store.parts()) == [unit.part for unit in A.units]
     assert conclude(newer.plan, store, fingerprint(OTHER)).complete
+
+
+def test_parts_of_a_recipe_that_lost_the_output_are_deleted_by_the_next_run(store):
+    """Its process was killed between the look at whose output it is and the count that takes them back."""
+    for recipe, files in ((RECIPE, [A, B]), (OTHER, [A, C]), (THIRD, [A])):
+        begin(store, *files, recipe=recipe)
+    stranger = planned_file("d.parquet", 10)
+    for unit, recipe in ((B.units[0], RECIPE), (C.units[0], OTHER), (stranger.units[0], RECIPE | {"output": {}})):
+        publish(store, unit, fingerprint(recipe))
+    state = resume(make_plan(A), store, fingerprint(THIRD))
+    assert state.deleted == (B.units[0].part, C.units[0].part)
+    assert list(store.parts()) == [stranger.units[0].part], "what no recipe of this output made is not relabel's"
+
+
+def test_a_recipe_that_comes_back_deletes_none_of_its_own(store):
+    for recipe in (RECIPE, OTHER, RECIPE):
+        begin(store, A, recipe=recipe)
+    assert read_run(store).former_fingerprints == {fingerprint(OTHER)}
+
+
+class Reading(Store):
+    """A store that notes the documents which are read."""
+
+    def __init__(self, url):
+        super().__init__(url)
+        self.names_read = []
+
+    def read_json(self, name):
+        self.names_read.append(name)
+        return super().read_json(name)
+
+
+def test_who_lost_the_output_creates_no_part_and_who_has_it_reads_its_documents_once(store):
+    begin(store, A)
+    reading = Reading(store.url)
+    mine, theirs = Binding(reading, fingerprint(RECIPE)), Binding(Store(store.url), fingerprint(OTHER))
+    for _ in range(3):
+        mine.check()
+    assert reading.names_read.count("_run.json") == 1, "it names every unit: to read it for each would be too slow"
+    with pytest.raises(RecipeChanged, match="begun anew by another recipe"):
+        theirs.check()
+    begin(store, A, recipe=OTHER)
+    theirs.check()
+    with pytest.raises(RecipeChanged, match="begun anew by another recipe"):
+        mine.check()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from relabel.data.output.binding import output_lost
 from relabel.data.output.manifest import SUCCESS, Run, read_run
 from relabel.data.output.report import Report
 from relabel.data.quality import gate
@@ -19,7 +20,7 @@ from relabel.data.sources.unit import Unit
 from relabel.data.store.objects import Version
 from relabel.data.store.stamp import Stamp
 from relabel.data.store.store import Store
-from relabel.errors import PartDamaged, RecipeChanged
+from relabel.errors import PartDamaged
 from relabel.spec import Gate
 
 _NUM_READERS = 16
@@ -38,7 +39,8 @@ class ResumeState:
     """Damaged and stale parts of the plan, which are to be published over: they may be another run's good ones before
     this one comes to it."""
     deleted: tuple[str, ...]
-    """Parts of this recipe that no plan names any more, or that an earlier one named and that cannot be read."""
+    """Parts of this recipe that no plan names any more, or that an earlier one named and that cannot be read; and of a
+    recipe that lost the output to this one before it had a part."""
 
 
 def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
@@ -50,13 +52,14 @@ def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
     run = read_run(store)
     known = _parts_of(run)
-    former = run.former_parts if run else frozenset()
+    former_parts = run.former_parts if run else frozenset()
+    recipes = {fingerprint} | (run.former_fingerprints if run else frozenset())
 
-    def is_ours(part: str) -> bool:
+    def is_left(part: str) -> bool:
         stamp = stamps[part]
-        return stamp.fingerprint == fingerprint if stamp else part in former
+        return stamp.fingerprint in recipes if stamp else part in former_parts
 
-    left = tuple(part for part in parts if part not in units and part not in known and is_ours(part))
+    left = tuple(part for part in parts if part not in units and part not in known and is_left(part))
     if len(done) < len(units) or left:
         store.delete(SUCCESS)
     for part in left:
@@ -121,10 +124,7 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
         for part in store.parts().keys() - _parts_of(run):
             if _is_made_by(store, part, fingerprint):
                 store.delete(part)
-        raise RecipeChanged(
-            f"{store.url} was begun anew by another recipe while this run had published nothing there: it is the "
-            "other's now, which labels what this run has published anew; use another output.path"
-        )
+        raise output_lost(store)
     if run is not None and _says(run.plan) != _says(plan):
         return report
     if report.passed:

@@ -58,6 +58,34 @@ def check_recipe(store: Store, recipe: Recipe) -> Run | None:
         raise Refused(str(error)) from error
 
 
+class Binding:
+    """A recipe's hold on its output, which another recipe may take as long as there is no part."""
+
+    def __init__(self, store: Store, fingerprint: str) -> None:
+        self._store, self._fingerprint = store, fingerprint
+        self._seen: Version | None = None
+
+    def check(self) -> None:
+        """Before a part is created. Raises RecipeChanged where another recipe has begun in the output meanwhile.
+
+        One look at the version of `_run.json`; the document, which names every unit, is read only where that changed.
+        """
+        version = self._store.version(RUN)  # before the document: a later one is seen next time
+        if version is None or version == self._seen:
+            return
+        if (run := read_run(self._store)) is not None and run.fingerprint != self._fingerprint:
+            raise output_lost(self._store)
+        self._seen = version
+
+
+def output_lost(store: Store) -> RecipeChanged:
+    """What is said to a run whose output another recipe took before there was a part of it."""
+    return RecipeChanged(
+        f"{store.url} was begun anew by another recipe while this run had published nothing there: it is the "
+        "other's now, which labels what this run has published anew; use another output.path"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Unbound:
     """A run of another recipe that has no part."""
@@ -125,6 +153,7 @@ def _write_down(
         versions=versions,
         plan=plan,
         generation=found.unbound.run.generation + 1 if found.unbound else 0,
+        former_fingerprints=_former_fingerprints(found.unbound, recipe),
     )
     if found.unbound is None:
         return first if store.create_json(RUN, first.to_json()) else None
@@ -136,3 +165,9 @@ def _write_down(
         return None
     store.delete(GATES)
     return first
+
+
+def _former_fingerprints(unbound: _Unbound | None, recipe: Recipe) -> frozenset[str]:
+    if unbound is None:
+        return frozenset()
+    return (unbound.run.former_fingerprints | {unbound.run.fingerprint}) - {fingerprint(recipe)}

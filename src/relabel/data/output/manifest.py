@@ -40,6 +40,8 @@ class Run:
     """Of the manifest: `_run.json` and the changes of its plan."""
     generation: int = 0
     """How often `_run.json` was written over by another recipe, before there was any part."""
+    former_fingerprints: frozenset[str] = frozenset()
+    """Of the recipes that `_run.json` was of before: a process of theirs may still publish a part."""
     former_parts: frozenset[str] = field(default=frozenset(), compare=False)
     """Names that an earlier plan gave to parts and a later one did not; a still later one may again."""
 
@@ -58,6 +60,7 @@ class Run:
             "versions": dict(self.versions),
             "plan": self.plan.to_json(),
             **({"generation": self.generation} if self.generation else {}),
+            **({"former_fingerprints": sorted(self.former_fingerprints)} if self.former_fingerprints else {}),
         }
 
 
@@ -108,6 +111,7 @@ class _First:
     versions: dict[str, StrictStr]
     plan: object
     generation: StrictInt = 0
+    former_fingerprints: frozenset[StrictStr] = frozenset()
 
     def run(self) -> Run:
         return Run(
@@ -117,6 +121,7 @@ class _First:
             versions=self.versions,
             plan=Plan.from_json(self.plan),
             generation=self.generation,
+            former_fingerprints=self.former_fingerprints,
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from relabel.data.output.binding import Binding
 from relabel.data.store.stamp import Stamp, make_stamp
 from relabel.data.store.store import Store
 from relabel.engine import Constraint
@@ -28,8 +29,10 @@ from relabel.job.stages.rejects import replace_rejects
 from relabel.spec import Query
 
 
-def publish_unit(block: pa.Table, job: Job, store: Store, attempt: UnitAttempt | None = None) -> Receipt:
-    """Parse one unit, publish its part, and return the receipt."""
+def publish_unit(
+    block: pa.Table, job: Job, store: Store, attempt: UnitAttempt | None = None, binding: Binding | None = None
+) -> Receipt:
+    """Parse one unit, publish its part, and return the receipt. Raises RecipeChanged where `binding` is no more."""
     unit, queries = blocks.unit_of(block), job.spec.queries
     if (why := blocks.failure_of(block)) is not None:
         return Receipt(part=unit.part, failure=why)
@@ -55,6 +58,8 @@ def publish_unit(block: pa.Table, job: Job, store: Store, attempt: UnitAttempt |
             for query, rows in zip(queries, outcomes, strict=True)
         }
         made = stamp(table, measured)
+        if binding is not None:
+            binding.check()
         store.publish(unit.part, table, made.to_json(), job.bad.get(unit.part))
         num_asked, num_ok = unit.num_rows, made.ok
     samples = [sample for rows in outcomes for outcome in rows for sample in outcome.samples]
