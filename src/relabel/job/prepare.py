@@ -103,7 +103,7 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     `spec` is what the parts were made by, `asked` the same with what a retry may set. Where the model's branch has
     moved since, its commit of then is asked.
     """
-    identity = model_identity(spec.model.path, known.recipe["model_identity"].get("revision", spec.model.revision))
+    identity = model_identity(spec.model.path, known.recorded.model_identity.revision or spec.model.revision)
     check_recipe(store, make_recipe(spec, identity))
     resolved = resolve(asked, identity)
     plan = resolved.plan_again(known)

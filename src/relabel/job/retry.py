@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relabel.data.output.audit import conclude
-from relabel.data.output.manifest import RUN, read_gates, read_run
+from relabel.data.output.manifest import RUN, read_gates, run_of
 from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
@@ -73,14 +73,15 @@ def retry(
     the same again. Stopped in between, the same call goes on with what is still rejected.
     """
     store = Store(url, create=False)
-    if (known := read_run(store)) is None:
-        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
+    known = run_of(store)
     gates = {name: gate.model_dump(exclude_none=True) for name, gate in read_gates(store).items()}
     fields = _fields_of(known.recipe, gates, store.url)
-    asked = make_spec(_changed(fields, overrides), where="--set")
-    fields = _changed(fields, [override for override in overrides if override.startswith(f"{MOVED}=")])
+    made_by = make_spec(fields, f"{store.url}/{RUN}")
+    if any(override.startswith(f"{MOVED}=") for override in overrides):
+        made_by = make_spec(_changed(fields, [one for one in overrides if one.startswith(f"{MOVED}=")]), "--set")
+    asked = make_spec(_changed(fields, overrides), "--set")
     wanted = Retry(reasons=frozenset(reasons))
-    job, plan = prepare_retry(make_spec(fields, RUN), asked, known, store, wanted)
+    job, plan = prepare_retry(made_by, asked, known, store, wanted)
     found = _reasons(list(plan.units), store, job.fingerprint)
     rejected = {code for counts in found.values() for code in counts if wanted.wants(code)}
     if asked.labels:  # stamps count the reason of a row, which is that of its first reject: any part may hold others
@@ -105,7 +106,7 @@ def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str)
     """The fields of the spec that a recipe was made from, less its resources."""
     fields = {key: value for key, value in recipe.items() if key != "model_identity"}
     if fields.get("labels"):
-        del fields["label"]
+        fields.pop("label", None)
         fields["labels"] = [{**label, "gate": gates.get(label["name"], {})} for label in fields["labels"]]
     else:
         fields["label"] = {**fields["label"], "gate": gates.get("", {})}

@@ -153,3 +153,19 @@ def test_several_labels_have_no_one_answer(tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(Refused, match="no run was begun"):
         export(Store(str(tmp_path)), tmp_path / "answers.jsonl")
+
+
+@pytest.mark.parametrize("damage", [3, "text", [1], {"path": 3, "keep": ["nowhere"], "num_samples": 0}])
+@pytest.mark.parametrize("section", ["output", "model", "label", "labels", "sampling"])
+def test_a_damaged_recipe_is_refused_by_its_document(store, tmp_path, section, damage):
+    document = store.read_json("_run.json")
+    document["recipe"][section] = damage
+    store.put_json("_run.json", document)
+    with pytest.raises(Refused, match=r"_run\.json has a recipe that is not what this version writes"):
+        export(store, tmp_path / "answers.jsonl")
+
+
+def test_a_part_without_a_column_of_an_answer_does_not_count(store, tmp_path):
+    store.delete(A.units[0].part)
+    publish(store, A.units[0], fingerprint(RECIPE), with_id(A.units[0]).drop_columns(["finish_reason"]))
+    assert export(store, tmp_path / "answers.jsonl").missing == 1

@@ -6,23 +6,25 @@ Knows what a spec says of labels; nothing of how text was generated or parsed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import pyarrow as pa
+from pydantic import BeforeValidator, TypeAdapter
 
 from relabel.data.labels.arrow_types import label_types
-from relabel.spec import Label
+from relabel.spec import Label, NamedLabel
 from relabel.spec.section import column_of
 
 
-def labels_of(recipe: Mapping[str, Any]) -> dict[str, Label]:
-    """The labels of a recipe by name; the name of a single one is empty."""
-    if not recipe.get("labels"):
-        return {"": Label.model_validate(recipe["label"])}
-    return {
-        fields["name"]: Label.model_validate({key: fields[key] for key in Label.model_fields.keys() & fields.keys()})
-        for fields in recipe["labels"]
-    }
+def labels_of(recipe: Mapping[str, object]) -> dict[str, Label]:
+    """The labels of a recipe by name; the name of a single one is empty. Raises ValueError where there are none."""
+    found = _LABELLED.validate_python(recipe)
+    if found.labels:
+        return {label.name: label for label in found.labels}
+    if found.label is None:
+        raise ValueError("there is neither a label nor labels")
+    return {"": found.label}
 
 
 def output_schema(kept: pa.Schema, labels: Mapping[str, Label], num_samples: int = 1) -> pa.Schema:
@@ -71,3 +73,22 @@ def columns_beside(label: Label, num_samples: int) -> dict[str, pa.DataType]:
     if label.vote:
         types["agreement"] = pa.float32()
     return types
+
+
+def _brings_its_schema(fields: object) -> object:
+    """A recipe has a JSON schema as text. By any other name it would be a file to read, or code to import."""
+    schema = fields.get("json_schema") if isinstance(fields, Mapping) else None
+    if isinstance(schema, str) and not schema.lstrip().startswith("{"):
+        raise ValueError("json_schema is no JSON schema")
+    return fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Labelled:
+    """The sections of a recipe that say what its labels are."""
+
+    label: Annotated[Label, BeforeValidator(_brings_its_schema)] | None = None
+    labels: list[Annotated[NamedLabel, BeforeValidator(_brings_its_schema)]] | None = None
+
+
+_LABELLED = TypeAdapter(_Labelled)

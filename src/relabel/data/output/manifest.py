@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import pyarrow as pa
-from pydantic import StrictInt, StrictStr, TypeAdapter
+from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
 from relabel.data.labels.columns import labels_of, output_schema
-from relabel.data.output.recipe import Recipe
+from relabel.data.output.recipe import Recipe, fingerprint
+from relabel.data.output.recorded import RecordedSpec, read_recipe
 from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.store.fault import first_fault
 from relabel.data.store.store import Store
@@ -46,10 +48,18 @@ class Run:
     """Names that an earlier plan gave to parts and a later one did not; a still later one may again."""
 
     @property
+    def recorded(self) -> RecordedSpec:
+        """What is read back of the recipe. Raises ValueError where that is not sound."""
+        return read_recipe(self.recipe)
+
+    @property
     def schema(self) -> pa.Schema:
-        """The schema of every part."""
-        kept = [self.plan.columns.field(name) for name in self.recipe["output"]["keep"]]
-        return output_schema(pa.schema(kept), labels_of(self.recipe), self.recipe["sampling"].get("num_samples", 1))
+        """The schema of every part. Raises ValueError where the recipe is not sound."""
+        recorded, columns = self.recorded, self.plan.columns
+        if lost := [name for name in recorded.output.keep if columns.names.count(name) != 1]:
+            raise ValueError(f"output.keep names {lost[0]!r}, and there is no one such column")
+        kept = pa.schema([columns.field(name) for name in recorded.output.keep])
+        return output_schema(kept, labels_of(self.recipe), recorded.sampling.num_samples)
 
     def to_json(self) -> dict[str, object]:
         """`_run.json` of a run that begins."""
@@ -64,6 +74,22 @@ class Run:
         }
 
 
+def run_of(store: Store) -> Run:
+    """What is written down in the folder, for whoever has no recipe of his own to compare it with.
+
+    Raises Refused where nothing is, or where the recipe is not one that a run could have written.
+    """
+    if (run := read_run(store)) is None:
+        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
+    try:
+        _ = run.schema  # reads all of the recipe that this room knows
+    except ValueError as error:
+        raise Refused(
+            f"{store.url}/{RUN} has a recipe that is not what this version writes: {first_fault(error)}"
+        ) from error
+    return run
+
+
 def read_run(store: Store) -> Run | None:
     """What is written down in the folder, or None if nothing is."""
     if (first := store.read_json(RUN)) is None:
@@ -76,7 +102,7 @@ def read_run(store: Store) -> Run | None:
             former = run.former_parts | _lost(run.plan, later, change.removed)
             plan = _merge(run.plan, later, change.removed)
             run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former)
-    except (OSError, ValueError) as error:  # OSError: of Arrow, for a schema that is damaged
+    except (OSError, ValueError, RecursionError, pa.ArrowException) as error:  # of Arrow: for a schema that is damaged
         raise Refused(
             f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {first_fault(error)}"
         ) from error
@@ -93,7 +119,7 @@ def write_gates(store: Store, gates: Mapping[str, Gate]) -> None:
 def read_gates(store: Store) -> dict[str, Gate]:
     """The limits of each label by name; none where there are none. Raises Refused for anything else."""
     try:
-        return _GATES.validate_python(store.read_json(GATES) or {})
+        return _GATES.validate_python({} if (limits := store.read_json(GATES)) is None else limits)
     except ValueError as error:
         raise Refused(f"{store.url}/{GATES} is not what this version writes: {first_fault(error)}") from error
 
@@ -107,13 +133,14 @@ class _First:
 
     fingerprint: StrictStr
     recipe: Recipe
-    unit_rows: StrictInt
+    unit_rows: Annotated[StrictInt, Field(ge=1)]
     versions: dict[str, StrictStr]
     plan: object
     generation: StrictInt = 0
     former_fingerprints: frozenset[StrictStr] = frozenset()
 
     def run(self) -> Run:
+        fingerprint(self.recipe)  # raises ValueError for a number that no recipe has, such as NaN
         return Run(
             fingerprint=self.fingerprint,
             recipe=self.recipe,

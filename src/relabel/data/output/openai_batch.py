@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from relabel.data.labels.columns import labels_of
-from relabel.data.output.manifest import RUN, Run, read_run
+from relabel.data.output.manifest import Run, run_of
 from relabel.data.quality.distinct import hash_of
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
@@ -55,10 +55,8 @@ class Export:
 
 def export(store: Store, path: Path) -> Export:
     """Write the rows that are published to `path`. Raises Refused where no run keeps a `custom_id` there."""
-    run = read_run(store)
-    if run is None:
-        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
-    if ID not in run.recipe["output"]["keep"]:
+    run = run_of(store)
+    if ID not in run.recorded.output.keep:
         raise Refused(
             f"{store.url} has no column {ID}, by which answers are told apart: name it in output.keep and run into a "
             "new output.path"
@@ -89,7 +87,7 @@ def export(store: Store, path: Path) -> Export:
 def _write(store: Store, run: Run, file: TextIO) -> tuple[Counter[str], array[int]]:
     """Every row of every part that counts: how many of each status, and units without one; the hash of each id."""
     counts, ids = Counter[str](), array("Q")
-    created, model = int(time.time()), str(run.recipe["model"]["path"])
+    created, model = int(time.time()), run.recorded.model.path
     for unit in run.plan.units:
         rows = _read(store, unit, run.fingerprint)
         if rows is None:
@@ -113,7 +111,8 @@ def _read(store: Store, unit: Unit, fingerprint: str) -> pa.Table | None:
         part = store.read(unit.part)
     except PartDamaged:
         return None
-    return part.rows if part.stamp.is_of(unit, fingerprint) else None
+    is_ours = part.stamp.is_of(unit, fingerprint) and _Record.__annotations__.keys() <= set(part.rows.column_names)
+    return part.rows if is_ours else None
 
 
 class _Record(TypedDict):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from relabel.spec import Spec
@@ -54,9 +54,10 @@ def changed_fields(old: Recipe, new: Recipe) -> list[str]:
 
 def _what_counts(recipe: Recipe) -> Recipe:
     """The recipe without the way to its model: a folder may be moved, or mounted elsewhere on the next machine."""
-    if not recipe.get("model_identity") or "model" not in recipe:
+    model = recipe.get("model")
+    if not recipe.get("model_identity") or not isinstance(model, Mapping):
         return recipe
-    model = {key: value for key, value in recipe["model"].items() if key not in _WHERE_THE_MODEL_IS}
+    model = {key: value for key, value in model.items() if key not in _WHERE_THE_MODEL_IS}
     return {**recipe, "model": model}
 
 
@@ -74,12 +75,18 @@ def _check(value: object, place: str) -> None:
 
 
 def _flat(recipe: Recipe) -> dict[str, str]:
-    """`section.field` and its value as JSON; a list is a section whose fields are numbered."""
+    """`section.field` and its value as JSON; a list is a section whose fields are numbered, a value one by itself."""
     return {
-        f"{section}.{field}": json.dumps(value, ensure_ascii=False, sort_keys=True)
+        f"{section}.{field}".removesuffix("."): json.dumps(value, ensure_ascii=False, sort_keys=True)
         for section, fields in recipe.items()
-        for field, value in (fields.items() if isinstance(fields, Mapping) else enumerate(fields))
+        for field, value in _fields(fields)
     }
+
+
+def _fields(section: object) -> Iterable[tuple[object, object]]:
+    if isinstance(section, Mapping):
+        return section.items()
+    return enumerate(section) if isinstance(section, list) else [("", section)]
 
 
 def _clip(these: Mapping[str, str], those: Mapping[str, str], key: str) -> str:

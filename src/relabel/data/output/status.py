@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relabel.data.output.audit import audit
-from relabel.data.output.manifest import RUN, SUCCESS, Run, read_gates, read_run
+from relabel.data.output.manifest import SUCCESS, read_gates, run_of
 from relabel.data.output.report import Report
 from relabel.data.store.store import Store
-from relabel.errors import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +25,8 @@ class Status:
 def status(store: Store) -> Status:
     """How far the run is, by the stamps of its parts and the limits that were last judged by.
 
-    Raises Refused where no run was begun.
+    Raises Refused where no run was begun, or where its documents are damaged.
     """
     run = run_of(store)
     report = audit(run.plan, store, run.fingerprint, read_gates(store))
     return Status(report=report, success=store.read_json(SUCCESS) is not None)
-
-
-def run_of(store: Store) -> Run:
-    if (run := read_run(store)) is None:
-        raise Refused(f"{store.url} holds no {RUN}: no run was begun there")
-    return run

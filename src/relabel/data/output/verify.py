@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, replace
 import pyarrow as pa
 
 from relabel.data.labels.columns import labels_of
-from relabel.data.output.manifest import Run
-from relabel.data.output.status import run_of
+from relabel.data.output.manifest import Run, run_of
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.unit import Unit
 from relabel.data.store.stamp import make_stamp
@@ -43,7 +42,7 @@ class Verification:
 
 
 def verify(store: Store) -> Verification:
-    """Read everything and check it. Raises Refused where no run was begun."""
+    """Read everything and check it. Raises Refused where no run was begun, or where its documents are damaged."""
     run = run_of(store)
     units, labels = list(run.plan.units), labels_of(run.recipe)
     with ThreadPoolExecutor(4) as threads:
@@ -100,7 +99,7 @@ def _check_part(store: Store, run: Run, unit: Unit, labels: Mapping[str, Label])
 def _check_rows(rows: pa.Table, unit: Unit, labels: Mapping[str, Label]) -> Iterator[str]:
     columns = ("source_file", "source_row", "status", "reason")
     files, numbers, statuses, reasons = (rows.column(name).to_pylist() for name in columns)
-    if numbers != list(range(unit.first_row, unit.first_row + unit.num_rows)):
+    if len(numbers) != unit.num_rows or numbers != list(range(unit.first_row, unit.first_row + unit.num_rows)):
         yield f"source_row does not go from {unit.first_row} to {unit.first_row + unit.num_rows - 1} one by one"
     if set(files) != {unit.file.path}:
         yield f"source_file is not {unit.file.path} in every row"

@@ -13,9 +13,10 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Annotated
 
 import pyarrow as pa
-from pydantic import StrictInt, StrictStr, TypeAdapter
+from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
 from relabel.data.sources import columns_of, list_files, scan
 from relabel.data.sources.unit import SourceFile, Unit
@@ -80,15 +81,18 @@ class Plan:
         )
 
 
+_Number = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CompactFile:
     """A planned file as it stands in JSON."""
 
     path: StrictStr
     url: StrictStr
-    size: StrictInt
+    size: _Number
     version: StrictStr
-    units: tuple[tuple[StrictInt, StrictInt, StrictInt], ...]
+    units: tuple[tuple[_Number, _Number, _Number], ...]
     """First row, number of rows and offset of each unit, in order."""
 
     def planned(self) -> PlannedFile:
