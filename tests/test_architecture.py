@@ -80,14 +80,25 @@ ROOMS = {
         packages={"PIL", "jinja2", "numpy", "pydantic"},
     ),
     "job/stages": Room(
-        knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults"}, packages={"numpy", "pyarrow", "safetensors"}
+        knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults", "job/rejects/tally.py"},
+        packages={"numpy", "pyarrow", "safetensors"},
     ),
+    "job/rejects": Room(knows={"spec", "data/sources", "job/job.py", "job/encoding"}, packages={"pyarrow"}),
     "job/cluster": Room(
         knows={*STAGE_ROOMS, "job/faults", "job/worker.py"},
         packages={"pyarrow", "ray"},
     ),
     "job": Room(
-        knows={*STAGE_ROOMS, "engine", "job/encoding", "job/stages", "job/faults", "job/cluster", "version.py"},
+        knows={
+            *STAGE_ROOMS,
+            "engine",
+            "job/encoding",
+            "job/stages",
+            "job/faults",
+            "job/rejects",
+            "job/cluster",
+            "version.py",
+        },
         packages={"pandas", "pyarrow", "rich"},
     ),
     "bench": Room(

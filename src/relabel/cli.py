@@ -116,17 +116,19 @@ def preview(
     set_: Overrides = None,
 ) -> None:
     """Show the rendered prompts and token counts of the first rows, without the model and without Ray."""
-    from relabel.job.preview import num_rejected
     from relabel.job.preview import preview as preview_spec
+    from relabel.job.preview import rejects
 
     loaded = load_spec(spec, set_)
     table = preview_spec(loaded, rows, generate=generate)
-    figures = {"rows": len(table), "rejected": num_rejected(loaded, table)}
+    tally = rejects(loaded, table)
+    figures = {**tally.to_json(), "problem": tally.problem(loaded.queries)}
     for line in table.to_dict("records"):
         console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
         for name, value in line.items():
             console.print(f"[bold]{name}[/]: ", end="")
             console.print("-" if _is_null(value) else str(value), markup=False, highlight=False)
+    _warn(tally.problem(loaded.queries))
     _finish(figures, complete=True)
 
 
@@ -135,7 +137,9 @@ def plan(spec: SpecPath, set_: Overrides = None) -> None:
     """Say what a run would do: files, units and rows, and what is done already. Writes nothing."""
     from relabel.job.plan import plan as plan_spec
 
-    _finish(plan_spec(load_spec(spec, set_)), complete=True)
+    figures = plan_spec(load_spec(spec, set_))
+    _warn(figures["problem"])
+    _finish(figures, complete=True)
 
 
 @app.command()
@@ -231,6 +235,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _finish(figures: Mapping[str, object], *, complete: bool) -> None:
     typer.echo(json.dumps(figures))
     raise typer.Exit(0 if complete else 1)
+
+
+def _warn(problem: object) -> None:
+    if problem is not None:
+        console.print(f"relabel: {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _executor(ctx: typer.Context, address: str, no_ray: bool) -> Executor:

@@ -59,6 +59,6 @@ def test_an_output_inside_its_own_source_is_refused(fields, jsonl_source):
 def test_what_is_relative_here_is_absolute_for_the_workers(fields, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fields["output"]["path"] = "out"
-    job, _ = prepare(make_spec(fields), Store("out"))
+    job, *_ = prepare(make_spec(fields), Store("out"))
     assert job.output == str(tmp_path / "out")
     assert job.spec.source.paths[0].startswith("/")

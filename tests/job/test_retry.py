@@ -261,7 +261,7 @@ def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
 def test_rows_that_are_not_asked_are_not_encoded(done):
     here = Here(done)
     numbers = [row["source_row"] for row in rejected(here.rows, "parse") if row["source_file"] == "b.jsonl"]
-    job, plan = prepare(here.spec, Store("out"))
+    job, plan, _ = prepare(here.spec, Store("out"))
     job = replace(job, retry=Retry(reasons=frozenset({"parse"})))
     for unit in list(plan.units)[4:8]:
         block = read_unit(unit, job)

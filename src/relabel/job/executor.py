@@ -12,6 +12,7 @@ from relabel.data.sources.unit import Unit
 from relabel.job.job import Job
 from relabel.job.progress import RunProgress, add_receipt, no_figures
 from relabel.job.receipt import Receipt
+from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally
 
 
 class Executor(Protocol):
@@ -26,15 +27,22 @@ class Executor(Protocol):
 
 
 def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_rows: int) -> dict[str, object]:
-    """Have the units done and show how they come along; the figures of this run alone."""
+    """Have the units done and show how they come along; the figures of this run alone.
+
+    Where nearly all of the first rows are rejected for one reason it ends there: `stopped` in the figures says why.
+    """
+    tally, stopped = RejectTally(), None
     receipts = execute(units, job, num_rows=num_rows)
     try:
         with RunProgress(num_units=len(units), num_rows=num_rows) as progress:
             for receipt in receipts:
                 progress.add(receipt)
+                tally.add(receipt.rows, receipt.reasons, receipt.examples)
+                if (stopped := tally.hopeless(job.spec.queries, fewest=FEWEST_LABELLED)) is not None:
+                    break
     finally:
         _close(receipts)
-    return progress.totals()
+    return {**progress.totals(), **({"stopped": stopped} if stopped else {})}
 
 
 def _close(receipts: Iterator[Receipt]) -> None:

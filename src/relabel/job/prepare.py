@@ -82,8 +82,11 @@ class Resolved:
 
 
 @in_words_of_the_spec()
-def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Job, Plan]:
-    """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy."""
+def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Job, Plan, RowEncoder]:
+    """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy.
+
+    The encoder is that of the rows, for whoever looks at some of them on the driver.
+    """
     resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision))
     _refuse_output_in_source(resolved.spec, store.url)
     run = open_run(
@@ -93,7 +96,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
         versions=_versions(),
         replan=lambda known: resolved.plan(known, redo_changed=redo_changed),
     )
-    return resolved.job(run.plan.columns, run.fingerprint), run.plan
+    return resolved.job(run.plan.columns, run.fingerprint), run.plan, resolved.encoder
 
 
 @in_words_of_the_spec()

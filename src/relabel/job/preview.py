@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -15,6 +15,7 @@ from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
 from relabel.job.prepare import check_source_columns, resolve
+from relabel.job.rejects.tally import RejectTally
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
 from relabel.job.stages.read import encode_unit
@@ -48,12 +49,19 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     return table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
 
 
-def num_rejected(spec: Spec, table: pd.DataFrame) -> int:
-    """Rows of a preview that are rejected for one of their labels: so far, or after generating too."""
-    if "status" in table:
-        return table["status"].tolist().count("rejected")
-    lengths = table[[column_of(query.name, "prompt_tokens") for query in spec.queries]]
-    return len(lengths) - len(lengths.dropna())
+def rejects(spec: Spec, table: pd.DataFrame) -> RejectTally:
+    """The rows of a preview that are rejected for one of their labels: so far, or after generating too."""
+    tally = RejectTally()
+    tally.add_rows(_reason(spec, row) for row in table.to_dict("records"))
+    return tally
+
+
+def _reason(spec: Spec, row: Mapping[Hashable, object]) -> str | None:
+    """Why a row of a preview is rejected. One that is not may have a remark in its place."""
+    if "status" in row:
+        return str(row["reason"]) if row["status"] == "rejected" else None
+    without = (query.name for query in spec.queries if pd.isna(row[column_of(query.name, "prompt_tokens")]))
+    return next((str(row[column_of(name, "reason")]) for name in without), None)
 
 
 def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from relabel.engine import Goodput
@@ -53,6 +53,10 @@ class Receipt:
     """Number of rows with a label."""
     rejected: int = 0
     """Number of rows with a reason in place of a label."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Number of rejected rows by code; of a run alone, as a retry asks rows that were rejected."""
+    examples: Mapping[str, str] = field(default_factory=dict)
+    """The most frequent whole reason of each code, `code: detail`, which never quotes a row."""
     output_tokens: int = 0
     """Number of generated tokens, those of attempts that gave no label included."""
     engine: EngineReport | None = None

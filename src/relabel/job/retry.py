@@ -74,7 +74,7 @@ def retry(
     """
     store = Store(url, create=False)
     known = run_of(store)
-    gates = {name: gate.model_dump(exclude_none=True) for name, gate in read_gates(store).items()}
+    gates = {name: gate.model_dump() for name, gate in read_gates(store).items()}
     fields = _fields_of(known.recipe, gates, store.url)
     made_by = make_spec(fields, f"{store.url}/{RUN}")
     if any(override.startswith(f"{MOVED}=") for override in overrides):
@@ -107,10 +107,14 @@ def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str)
     fields = {key: value for key, value in recipe.items() if key != "model_identity"}
     if fields.get("labels"):
         fields.pop("label", None)
-        fields["labels"] = [{**label, "gate": gates.get(label["name"], {})} for label in fields["labels"]]
+        fields["labels"] = [{**label, "gate": gates.get(label["name"], _UNCHECKED)} for label in fields["labels"]]
     else:
-        fields["label"] = {**fields["label"], "gate": gates.get("", {})}
+        fields["label"] = {**fields["label"], "gate": gates.get("", _UNCHECKED)}
     return {**fields, "output": {**fields["output"], "path": url}}
+
+
+_UNCHECKED = {"max_rejected": None}
+"""The gate of an output that notes none: an earlier version made it."""
 
 
 def _changed(fields: Mapping[str, object], overrides: Collection[str]) -> dict[str, object]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
+from relabel.data.sources.plan import Plan
 from relabel.data.store.store import Store
-from relabel.errors import RecipeChanged
+from relabel.errors import RecipeChanged, Refused
+from relabel.job.encoding.row import RowEncoder
 from relabel.job.executor import Executor, execute_units, executor_at
+from relabel.job.job import Job
 from relabel.job.prepare import prepare
+from relabel.job.rejects.first_rows import first_rows
+from relabel.job.rejects.tally import FEWEST_READ
 from relabel.spec import Spec
 
 log = logging.getLogger("relabel")
@@ -51,7 +57,7 @@ def run(
     missing.
     """
     store = Store(spec.output.path)
-    job, plan = prepare(spec, store, redo_changed=redo_changed)
+    job, plan, encoder = prepare(spec, store, redo_changed=redo_changed)
     start = resume(plan, store, job.fingerprint)
     for part in start.bad:
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
@@ -59,6 +65,8 @@ def run(
         log.warning("%s is of a plan or a recipe that was given up: deleted", part)
     for path, why in plan.unreadable:
         log.warning("the source file %s is left out: %s", path, why)
+    if not start.done:
+        _refuse_hopeless(spec, plan, encoder, job)
     done_parts = {unit.part for unit in start.done}
     todo = [unit for unit in plan.units if unit.part not in done_parts]
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
@@ -72,6 +80,20 @@ def run(
         raise
     report = conclude(plan, store, job.fingerprint, gates=gates)
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
-    for problem in report.problems:
+    for problem in [*_stopped(figures), *report.problems]:
         log.warning("%s", problem)
     return RunReport(audit=report, done_now=figures)
+
+
+def _refuse_hopeless(spec: Spec, plan: Plan, encoder: RowEncoder, job: Job) -> None:
+    """Images are left to the readers: one that kills its decoder must not take the driver with it."""
+    if encoder.row_bytes:
+        return
+    if why := first_rows(plan, encoder, job).hopeless(spec.queries, fewest=FEWEST_READ):
+        raise Refused(why)
+
+
+def _stopped(figures: Mapping[str, object]) -> list[str]:
+    """Why the run ended early, if it did."""
+    why = figures.get("stopped")
+    return [f"stopped early: {why}; what was labelled stays"] if why else []

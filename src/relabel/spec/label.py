@@ -22,11 +22,13 @@ NEEDS = {"regex": "pattern", "choice": "choices", "json": "json_schema"}
 class Gate(Section):
     """Limits on the quality of a whole run. Where one is exceeded, the run ends with exit code 1, without `_SUCCESS`.
 
-    Limits are shares from 0 to 1; one that is not given is not checked. They may change between runs of one recipe.
+    Limits are shares from 0 to 1; all but `max_rejected` are checked only where they are given. They may change between
+    runs of one recipe. Where no row at all has a label, no run is a success.
     """
 
-    max_rejected: Fraction | None = None
-    """The largest share of all rows that may be rejected, from 0 to 1."""
+    max_rejected: Fraction | None = 0.1
+    """The largest share of all rows that may be rejected, from 0 to 1; `null` for any. Where the first rows are nearly
+    all rejected for one reason and it allows less, the run is refused or stops early."""
     max_empty: Fraction | None = None
     """The largest share of all rows for which the model may write nothing, from 0 to 1. Such rows are rejected, too."""
     max_truncated: Fraction | None = None
@@ -95,7 +97,7 @@ class Label(Section):
     compare_to: str | None = None
     """The source column of an older label. The report at the end of a run compares the new labels with it."""
     gate: Gate = Gate()
-    """Limits on the quality of the whole run, each a share from 0 to 1. The default checks none."""
+    """Limits on the quality of the whole run, each a share from 0 to 1. The default checks `max_rejected` alone."""
 
     @field_validator("json_schema", mode="before", json_schema_input_type=JsonSchema | str | None)
     @classmethod

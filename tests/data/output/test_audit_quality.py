@@ -41,14 +41,14 @@ def test_an_audit_knows_the_quality_of_the_whole_run(tmp_path):
 def test_beyond_a_limit_there_is_no_success_until_the_limit_is_another(tmp_path):
     store = measured(tmp_path)
     conclude(PLAN, store, MINE)
-    strict = conclude(PLAN, store, MINE, {"": Gate(max_repeated=0.01)})
+    strict = conclude(PLAN, store, MINE, {"": Gate(max_rejected=None, max_repeated=0.01)})
     assert (strict.complete, strict.passed) == (True, False)
     assert strict.problems == [
         "30.8 % of the labels repeat themselves, the limit is label.gate.max_repeated 1.0 %: "
         "for example a.parquet row 0, a.parquet row 4, a.parquet row 8"
     ]
     assert store.read_json("_SUCCESS") is None
-    mild = conclude(PLAN, store, MINE, {"": Gate(max_repeated=0.5)})
+    mild = conclude(PLAN, store, MINE, {"": Gate(max_rejected=None, max_repeated=0.5)})
     assert mild.passed
     assert store.read_json("_SUCCESS") == {"fingerprint": MINE, **mild.to_json()}
 

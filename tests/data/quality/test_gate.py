@@ -113,12 +113,18 @@ def test_of_several_labels_each_has_its_own_limits_and_its_own_rejects():
     ]
 
 
-def test_where_there_are_no_labels_only_the_rejects_are_too_many():
+def test_a_run_without_a_label_is_no_success_whatever_its_limits():
     zero = Gate.model_validate(dict.fromkeys(Gate.model_fields, 0))
     for quality in ({}, {"": measure([None, None], [None, None], [0, 1])}):
-        (problem,) = exceeded({"": zero}, quality, rows=2, rejected=2)
-        assert "max_rejected" in problem
+        for gate in (zero, Gate(max_rejected=None)):
+            assert exceeded({"": gate}, quality, rows=2, rejected=2) == ["no row has a label: all 2 are rejected"]
     assert exceeded({"": zero}, {}, rows=0, rejected=0) == []
+
+
+def test_of_several_labels_the_one_that_no_row_has_is_named():
+    quality = {"short": measured("a", "b"), "long": measured(None, None)}
+    gates = {"short": Gate(), "long": Gate(max_rejected=1.0)}
+    assert exceeded(gates, quality, rows=2, rejected=2) == ["no row has a label long: all 2 are rejected"]
 
 
 def test_without_limits_nothing_is_wrong():

@@ -25,14 +25,18 @@ def exceeded(gates: Mapping[str, Gate], quality: Mapping[str, Quality], *, rows:
     """What is over its limit, for the labels by name; the name of a single one is empty, and its rejects are the rows'.
 
     A row with several labels is rejected for any of them, so there each counts the rows without a label of its own.
-    Where there is nothing to divide by, no limit is exceeded.
+    Where there is nothing to divide by, no limit is exceeded; where there are rows and no label, that alone is said,
+    whatever the limits.
     """
     found = []
     for name, gate in gates.items():
         figures = quality.get(name, Quality())
         missing = rows - figures.num_labels if name else rejected
-        place = f"labels.{name}.gate" if name else "label.gate"
-        found += _exceeded(place, gate, figures, missing / rows if rows else 0)
+        place = f"labels.{name}" if name else "label"
+        if rows and missing == rows:
+            found.append(f"no row has a label{f' {name}' * bool(name)}: all {rows} are rejected")
+        else:
+            found += _exceeded(f"{place}.gate", gate, figures, missing / rows if rows else 0)
     return found
 
 

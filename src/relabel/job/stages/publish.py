@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from relabel.data.output.binding import Binding
 from relabel.data.store.stamp import Stamp, make_stamp
@@ -18,6 +19,7 @@ from relabel.job.engine import constraint_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
+from relabel.job.rejects.tally import by_code
 from relabel.job.stages import block as blocks
 from relabel.job.stages.answer import AnswerReader
 from relabel.job.stages.block import of_query
@@ -46,6 +48,7 @@ def publish_unit(
     def stamp_merged(rows: pa.Table) -> Stamp:
         return stamp(rows, {query.name: measured_rows(query, rows) for query in queries})
 
+    reasons, examples = dict[str, int](), dict[str, str]()
     if job.retry:
         draws = {query.name: blocks.first_draws_of(block, query.name) for query in queries}
         try:
@@ -62,12 +65,15 @@ def publish_unit(
             binding.check()
         store.publish(unit.part, table, made.to_json(), job.bad.get(unit.part))
         num_asked, num_ok = unit.num_rows, made.ok
+        reasons, examples = _reasons(table)
     samples = [sample for rows in outcomes for outcome in rows for sample in outcome.samples]
     return Receipt(
         part=unit.part,
         rows=num_asked,
         ok=num_ok,
         rejected=num_asked - num_ok,
+        reasons=reasons,
+        examples=examples,
         output_tokens=sum(sample.completion.num_tokens for sample in samples),
         engine=blocks.report_of_block(block),
     )
@@ -114,6 +120,12 @@ def _outcomes(block: pa.Table, job: Job, attempt: UnitAttempt) -> list[list[Labe
             for row in group:
                 label[row] = found[row]
     return outcomes
+
+
+def _reasons(rows: pa.Table) -> tuple[dict[str, int], dict[str, str]]:
+    """The reasons of the rejected rows by code: how many there are, and the most frequent one."""
+    rejected = rows.filter(pc.equal(rows["status"], "rejected"))
+    return by_code(rejected["reason"].to_pylist())
 
 
 def _table(block: pa.Table, job: Job, outcomes: Sequence[Sequence[LabelOutcome]]) -> pa.Table:
