@@ -50,6 +50,8 @@ def test_plan_counts_and_writes_nothing(spec, tmp_path):
         "unit_rows": 10,
         "units_done": 0,
         "unreadable": [],
+        "first_rows": {"rows": 63, "rejected": 0, "reasons": {}},
+        "problem": None,
     }
     assert not (tmp_path / "out").exists()
 
@@ -57,7 +59,7 @@ def test_plan_counts_and_writes_nothing(spec, tmp_path):
 def test_preview_shows_the_rendered_prompts_and_their_token_counts(spec):
     result = invoke("preview", spec, "-n", "2")
     assert result.exit_code == 0
-    assert figures_of(result) == {"rows": 2, "rejected": 0}
+    assert figures_of(result) == {"rows": 2, "rejected": 0, "reasons": {}, "problem": None}
     assert "<|turn|>user: Rewrite: a a circle, number 1<|end|>" in result.stderr
 
 
@@ -76,7 +78,8 @@ def test_preview_of_several_labels_counts_the_rows_that_one_of_them_rejects(fiel
     spec = tmp_path / "spec.yaml"
     spec.write_text(yaml.safe_dump(fields))
     result = invoke("preview", spec, "-n", "2")
-    assert figures_of(result) == {"rows": 2, "rejected": 1}
+    assert (figures_of(result)["rows"], figures_of(result)["rejected"]) == (2, 1)
+    assert figures_of(result)["problem"].startswith("1 of the first 2 rows are rejected, 1 of them because of prompt: ")
     assert "kind_prompt_tokens" in result.stderr
 
 
@@ -84,8 +87,8 @@ def test_preview_with_generate_counts_the_texts_that_hold_no_label(fields, tmp_p
     fields["label"] = {"parse": "regex", "pattern": "impossible", "constrain": False}
     spec = tmp_path / "spec.yaml"
     spec.write_text(yaml.safe_dump(fields))
-    assert figures_of(invoke("preview", spec, "-n", "2")) == {"rows": 2, "rejected": 0}
-    assert figures_of(invoke("preview", spec, "-n", "2", "--generate")) == {"rows": 2, "rejected": 2}
+    assert figures_of(invoke("preview", spec, "-n", "2"))["rejected"] == 0
+    assert figures_of(invoke("preview", spec, "-n", "2", "--generate"))["rejected"] == 2
 
 
 def test_an_override_that_breaks_the_spec_is_refused_in_a_sentence(spec):

@@ -117,17 +117,13 @@ def preview(
 ) -> None:
     """Show the rendered prompts and token counts of the first rows, without the model and without Ray."""
     from relabel.job.preview import preview as preview_spec
-    from relabel.job.preview import rejects
+    from relabel.job.preview import rejects, show_preview
 
     loaded = load_spec(spec, set_)
     table = preview_spec(loaded, rows, generate=generate)
     tally = rejects(loaded, table)
     figures = {**tally.to_json(), "problem": tally.problem(loaded.queries)}
-    for line in table.to_dict("records"):
-        console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
-        for name, value in line.items():
-            console.print(f"[bold]{name}[/]: ", end="")
-            console.print("-" if _is_null(value) else str(value), markup=False, highlight=False)
+    show_preview(table, console)
     _warn(tally.problem(loaded.queries))
     _finish(figures, complete=True)
 
@@ -251,7 +247,3 @@ def _executor(ctx: typer.Context, address: str, no_ray: bool) -> Executor:
     if ctx.obj:
         ctx.obj.done_now = execute.done_now
     return execute
-
-
-def _is_null(value: object) -> bool:
-    return value is None or value != value  # pandas spells a missing number NaN

@@ -113,8 +113,8 @@ def test_a_column_to_compare_with_that_the_source_lacks_is_refused(fields):
 
 
 def test_a_retry_is_judged_by_the_limits_of_the_run(fields, tmp_path):
-    choice = {"parse": "choice", "choices": ["a", "b"], "constrain": False, "gate": {"max_rejected": 0.5}}
-    assert not run(make_spec({**fields, "label": choice})).passed
+    few = {"parse": "regex", "pattern": "[aeiou].*[aeiou].*[aeiou]", "constrain": False, "gate": {"max_rejected": 0.5}}
+    assert not run(make_spec({**fields, "label": few})).passed
     report = retry(str(tmp_path / "out"), ["image"])
     assert "label.gate.max_rejected" in report.audit.exceeded[0]
     assert not (tmp_path / "out/_SUCCESS").exists()

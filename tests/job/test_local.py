@@ -48,7 +48,12 @@ finally:
 
 
 def test_neither_run_nor_retry_imports_ray(fields, tmp_path):
-    fields["label"] |= {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "constrain": False}
+    fields["label"] |= {
+        "parse": "regex",
+        "pattern": "[aeiou].*[aeiou]",
+        "constrain": False,
+        "gate": {"max_rejected": None},
+    }
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(fields))
     for arguments in (["run", str(tmp_path / "spec.yaml")], ["retry", fields["output"]["path"]]):
         command = [sys.executable, "-c", NO_RAY, *arguments, "--no-ray", "--set", "resources.gpus_per_actor=0"]

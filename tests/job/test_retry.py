@@ -29,7 +29,13 @@ from tests.reading import assert_every_row_once, rows_of
 
 ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
 CPU = ["resources.gpus_per_actor=0"]
-LABEL = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
+LABEL = {
+    "parse": "regex",
+    "pattern": "[aeiou].*[aeiou]",
+    "column": "caption",
+    "constrain": False,
+    "gate": {"max_rejected": None},
+}
 """Many of the small model's texts hold two vowels, many do not."""
 
 
@@ -238,7 +244,7 @@ def test_of_several_labels_only_the_rejected_one_is_asked_and_it_sees_the_pictur
 def test_reasons_are_those_of_each_label(text_model, jsonl_source, tmp_path):
     """The row has the reason of its first reject: one label was too long for the model, the other is no choice."""
     fields = fields_of(tmp_path, text_model)
-    labels = [{"name": "long", "user": "{{ alt * 90 }}"}, {"name": "second", **LABEL}]
+    labels = [{"name": "long", "user": "{{ alt * 90 }}", "gate": {"max_rejected": None}}, {"name": "second", **LABEL}]
     here = Here({**{key: fields[key] for key in fields if key != "label"}, "labels": labels}).run()
     before = here.rows
     assert {row["reason"].partition(":")[0] for row in before if row["status"] == "rejected"} == {"prompt_too_long"}
@@ -373,7 +379,7 @@ def test_greedy_texts_that_would_be_the_same_again_are_refused_with_the_remedy(t
     here = Here(fields).run()
     with pytest.raises(Refused, match=r"--set label\.retry_temperatures=\[0\.7\]"):
         retry(str(tmp_path / "out"))
-    assert retry(str(tmp_path / "out"), ["image"]).complete, "no text is asked for"
+    assert retry(str(tmp_path / "out"), ["image"]).audit.complete, "no text is asked for"
     before = here.rows
     here.retry(retry_temperatures=[2.0])
     changed = [one["text"] != other["text"] for one, other in zip(before, here.rows, strict=True)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
+from rich.console import Console
 
 from relabel.data.sources import columns_of, list_files, read, scan
 from relabel.data.sources.unit import Unit
@@ -47,6 +48,16 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     labels = pa.concat_tables([label_unit(block, job) for block in blocks]).to_pandas()
     places = ["source_file", "source_row", *spec.output.keep]
     return table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
+
+
+def show_preview(table: pd.DataFrame, console: Console) -> None:
+    """Print the rows one below the other, a line for each column."""
+    for line in table.to_dict("records"):
+        console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
+        for name, value in line.items():
+            is_null = value is None or value != value  # pandas spells a missing number NaN
+            console.print(f"[bold]{name}[/]: ", end="")
+            console.print("-" if is_null else str(value), markup=False, highlight=False)
 
 
 def rejects(spec: Spec, table: pd.DataFrame) -> RejectTally:

@@ -40,7 +40,8 @@ def test_a_run_on_ray_has_the_labels_of_one_in_this_process_and_goes_on_where_on
 
 
 def test_a_retry_on_ray_asks_the_rejected_rows(fields, tmp_path):
-    fields["label"] = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
+    label = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
+    fields["label"] = {**label, "gate": {"max_rejected": None}}
     assert run(make_spec(fields)).complete
     before = rows_of(tmp_path / "out")
     num_asked = sum(row["status"] == "rejected" for row in before)
