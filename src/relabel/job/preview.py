@@ -71,7 +71,7 @@ def _reason(spec: Spec, row: Mapping[Hashable, object]) -> str | None:
     """Why a row of a preview is rejected. One that is not may have a remark in its place."""
     if "status" in row:
         return str(row["reason"]) if row["status"] == "rejected" else None
-    without = (query.name for query in spec.queries if pd.isna(row[column_of(query.name, "prompt_tokens")]))
+    without = (query.name for query in spec.queries if row[column_of(query.name, "prompt_tokens")] is pd.NA)
     return next((str(row[column_of(name, "reason")]) for name in without), None)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from relabel.data.output.binding import Binding
 from relabel.data.store.stamp import Stamp, make_stamp
@@ -124,8 +123,8 @@ def _outcomes(block: pa.Table, job: Job, attempt: UnitAttempt) -> list[list[Labe
 
 def _reasons(rows: pa.Table) -> tuple[dict[str, int], dict[str, str]]:
     """The reasons of the rejected rows by code: how many there are, and the most frequent one."""
-    rejected = rows.filter(pc.equal(rows["status"], "rejected"))
-    return by_code(rejected["reason"].to_pylist())
+    pairs = zip(rows["status"].to_pylist(), rows["reason"].to_pylist(), strict=True)
+    return by_code(reason for status, reason in pairs if status == "rejected")
 
 
 def _table(block: pa.Table, job: Job, outcomes: Sequence[Sequence[LabelOutcome]]) -> pa.Table:
