@@ -71,7 +71,8 @@ def _reason(spec: Spec, row: Mapping[Hashable, object]) -> str | None:
     """Why a row of a preview is rejected. One that is not may have a remark in its place."""
     if "status" in row:
         return str(row["reason"]) if row["status"] == "rejected" else None
-    without = (query.name for query in spec.queries if row[column_of(query.name, "prompt_tokens")] is pd.NA)
+    lengths = {query.name: row[column_of(query.name, "prompt_tokens")] for query in spec.queries}
+    without = (name for name, length in lengths.items() if not isinstance(length, int))  # pandas has two kinds of null
     return next((str(row[column_of(name, "reason")]) for name in without), None)
 
 
