@@ -71,6 +71,8 @@ ROOMS = {
         knows={
             "spec",
             "data/sources",
+            "data/labels/reasoning.py",
+            "data/labels/reasoning_formats.py",
             "data/prompts",
             "engine/__init__.py",
             "engine/api",

@@ -23,7 +23,7 @@ COLUMNS = {
     "source_row": "The place of the row in its file, from 0.",
     "label": "The label. A JSON schema or named groups have columns of their own names and types instead.",
     "text": "The generated text without its reasoning.",
-    "reasoning": "What stood before the last `</think>`; null where there was none.",
+    "reasoning": "What the model thought before its answer, without marks; null where it did not.",
     "status": "`ok` or `rejected`. A row with several labels is `ok` if all of them are.",
     "reason": "Why the row was rejected, as `code: detail`. On a labelled row a remark, such as a cut prompt.",
     "finish_reason": "`stop` where the model ended the text, `length` where `max_new_tokens` cut it off.",

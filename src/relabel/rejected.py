@@ -45,7 +45,8 @@ _MEANINGS = {
     Code.SETTINGS: "The request of a batch file asks for something that cannot be obeyed.",
     Code.SAMPLING: "The settings of the row do not go with this model: its tokenizer cannot hold a text to them.",
     Code.PARSE: (
-        "The text holds no label: it is empty, matches nothing, names no choice, or is no JSON that fits the schema."
+        "The text holds no label: it is empty or ends before its answer, matches nothing, names no choice, or is no "
+        "JSON that fits the schema."
     ),
     Code.NONFINITE: "The model's logits were NaN or infinite for this row, also when it was computed alone.",
     Code.OUT_OF_MEMORY: "The row did not fit into memory by itself.",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 
-from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
+from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine, Thoughts
 from relabel.engine.api.constraint import Constraint, check_constraint
 from relabel.engine.sampling.grammar import NUM_KEPT, Grammars, Matcher, allowed
 from relabel.errors import ArgumentRefused, ModelRefused
@@ -97,7 +97,7 @@ def test_the_constraint_of_the_engine_holds_for_rows_that_name_none():
 
 @pytest.mark.parametrize("batching", ["static", "continuous"])
 def test_thoughts_are_free_up_to_the_mark(batching):
-    after = Constraint(kind="choice", value=CHOICE.value, after="q")
+    after = Constraint(kind="choice", value=CHOICE.value, thoughts=Thoughts(closings=("q",), is_open=True))
     texts = [text_of(result) for result in engine(batching, constraint=after).generate(models.text_requests())]
     ended = [text for text in texts if "q" in text]
     assert ended
@@ -173,7 +173,7 @@ def test_a_mark_that_the_tokenizer_has_a_token_for_ends_the_thoughts_too():
     """Of an added token in angle brackets no text is a part: the mark has to be allowed as what it is."""
     tokenizer = models.tokenizer(("</think>",))
     grammars = Grammars(tokenizer, models.VOCAB_SIZE)
-    bound = Constraint(kind="choice", value='["red"]', after="</think>")
+    bound = Constraint(kind="choice", value='["red"]', thoughts=Thoughts(closings=("</think>",), is_open=True))
     for spelled in ([tokenizer.convert_tokens_to_ids("</think>")], [ord(letter) - 30 for letter in "</think>"]):
         matcher = grammars.matcher(bound, [models.EOS])
         for token in [*(ord(letter) - 30 for letter in "hm"), *spelled]:

@@ -172,7 +172,6 @@ CHOICE = {"parse": "choice", "choices": ["a", "b"]}
         ({"attempts": 3}, {}, r"retry_temperatures, for example \[0\.7\]"),
         ({"max_new_tokens_on_retry": 9}, {"max_new_tokens": 9}, "must be above"),
         ({"gate": {"max_changed": 0.1}}, {}, "compare_to"),
-        ({**CHOICE, "logprobs": True, "reasoning": True}, {}, "right behind the prompt"),
     ],
 )
 def test_a_label_that_makes_no_sense_is_refused_with_what_to_do(label, sampling, sentence):

@@ -13,6 +13,7 @@ from relabel.engine.api.constraint import Constraint
 from relabel.engine.api.engine import Engine
 from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling
+from relabel.engine.api.thoughts import Thoughts
 from relabel.engine.model.pixels import dequantise, quantise
 from relabel.engine.scheduling.step import Limits
 from relabel.engine.scripted import ScriptedEngine
@@ -48,6 +49,7 @@ __all__ = [
     "Sampling",
     "ScriptedEngine",
     "StaticEngine",
+    "Thoughts",
     "dequantise",
     "find_stop_tokens",
     "load_engine",

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import cast
 
-from relabel.engine import Constraint, Engine, Sampling
+from relabel.data.labels.reasoning import Start
+from relabel.data.labels.reasoning_formats import THINK, ReasoningFormat
+from relabel.engine import Constraint, Engine, Sampling, Thoughts
 from relabel.errors import ArgumentRefused, ModelRefused, SpecError
 from relabel.job.encoding.processor import Tokenizer
 from relabel.job.receipt import EngineReport
 from relabel.spec import Label, Model, Query, Spec
 
-END_OF_REASONING = "</think>"
 CONSTRAINT = "constraint=None"
 SPEC_NAMES = {
     "path": "model.path",
@@ -58,8 +59,8 @@ def engine_of(spec: Spec) -> Engine:
     return engine
 
 
-def sampling_of(query: Query) -> Sampling:
-    """The settings of one label's texts."""
+def sampling_of(query: Query, format: ReasoningFormat | None = THINK, start: Start = Start.BEFORE) -> Sampling:
+    """The settings of one label's texts, whose reasoning has a format; `start` is where in it their prompts end."""
     own = query.sampling
     return Sampling(
         max_new_tokens=own.max_new_tokens,
@@ -72,29 +73,54 @@ def sampling_of(query: Query) -> Sampling:
         stop_token_ids=tuple(own.stop_token_ids),
         seed=own.seed,
         stop_strings=tuple(own.stop),
-        constraint=constraint_of(query.label),
+        constraint=constraint_of(query.label, thoughts_of(query.label, format, start)),
+        marks=format.marks if format is not None else (),
         logprobs=query.label.logprobs,
     )
 
 
-def constraint_of(label: Label) -> Constraint | None:
-    """What a label's texts are held to."""
+def thoughts_of(label: Label, format: ReasoningFormat | None, start: Start) -> Thoughts | None:
+    """What a model may write before a label that its text is held to; None for nothing."""
+    if format is None:
+        return None
+    framed = format.answer[0]
+    if start is Start.ANSWERING:
+        return Thoughts(closings=format.closings, answer_opening=framed) if framed else None
+    # a mark that a closing begins with would open any channel
+    openings = tuple(mark for mark in format.openings if not any(one.startswith(mark) for one in format.closings))
+    is_open, may_think = start is Start.THINKING, label.reasoning is not False
+    if not (is_open or may_think or format.is_of_channels or framed):
+        return None
+    return Thoughts(
+        openings=openings if is_open or may_think else (),
+        closings=format.closings,
+        between=format.between,
+        answer_opening=framed,
+        is_open=is_open,
+    )
+
+
+def constraint_of(label: Label, thoughts: Thoughts | None = None) -> Constraint | None:
+    """What a label's texts are held to, behind the thoughts."""
     if not label.is_constrained:
         return None
-    after = END_OF_REASONING if label.reasoning else None
     if label.pattern is not None:
-        return Constraint(kind="regex", value=label.pattern, after=after)
+        return Constraint(kind="regex", value=label.pattern, thoughts=thoughts)
     if label.choices is not None:
-        return Constraint(kind="choice", value=json.dumps(label.choices), after=after)
-    return Constraint(kind="json", value=json.dumps(label.json_schema), after=after)
+        return Constraint(kind="choice", value=json.dumps(label.choices), thoughts=thoughts)
+    return Constraint(kind="json", value=json.dumps(label.json_schema), thoughts=thoughts)
 
 
 def choice_ids(label: Label, model: Model, engine: Engine) -> list[list[int]]:
     """The tokens of each choice of a label, with the one that ends a text."""
-    end, tokenizer = engine.end_token, _tokenizer(model.path, model.revision)
-    if end is None:
+    if (end := engine.end_token) is None:
         raise ModelRefused("choices have no probabilities where the model has no token that ends a text")
-    return [[*tokenizer(choice, add_special_tokens=False)["input_ids"], end] for choice in label.choices or ()]
+    return [[*ids_of(choice, model), end] for choice in label.choices or ()]
+
+
+def ids_of(text: str, model: Model) -> list[int]:
+    """The tokens of a text that a model writes."""
+    return _tokenizer(model.path, model.revision)(text, add_special_tokens=False)["input_ids"]
 
 
 @lru_cache(maxsize=1)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from relabel.data.labels.columns import output_schema
+from relabel.data.labels.reasoning_formats import ReasoningFormat, format_of
 from relabel.data.store.objects import Version
-from relabel.spec import Spec
+from relabel.spec import Label, Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +35,16 @@ class Job:
     """Resolved: its paths are absolute and its model is one commit."""
     kept: pa.Schema = field(compare=False)
     """The columns of the source that stand in the output."""
+    reasoning: str | None = field(default=None, compare=False)
+    """The name of the format of reasoning that the model was found to have; None where none fits."""
     retry: Retry | None = field(default=None, compare=False)
     """None in a run, which makes parts that are not there or do not count."""
     bad: Mapping[str, Version] = field(default_factory=dict, compare=False)
     """Parts that are there and do not count, as they were found: published over, if they are still those."""
+
+    def format_of(self, label: Label) -> ReasoningFormat | None:
+        """How the reasoning in a label's texts is marked; None where they are left as they are."""
+        return format_of(label.reasoning, self.reasoning)
 
     @property
     def output(self) -> str:

@@ -72,6 +72,7 @@ class Resolved:
             fingerprint=known or fingerprint(self.recipe),
             spec=self.spec,
             kept=pa.schema([columns.field(name) for name in self.spec.output.keep]),
+            reasoning=self.encoder.reasoning,
             retry=retry,
         )
 

@@ -15,6 +15,24 @@ from relabel.spec.section import RESERVED_COLUMNS, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0, le=10)]
+ReasoningName = Literal[
+    "none",
+    "think",
+    "harmony",
+    "mistral",
+    "gemma4",
+    "cohere",
+    "seed_oss",
+    "kimi_vl",
+    "apertus",
+    "granite",
+    "granite33",
+    "hunyuan",
+    "openthinker",
+    "thought",
+    "thinking",
+    "reasoning",
+]
 NEEDS = {"regex": "pattern", "choice": "choices", "json": "json_schema"}
 """The key that says what a parser expects; it goes with that parser alone."""
 
@@ -77,9 +95,10 @@ class Label(Section):
     constrain: bool = True
     """Constrained decoding: with `regex`, `choice` or `json` the model can only write what the parser takes. `false`
     checks the finished text alone."""
-    reasoning: bool = False
-    """Set this for a model that thinks first: its text up to `</think>` is then free, and the constraint begins after
-    it."""
+    reasoning: bool | ReasoningName = False
+    """`true` lets a model think before a constrained label: the constraint begins where its answer does. What a model
+    thinks goes to the column `reasoning` in any case, by the format that its tokenizer and chat template show. A name,
+    for example `harmony`, is as `true` and sets the format; `none` leaves all texts as they are."""
     attempts: Annotated[int, Field(ge=1, le=16)] = 1
     """The most times that a row is generated while its text holds no label, each time with new random draws."""
     retry_temperatures: list[Temperature] = []

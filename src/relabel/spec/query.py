@@ -52,9 +52,5 @@ def check_query(query: Query, where: str) -> None:
         )
     if label.vote and sampling.num_samples == 1:
         raise ValueError(f"{where}label.vote needs sampling.num_samples above 1")
-    if label.reasoning and label.logprobs and label.choices is not None:
-        raise ValueError(
-            f"{where}label.logprobs scores each choice right behind the prompt: leave it out, or label.reasoning"
-        )
     if (longer := label.max_new_tokens_on_retry) is not None and longer <= sampling.max_new_tokens:
         raise ValueError(f"{where}label.max_new_tokens_on_retry must be above sampling.max_new_tokens")

@@ -87,7 +87,8 @@ def test_a_json_schema_keeps_the_order_of_its_properties():
 def test_a_model_that_thinks_first_writes_its_json_after_that():
     constraint = merged(schema_of(SCHEMA), label={"reasoning": True}).constraint
     assert constraint is not None
-    assert constraint.after == "</think>"
+    assert constraint.thoughts is not None
+    assert constraint.thoughts.closings == ("</think>",)
 
 
 @pytest.mark.parametrize(

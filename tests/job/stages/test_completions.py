@@ -40,7 +40,7 @@ def wanted(row=0, sample=0, *, sampling=SAMPLED, prompt=(5, 6), tensors=None, **
         name=f"a.jsonl\0{row}",
         request=Request(id=0, prompt_ids=list(prompt), tensors=tensors or {}, sampling=sampling),
         label=Label(**label),
-        holds_label=GOOD.__eq__,
+        holds_label=lambda result: result.text == GOOD,
     )
 
 

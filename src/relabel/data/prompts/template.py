@@ -5,6 +5,7 @@ Knows nothing of tokens, chat templates or models. Row data is only ever a value
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,11 @@ class PromptText:
 
 def _joined(pieces: Sequence[str], source: str) -> str:
     return "".join(pieces)
+
+
+def template_end(source: str) -> str:
+    """The own words of a template behind the last of its placeholders and blocks: they come from no row."""
+    return re.split(r"[}%#]\}", source)[-1]
 
 
 class PromptTemplate:

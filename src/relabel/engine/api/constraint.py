@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from relabel.engine.api.thoughts import Thoughts
 from relabel.errors import ArgumentRefused
 
 JSON = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?", "lenient": False}
@@ -30,27 +31,19 @@ Json = dict[str, "Json"] | list["Json"] | str | float | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraint:
-    """A row's text is one that this describes, from its first token to its last."""
+    """A row's text is one that this describes, from its first token, or from the end of its thoughts, to its last."""
 
     kind: Literal["json", "regex", "choice"]
     value: str
     """The JSON schema as JSON, the expression in the syntax of Rust, or the choices as a list in JSON."""
-    after: str | None = None
-    """A mark, for example `</think>`: the text is free up to it, and the rest is what is described."""
+    thoughts: Thoughts | None = None
+    """What may come before what is described; None for nothing."""
 
-    def grammar(self, *, mark_is_token: bool = False) -> str:
-        """In the language of llguidance. `mark_is_token`: the tokenizer has one for `after`, which no text matches.
-
-        https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md
-        """
+    def grammar(self, tokens: Mapping[str, int] | None = None) -> str:
+        """In the language of llguidance. `tokens`: ids of the tokens that no text matches, by what they spell."""
         # one space may come first: the texts of SentencePiece begin with it
-        if self.after is None:
-            return f"start: / ?/ answer\n{self._answer}"
-        thoughts = f"start: thoughts GAP answer\nGAP: /\\s{{0,2}}/\n{self._answer}"
-        spelled = f"spelled[suffix={json.dumps(self.after)}]: /(?s:.*)/\n"
-        if mark_is_token:
-            return f"{thoughts}thoughts: spelled | marked\n{spelled}marked: /(?s:.*)/ {self.after}\n"
-        return f"{thoughts}thoughts: spelled\n{spelled}"
+        start = "start: / ?/ answer\n" if self.thoughts is None else self.thoughts.rules(tokens or {})
+        return f"{start}{self._answer}"
 
     @property
     def _answer(self) -> str:

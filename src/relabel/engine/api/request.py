@@ -37,6 +37,8 @@ class Sampling:
     stop_strings: Sequence[str] = ()
     constraint: Constraint | None = None
     """The text is one that this describes, and ends where that does: without stop strings and `min_new_tokens`."""
+    marks: Sequence[str] = ()
+    """Special tokens that one of these texts is made of stay in the row's text; others never do."""
     logprobs: bool = False
     """Report the log-probability of every token."""
 
@@ -85,7 +87,8 @@ class Result:
 
     id: int
     text: str | None = None
-    """Without special tokens, and up to the first stop string. None when there is an error, or no tokenizer."""
+    """Without special tokens but those of `Sampling.marks`, and up to the first stop string. None when there is an
+    error, or no tokenizer."""
     token_ids: list[int] | None = field(default_factory=list[int])
     """Without the stop token, but with those that complete a stop string. None from an engine that knows text alone."""
     num_tokens: int = 0

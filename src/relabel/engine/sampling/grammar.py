@@ -110,8 +110,7 @@ class Grammars:
         vocabulary = self._vocabulary(stops)
         from llguidance import LLMatcher
 
-        is_token = constraint.after is not None and constraint.after in added_tokens(self._tokenizer)
-        text = LLMatcher.grammar_from_lark(constraint.grammar(mark_is_token=is_token))
+        text = LLMatcher.grammar_from_lark(constraint.grammar(added_tokens(self._tokenizer)))
         grammar = LLMatcher(vocabulary, text, log_level=0)
         if grammar.is_error():
             raise ModelRefused(f"a constraint cannot be used with this model: {grammar.get_error()[:300]}")

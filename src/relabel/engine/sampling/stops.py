@@ -39,6 +39,13 @@ def added_tokens(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, int]:
     return cast("PreTrainedTokenizerFast", tokenizer).get_added_vocab() if tokenizer is not None else {}
 
 
+def special_tokens(tokenizer: PreTrainedTokenizerBase | None) -> dict[int, str]:
+    """The added tokens that are no text, by id; none without a tokenizer."""
+    if tokenizer is None:
+        return {}
+    return {id: token.content for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+
+
 def find_stop_tokens(generation_config: GenerationConfig, tokenizer: PreTrainedTokenizerBase | None) -> tuple[int, ...]:
     """Sorted ids: the generation config's EOS list, the tokenizer's EOS, and its end-of-turn tokens."""
     eos = generation_config.eos_token_id
@@ -48,9 +55,9 @@ def find_stop_tokens(generation_config: GenerationConfig, tokenizer: PreTrainedT
             stops.add(int(cast(int, tokenizer.eos_token_id)))
         special = added_tokens(tokenizer)
         names = set(END_OF_TURN) & set(special)
-        if "<|return|>" in names:
-            names.discard("<|end|>")  # GPT-OSS ends its analysis with <|end|>, and the answer comes after it
         stops.update(special[name] for name in names)
+        if "<|return|>" in names:  # GPT-OSS ends its analysis with <|end|>, and the answer comes after it
+            stops.discard(special.get("<|end|>", -1))
     return tuple(sorted(stops))
 
 

@@ -30,6 +30,10 @@ class Renderer(Protocol):
 
     def __call__(self, messages: Sequence[Message]) -> str: ...
 
+    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+        """What of their rendered text stands behind the messages and comes from no row."""
+        ...
+
 
 def render(renderer: Renderer, messages: Sequence[Message]) -> str:
     """The prompt of a row. Raises RowRejected, which never quotes what a template says of the row."""
@@ -52,6 +56,10 @@ class PlainText:
         parts = [part for message in messages for part in message.parts]
         return self._image_token * parts.count(None) + "\n\n".join(part for part in parts if part is not None)
 
+    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+        """Nothing: a text without a template is the row's."""
+        return ""
+
 
 class ChatTemplate:
     """The template of the processor, or where that has none of the tokenizer, whose content is plain text."""
@@ -63,12 +71,31 @@ class ChatTemplate:
         self._takes_text = self._holder is tokenizer
         self._image_token, self._variables = image_token, variables
         self.is_there = bool(getattr(self._holder, "chat_template", None))
+        self._usual = ""
+        """What it writes behind the messages of most rows."""
 
     def __call__(self, messages: Sequence[Message]) -> str:
         """The messages in the words of the template, and what opens the model's own."""
+        return self._render(messages, is_asked=True)
+
+    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+        """What opens the model's own. It may hang on the row: some templates read `/no_think` in a system message."""
+        if self._usual and text.endswith(self._usual):
+            return self._usual
+        try:
+            whole, told = (self._render(messages, is_asked=is_asked) for is_asked in (True, False))
+        except FAILS:  # a template that must be asked: nobody can tell where its own words begin
+            return ""
+        opened = whole.removeprefix(told) if whole.startswith(told) else ""
+        self._usual = self._usual or opened
+        return opened
+
+    def _render(self, messages: Sequence[Message], *, is_asked: bool) -> str:
         content = self._text if self._takes_text else _parts
         spelled: list[dict[str, object]] = [{"role": one.role, "content": content(one.parts)} for one in messages]
-        return self._holder.apply_chat_template(spelled, tokenize=False, add_generation_prompt=True, **self._variables)
+        return self._holder.apply_chat_template(
+            spelled, tokenize=False, add_generation_prompt=is_asked, **self._variables
+        )
 
     def _text(self, parts: Sequence[str | None]) -> str:
         """A message as the template of a tokenizer takes it: one text, each image a token in it."""

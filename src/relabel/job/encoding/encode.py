@@ -21,12 +21,20 @@ class Encoder:
     """Encodes rows for one prompt."""
 
     def __init__(
-        self, source: PromptSource, tokenizer: PromptTokenizer, image_place: str, max_tokens: int, truncate: str | None
+        self,
+        source: PromptSource,
+        tokenizer: PromptTokenizer,
+        image_place: str,
+        max_tokens: int,
+        truncate: str | None,
+        template_end: str | None = None,
     ) -> None:
         self._source, self._tokenizer, self._image_place = source, tokenizer, image_place
         self._max_tokens = max_tokens
         self._truncate = truncate
         """The column whose text may be cut."""
+        self._template_end = template_end
+        """The own words at the end of a prompt that has no chat template; None where it has one."""
 
     def encode(self, row: Row, decode: Decode) -> Encoded:
         """What the model reads of a row. Raises RowRejected with the reason where it cannot be encoded."""
@@ -57,7 +65,10 @@ class Encoder:
     def _encode(self, row: Row, decode: Decode) -> Encoded:
         conversation = self._source.read(row, decode)
         text = self._tokenizer.render(conversation.messages)
-        return self._tokenizer.tokenize(text, conversation.images, self._image_place)
+        encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place)
+        if (reply_start := self._template_end) is None:
+            reply_start = self._tokenizer.reply_start(conversation.messages, text)
+        return replace(encoded, reply_start=reply_start)
 
     def _too_long(self, length: int) -> RowRejected:
         return RowRejected(Code.PROMPT_TOO_LONG, f"{length} tokens, limit {self._max_tokens}")

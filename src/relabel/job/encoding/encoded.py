@@ -19,6 +19,8 @@ class Encoded:
     tensors: Tensors = field(default_factory=dict)
     text: str = ""
     """The prompt that was tokenized, as `preview` shows it."""
+    reply_start: str = ""
+    """What the chat template wrote behind the messages: where the model's own text begins, and perhaps its thoughts."""
     remark: str | None = None
     """`truncated: ...` where the prompt was cut to fit."""
     settings: OwnSettings | None = None

@@ -12,6 +12,7 @@ from functools import partial
 from PIL import Image
 
 from relabel.data.prompts.images import decode_image
+from relabel.data.prompts.template import template_end
 from relabel.data.sources.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
 from relabel.job.encoding.conversation import Decode, PromptSource, Row
@@ -31,6 +32,8 @@ class RowEncoder:
     def __init__(self, spec: Spec, image_root: str | None, probe_seconds: float = PROBE_SECONDS) -> None:
         self._queries = spec.queries
         tokenizer = PromptTokenizer(spec.model, spec.prompt)
+        self.reasoning = tokenizer.reasoning
+        """The name of the format of the model's reasoning; None where none fits."""
         sources = _sources(spec, tokenizer)
         truncate = spec.prompt.truncate
         if truncate is not None and not any(source.columns.get(truncate) == "prompt" for source in sources):
@@ -42,9 +45,14 @@ class RowEncoder:
             _check_room(spec, found.num_tokens, has_images=bool(found.row_bytes))
         self._encoders = {
             source: Encoder(
-                source, tokenizer, probes[source.example].image_place, spec.model.max_prompt_tokens, truncate
+                source,
+                tokenizer,
+                probes[source.example].image_place,
+                spec.model.max_prompt_tokens,
+                truncate,
+                template_end(query.prompt.user or "") if spec.prompt.chat == "never" else None,
             )
-            for source in sources
+            for source, query in zip(sources, self._queries, strict=True)
         }
         self._sources = sources
         self.settings = SETTINGS if spec.source.format == "openai" else None

@@ -13,10 +13,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from relabel.engine import Constraint, Sampling
+from relabel.data.labels.reasoning import Start
+from relabel.data.labels.reasoning_formats import THINK, ReasoningFormat
+from relabel.engine import Constraint, Sampling, Thoughts
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import ArgumentRefused, RowRejected
-from relabel.job.engine import END_OF_REASONING, constraint_of, sampling_of
+from relabel.job.engine import constraint_of, sampling_of, thoughts_of
 from relabel.rejected import Code
 from relabel.spec import Label, Query
 
@@ -78,17 +80,18 @@ class OwnSettings:
     json_schema: str | None = None
     """The JSON schema that the texts are held to, as JSON."""
 
-    def constraint(self, label: Label) -> Constraint | None:
-        """What the texts of one label are held to for this row."""
+    def constraint(self, label: Label, thoughts: Thoughts | None = None) -> Constraint | None:
+        """What the texts of one label are held to for this row, behind the thoughts."""
         if self.json_schema is None:
-            return constraint_of(label)
-        return Constraint(kind="json", value=self.json_schema, after=END_OF_REASONING if label.reasoning else None)
+            return constraint_of(label, thoughts)
+        return Constraint(kind="json", value=self.json_schema, thoughts=thoughts)
 
-    def over(self, query: Query) -> Sampling:
-        """The settings of one label's texts for this row."""
-        sampling = sampling_of(query)
+    def over(self, query: Query, format: ReasoningFormat | None = THINK, start: Start = Start.BEFORE) -> Sampling:
+        """The settings of one label's texts for this row: see `sampling_of`."""
+        sampling = sampling_of(query, format, start)
         if self.json_schema is not None:
-            sampling = replace(sampling, constraint=self.constraint(query.label), stop_strings=(), min_new_tokens=0)
+            constraint = self.constraint(query.label, thoughts_of(query.label, format, start))
+            sampling = replace(sampling, constraint=constraint, stop_strings=(), min_new_tokens=0)
         return replace(
             sampling,
             max_new_tokens=sampling.max_new_tokens if self.max_new_tokens is None else self.max_new_tokens,

@@ -5,6 +5,7 @@ Holds the one processor of a process, which all labels of a spec share. Loads no
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -12,6 +13,7 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
+from relabel.data.labels.reasoning_formats import find_format, unknown_marks
 from relabel.data.prompts.chat import Message
 from relabel.engine.model.pixels import quantise
 from relabel.engine.model.processor import load_processor
@@ -24,6 +26,10 @@ from relabel.job.engine import in_words_of_the_spec
 from relabel.rejected import Code
 from relabel.spec import Model, Prompt
 
+log = logging.getLogger("relabel")
+
+MAX_NAMED = 6
+"""Tokens that one sentence names."""
 SEQUENCE_INPUTS = frozenset({"token_type_ids", "mm_token_type_ids"})
 
 
@@ -37,6 +43,8 @@ class PromptTokenizer:
         self._processor = cast(Processor, loaded) if hasattr(loaded, "image_processor") else None
         self.takes_images = self._processor is not None
         self.control = ControlTokens(self._tokenizer, loaded)
+        self.reasoning = _format_of_reasoning(model.path, self._tokenizer, loaded)
+        """The name of the format of the model's reasoning; None where none fits."""
         tokens = [getattr(loaded, name, None) for name in ("image_token", "boi_token")]
         self._image_tokens = [token for token in tokens if isinstance(token, str)]
         image_token = str(getattr(loaded, "image_token", ""))
@@ -55,6 +63,10 @@ class PromptTokenizer:
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt of a row, in which its control tokens are marked. Raises RowRejected."""
         return self.control.close(render(self.renderer, messages))
+
+    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+        """What opens the model's own text in a rendered prompt, as the chat template alone wrote it."""
+        return self.renderer.reply_start(messages, text)
 
     def shown(self, text: str) -> str:
         """The same prompt for a person: without marks."""
@@ -108,6 +120,20 @@ class PromptTokenizer:
             levels, norm = quantise(arrays["pixel_values"], made.image_mean, made.image_std)
             arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
         return Encoded(prompt_ids=ids, tensors=arrays)
+
+
+def _format_of_reasoning(path: str, tokenizer: Tokenizer, processor: object) -> str | None:
+    tokens = {token.content for token in tokenizer.added_tokens_decoder.values()}
+    template = f"{getattr(processor, 'chat_template', '')}{getattr(tokenizer, 'chat_template', '')}"
+    found = find_format(tokens, template)
+    if found is None and (unknown := unknown_marks(tokens)):
+        log.warning(
+            "%s has tokens that look like marks of reasoning, and no format knows them: %s. What it thinks stays in "
+            "its texts; name a format in label.reasoning where one fits",
+            path,
+            ", ".join(unknown[:MAX_NAMED]),
+        )
+    return found
 
 
 def _joined(before: Encoded, new: Encoded) -> Encoded:

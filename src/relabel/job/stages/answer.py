@@ -1,6 +1,6 @@
 """A text in, an answer out: its reasoning, and the label that it holds or why it holds none.
 
-Joins the parser of one label and the marks of reasoning; the same text gives the same answer in every process.
+Joins the parser of one label and the format of its reasoning; the same text gives the same answer in every process.
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relabel.data.labels.parsers import make_parser
-from relabel.data.labels.reasoning import split_reasoning
-from relabel.engine import Constraint
+from relabel.data.labels.reasoning import Start, split_reasoning, start_of
+from relabel.data.labels.reasoning_formats import ReasoningFormat
 from relabel.errors import RowRejected
+from relabel.rejected import Code, Rejected
 from relabel.spec import Label
+
+NO_ANSWER = Rejected(Code.PARSE, "ended before its answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Answer:
     """What one generated text says."""
 
     text: str
-    """The text without its reasoning."""
+    """The text without its reasoning; empty where it ended before its answer."""
     reasoning: str | None
     """What the model thought before it answered; None where it did not."""
     values: dict[str, object] | None
@@ -29,24 +32,25 @@ class Answer:
 
 
 class AnswerReader:
-    """Reads the answers to one label's question."""
+    """Reads the answers to one label's question, whose reasoning has a format; None leaves texts as they are."""
 
-    def __init__(self, label: Label) -> None:
-        self._parse = make_parser(label)
+    def __init__(self, label: Label, format: ReasoningFormat | None) -> None:
+        self._parse, self._format = make_parser(label), format
 
-    def read(self, text: str, constraint: Constraint | None = None) -> Answer:
-        """The answer in a text; `constraint` is what the text was held to.
+    def start_of(self, reply_start: str) -> Start:
+        """Where in the format a prompt ends, by what its template wrote behind the messages."""
+        return Start.BEFORE if self._format is None else start_of(self._format, reply_start)
 
-        A constraint without thoughts in it leaves no room for reasoning: `</think>` is text like any other there.
-        """
-        reasoning = None
-        if constraint is None or constraint.after is not None:
-            reasoning, text = split_reasoning(text, is_held=constraint is not None)
+    def read(
+        self, text: str, *, start: Start = Start.BEFORE, is_held: bool = False, is_cut_off: bool = False
+    ) -> Answer:
+        """The answer in a text. `is_held`: to a constraint; `is_cut_off`: it ended for want of tokens."""
+        reasoning, answer = None, text
+        if self._format is not None:
+            reasoning, answer = split_reasoning(text, self._format, start=start, is_held=is_held, is_cut_off=is_cut_off)
+        if answer is None:
+            return Answer(text="", reasoning=reasoning, values=None, reason=str(NO_ANSWER))
         try:
-            return Answer(text=text, reasoning=reasoning, values=self._parse(text), reason=None)
+            return Answer(text=answer, reasoning=reasoning, values=self._parse(answer), reason=None)
         except RowRejected as error:
-            return Answer(text=text, reasoning=reasoning, values=None, reason=str(error.rejected))
-
-    def holds_label(self, text: str, constraint: Constraint | None = None) -> bool:
-        """Whether the text needs no other attempt."""
-        return self.read(text, constraint).values is not None
+            return Answer(text=answer, reasoning=reasoning, values=None, reason=str(error.rejected))

@@ -26,6 +26,8 @@ REASON = "relabel:reason"
 PROMPT_IDS = "relabel:prompt_ids"
 TENSORS = "relabel:tensors"
 PROMPT_TOKENS = "relabel:prompt_tokens"
+REPLY_START = "relabel:reply_start"
+"""What the chat template wrote behind the messages of a row."""
 TEXTS = "relabel:texts"
 PROBABILITIES = "relabel:probabilities"
 OLD = "relabel:old"
@@ -143,6 +145,14 @@ def probabilities_of(block: pa.Table, name: str) -> list[list[float] | None]:
     """The probability of each choice of a label, by row; None for a row that has none."""
     column = of_query(PROBABILITIES, name)
     return block[column].to_pylist() if column in block.column_names else [None] * block.num_rows
+
+
+def reply_starts_of(block: pa.Table, name: str) -> list[str]:
+    """What the chat template wrote behind the messages of each row; empty where nothing is known of it."""
+    column = of_query(REPLY_START, name)
+    if column not in block.column_names:
+        return [""] * block.num_rows
+    return [text or "" for text in block[column].to_pylist()]
 
 
 def first_draws_of(block: pa.Table, name: str) -> pa.Array:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from relabel.data.labels.reasoning import Start
 from relabel.engine import Engine, Request, Result, Sampling
 from relabel.spec import Label
 
@@ -45,8 +46,10 @@ class CompletionRequest:
     """Says how often a text that holds no label is generated again."""
     first_draw: int = 0
     """Above 0 where that many attempts were made before: what they gave is not drawn again."""
-    holds_label: Callable[[str], bool]
-    """Whether a text needs no other attempt."""
+    start: Start = Start.BEFORE
+    """Where in the format of its reasoning the prompt ends."""
+    holds_label: Callable[[Result], bool]
+    """Whether the text of a result needs no other attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ def next_draw(draw: Draw, result: Result) -> Draw | None:
         # the same draw: its text goes on where it was cut off
         return replace(spent, sampling=replace(sampling, max_new_tokens=longer), cut_off=result)
     num_draws = draw.number - draw.wanted.first_draw + 1
-    if num_draws >= label.attempts or draw.wanted.holds_label(result.text or ""):
+    if num_draws >= label.attempts or draw.wanted.holds_label(result):
         return None
     warmed = _warmed(draw.wanted, sampling, num_draws)
     if warmed.temperature == 0 and warmed == sampling:

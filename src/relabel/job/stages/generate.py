@@ -6,15 +6,17 @@ A plain function of Arrow tables, so that a unit can also be generated without R
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from pyarrow.compute import call_function as compute
 
+from relabel.data.labels.reasoning import Start, before_answer
 from relabel.data.sources.unit import Unit
-from relabel.engine import Engine, Request
-from relabel.job.engine import choice_ids, sampling_of
+from relabel.engine import Engine, Request, Result
+from relabel.job.engine import choice_ids, ids_of, sampling_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
@@ -33,7 +35,7 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
     unit, queries = blocks.unit_of(block), job.spec.queries
     attempt = attempt or whole(unit.num_rows)
     tensors: list[Tensors] = [{} for _ in range(unit.num_rows)]
-    requests = [one for query in queries for one in _requests(block, unit, query, tensors)]
+    requests = [one for query in queries for one in _requests(block, unit, query, job, tensors)]
     # by row, so that what its prompts have in common is still there when the next of them comes
     requests.sort(key=lambda one: one.key.row)
     scored = {query.name: query for query in queries if query.label.logprobs and query.label.choices is not None}
@@ -44,6 +46,7 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
         completions |= {one.key: text for one, text in zip(group, complete(engine, group), strict=True)}
         for name, query in scored.items():
             firsts = [one for one in group if one.key.label == name and one.key.sample == 0]
+            firsts = list(_before_answers(firsts, completions, job))
             choices = choice_ids(query.label, job.spec.model, engine)
             found = probabilities(engine, firsts, choices)
             shares |= {one.key: share for one, share in zip(firsts, found, strict=True)}
@@ -53,15 +56,19 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
         if query.name in scored:
             column = [shares.get(Key(query.name, row, 0)) for row in range(unit.num_rows)]
             columns[of_query(blocks.PROBABILITIES, query.name)] = pa.array(column, pa.list_(pa.float32()))
-    travels_on = (blocks.SETTINGS, blocks.OLD, blocks.FIRST_DRAW)
+    travels_on = (blocks.SETTINGS, blocks.OLD, blocks.FIRST_DRAW, blocks.REPLY_START)
     columns |= {name: block[name] for name in block.column_names if name.startswith(travels_on)}
     kept = block.select([name for name in block.column_names if not name.startswith("relabel:")])
     return blocks.unit_block(unit, kept, columns)
 
 
-def _requests(block: pa.Table, unit: Unit, query: Query, known: Sequence[Tensors]) -> Iterator[CompletionRequest]:
+def _requests(
+    block: pa.Table, unit: Unit, query: Query, job: Job, known: Sequence[Tensors]
+) -> Iterator[CompletionRequest]:
     """What a block asks for one label. `known`: the tensors of each row that labels before it brought; added to."""
-    reader, common, settings = AnswerReader(query.label), sampling_of(query), blocks.settings_of(block)
+    format, settings = job.format_of(query.label), blocks.settings_of(block)
+    reader, common = AnswerReader(query.label, format), {start: sampling_of(query, format, start) for start in Start}
+    starts = [reader.start_of(text) for text in blocks.reply_starts_of(block, query.name)]
     tensors = block[of_query(blocks.TENSORS, query.name)]
     prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
     first_draws = blocks.first_draws_of(block, query.name).to_pylist()
@@ -71,7 +78,8 @@ def _requests(block: pa.Table, unit: Unit, query: Query, known: Sequence[Tensors
         known[row].update(blocks.unpack_tensors(tensors[row].as_py()))
         if first_draw is None:
             continue
-        sampling = common if own is None else own.over(query)
+        start = starts[row]
+        sampling = common[start] if own is None else own.over(query, format, start)
         request = Request(id=0, prompt_ids=prompt, tensors=dict(known[row]), sampling=sampling, group=row)
         for sample in range(query.sampling.num_samples):
             yield CompletionRequest(
@@ -80,8 +88,28 @@ def _requests(block: pa.Table, unit: Unit, query: Query, known: Sequence[Tensors
                 request=request,
                 label=query.label,
                 first_draw=first_draw,
-                holds_label=partial(reader.holds_label, constraint=sampling.constraint),
+                start=start,
+                holds_label=partial(_holds_label, reader, start, is_held=sampling.constraint is not None),
             )
+
+
+def _holds_label(reader: AnswerReader, start: Start, result: Result, *, is_held: bool) -> bool:
+    is_cut_off = result.finish_reason == "length"
+    answer = reader.read(result.text or "", start=start, is_held=is_held, is_cut_off=is_cut_off)
+    return answer.values is not None
+
+
+def _before_answers(
+    requests: Sequence[CompletionRequest], completions: Mapping[Key, Completion], job: Job
+) -> Iterator[CompletionRequest]:
+    """The requests with what was written before each answer behind their prompts; those without an answer left out."""
+    for one in requests:
+        format, text = job.format_of(one.label), completions[one.key].text
+        if format is None or not text:
+            yield one
+        elif (before := before_answer(text, format, start=one.start, is_held=one.label.is_constrained)) is not None:
+            ids = [*one.request.prompt_ids, *ids_of(before, job.spec.model)] if before else one.request.prompt_ids
+            yield replace(one, request=replace(one.request, prompt_ids=ids))
 
 
 def _label_columns(

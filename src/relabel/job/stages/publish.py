@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from relabel.data.labels.reasoning import Start
+from relabel.data.labels.reasoning_formats import ReasoningFormat
 from relabel.data.output.binding import Binding
 from relabel.data.store.stamp import Stamp, make_stamp
 from relabel.data.store.store import Store
-from relabel.engine import Constraint
 from relabel.errors import PartDamaged
-from relabel.job.engine import constraint_of
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
@@ -86,33 +86,34 @@ def label_unit(block: pa.Table, job: Job) -> pa.Table:
 class LabelOutcomes:
     """What became of the rows of a generated block for one label, by their index in the unit."""
 
-    def __init__(self, block: pa.Table, query: Query) -> None:
-        self._query, self._reader = query, AnswerReader(query.label)
-        self._constraint = constraint_of(query.label)
+    def __init__(self, block: pa.Table, query: Query, format: ReasoningFormat | None) -> None:
+        self._query, self._reader = query, AnswerReader(query.label, format)
+        self._reply_starts = blocks.reply_starts_of(block, query.name)
         self._settings, self._completions = blocks.settings_of(block), blocks.completions_of(block, query.name)
         self._remarks = block[of_query(blocks.REASON, query.name)].to_pylist()
         self._lengths = block[of_query(blocks.PROMPT_TOKENS, query.name)].to_pylist()
         self._probabilities = blocks.probabilities_of(block, query.name)
 
     def __getitem__(self, row: int) -> LabelOutcome:
-        own = self._settings[row]
-        constraint = self._constraint if own is None else own.constraint(self._query.label)
+        own, start = self._settings[row], self._reader.start_of(self._reply_starts[row])
+        is_held = self._query.label.is_constrained or (own is not None and own.json_schema is not None)
         return make_outcome(
             self._query.label,
             self._remarks[row],
-            [self._sample(completion, constraint) for completion in self._completions[row]],
+            [self._sample(completion, start, is_held=is_held) for completion in self._completions[row]],
             prompt_tokens=self._lengths[row],
             probabilities=self._probabilities[row],
         )
 
-    def _sample(self, completion: Completion, constraint: Constraint | None) -> Sample:
-        text = completion.text
-        return Sample(completion=completion, answer=None if text is None else self._reader.read(text, constraint))
+    def _sample(self, completion: Completion, start: Start, *, is_held: bool) -> Sample:
+        text, is_cut_off = completion.text, completion.finish_reason == "length"
+        answer = None if text is None else self._reader.read(text, start=start, is_held=is_held, is_cut_off=is_cut_off)
+        return Sample(completion=completion, answer=answer)
 
 
 def _outcomes(block: pa.Table, job: Job, attempt: UnitAttempt) -> list[list[LabelOutcome]]:
     """By label and row what became of it; rows that the attempt passes over are rejected for its reason."""
-    labels = [LabelOutcomes(block, query) for query in job.spec.queries]
+    labels = [LabelOutcomes(block, query, job.format_of(query.label)) for query in job.spec.queries]
     outcomes = [[LabelOutcome(reason=attempt.reason)] * block.num_rows for _ in labels]
     for group in attempt.each():
         for label, found in zip(outcomes, labels, strict=True):

@@ -69,17 +69,19 @@ def _label_columns(
     """What travels of one label. `known`: the tensors of each row that labels before it brought; added to."""
     reasons = list(unread)
     prompts: list[list[int] | None] = [None] * len(unread)
+    reply_starts: list[str | None] = [None] * len(unread)
     tensors: list[Tensors] = [{} for _ in unread]
     for row, one in rows.items():
         if isinstance(one, Rejected):
             reasons[row] = str(one)
         else:
-            reasons[row], prompts[row] = one.remark, one.prompt_ids
+            reasons[row], prompts[row], reply_starts[row] = one.remark, one.prompt_ids, one.reply_start
             tensors[row] = _new(one.tensors, known[row])
             known[row].update(tensors[row])
     return {
         of_query(blocks.REASON, name): pa.array(reasons, pa.string()),
         of_query(blocks.PROMPT_IDS, name): pa.array(prompts, blocks.IDS),
+        of_query(blocks.REPLY_START, name): pa.array(reply_starts, pa.string()),
         of_query(blocks.TENSORS, name): blocks.pack_tensors(tensors),
     }
 
