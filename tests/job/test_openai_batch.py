@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,6 @@ def test_the_settings_of_a_row_are_the_engines(tmp_path, text_model, engine):
     """What reaches the engine is the spec's sampling with the row's own over it."""
     recorder = Recorder(engine)
     Batch(tmp_path, text_model, [line("a", top_p=0.5, stop=["x"], seed=1), line("b")]).run(recorder)
-    base = Sampling(max_new_tokens=8, temperature=1.0, seed=5)
-    own = Sampling(max_new_tokens=8, temperature=1.0, seed=1, top_p=0.5, stop_strings=("x",))
+    base = Sampling(max_new_tokens=8, temperature=1.0, seed=5, marks=("<think>", "</think>"))
+    own = replace(base, seed=1, top_p=0.5, stop_strings=("x",))
     assert [request.sampling for request in recorder.requests] == [own, base]
