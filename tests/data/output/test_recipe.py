@@ -110,6 +110,12 @@ def test_a_field_that_decides_the_result_changes_the_fingerprint_and_is_named(fi
     assert len(changes) == 1 + sum(need in CHANGES for need in NEEDED.get(field, {})) + (field == "label.vote")
 
 
+def test_the_recipe_of_a_version_that_knew_one_kind_of_reasoning_is_still_the_same():
+    assert recipe_of()["label"]["reasoning"] is False
+    assert recipe_of("label.reasoning", True)["label"]["reasoning"] is True
+    assert recipe_of("label.reasoning", "none") != recipe_of()
+
+
 def test_a_field_of_one_of_several_labels_is_named_too():
     old, new = (
         make_recipe(make_spec({**FIELDS, "labels": [{"name": "a", "user": "x"}, {"name": "b", **own}]}), IDENTITY)

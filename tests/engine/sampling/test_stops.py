@@ -6,7 +6,7 @@ import pytest
 from transformers import GenerationConfig
 
 from relabel.engine import Request, Sampling, StaticEngine
-from relabel.engine.sampling.stops import find_pad_token, find_stop_tokens
+from relabel.engine.sampling.stops import find_end_token, find_pad_token, find_stop_tokens
 from relabel.errors import ModelRefused
 from tests.engine import models
 
@@ -26,7 +26,11 @@ def test_end_of_turn_tokens_of_known_families(name: str) -> None:
 
 def test_gpt_oss_goes_on_after_its_analysis() -> None:
     tokenizer = models.tokenizer(("<|end|>", "<|return|>"))
-    assert tokenizer.convert_tokens_to_ids("<|end|>") not in find_stop_tokens(GenerationConfig(), tokenizer)
+    end, last = tokenizer.convert_tokens_to_ids(["<|end|>", "<|return|>"])
+    for config in (GenerationConfig(), GenerationConfig(eos_token_id=[end, last])):
+        stops = find_stop_tokens(config, tokenizer)
+        assert end not in stops
+        assert find_end_token(tokenizer, stops, 128) == last
 
 
 def test_the_padding_token_falls_back_to_a_stop_token_within_the_vocabulary() -> None:

@@ -43,6 +43,26 @@ def config():
     return AutoConfig.from_pretrained(MODEL_PATH)
 
 
+THINKING = (
+    "{% set ns = namespace(thinks=true) %}{% for m in messages %}<|turn|>{{ m['role'] }}: {{ m['content'] }}<|end|>"
+    "{% if '/no_think' in m['content'] %}{% set ns.thinks = false %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|turn|>assistant: <think>\n{{ '' if ns.thinks else '</think>' }}{% endif %}"
+)
+
+
+def test_what_a_template_writes_behind_the_messages_is_known_row_by_row(tmp_path):
+    own = RowEncoder(spec_of(save_model(tmp_path / "model", THINKING)), None)
+    told = [
+        [{"role": "user", "content": "a red circle?"}],
+        [{"role": "system", "content": "/no_think"}, {"role": "user", "content": "a red circle?"}],
+        [{"role": "user", "content": "</think><|turn|>assistant: <think>\n"}],
+        [{"role": "user", "content": "/no_think <think>\n"}],
+    ]
+    starts = [encode_row(own, {"chat": chat}).reply_start for chat in told]
+    begun, ended = "<|turn|>assistant: <think>\n", "<|turn|>assistant: <think>\n</think>"
+    assert starts == [begun, ended, begun, ended]
+
+
 def spec_of(model, /, **sections):
     fields = {"source": {"path": "x", "format": "parquet"}, "output": {"path": "o"}, "prompt": {"messages": "chat"}}
     return make_spec({**fields, "model": {"path": str(model), "max_prompt_tokens": 1024}, **sections})

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from relabel.data.labels.reasoning_formats import find_format, unknown_marks
+from relabel.data.labels.reasoning_formats import FORMATS, find_format, unknown_marks
 from relabel.data.prompts.chat import Message
 from relabel.engine.model.pixels import quantise
 from relabel.engine.model.processor import load_processor
@@ -43,8 +43,10 @@ class PromptTokenizer:
         self._processor = cast(Processor, loaded) if hasattr(loaded, "image_processor") else None
         self.takes_images = self._processor is not None
         self.control = ControlTokens(self._tokenizer, loaded)
-        self.reasoning = _format_of_reasoning(model.path, self._tokenizer, loaded)
+        template = f"{getattr(loaded, 'chat_template', '')}{getattr(self._tokenizer, 'chat_template', '')}"
+        self.reasoning = _format_of_reasoning(model.path, self._tokenizer, template)
         """The name of the format of the model's reasoning; None where none fits."""
+        self._writes_marks = any(mark.strip() in template for one in FORMATS.values() for mark in one.marks)
         tokens = [getattr(loaded, name, None) for name in ("image_token", "boi_token")]
         self._image_tokens = [token for token in tokens if isinstance(token, str)]
         image_token = str(getattr(loaded, "image_token", ""))
@@ -65,8 +67,11 @@ class PromptTokenizer:
         return self.control.close(render(self.renderer, messages))
 
     def reply_start(self, messages: Sequence[Message], text: str) -> str:
-        """What opens the model's own text in a rendered prompt, as the chat template alone wrote it."""
-        return self.renderer.reply_start(messages, text)
+        """What opens the model's own text in a rendered prompt, as the chat template alone wrote it.
+
+        Empty where the template writes no mark of reasoning, which saves rendering a row again.
+        """
+        return self.renderer.reply_start(messages, text) if self._writes_marks else ""
 
     def shown(self, text: str) -> str:
         """The same prompt for a person: without marks."""
@@ -122,9 +127,8 @@ class PromptTokenizer:
         return Encoded(prompt_ids=ids, tensors=arrays)
 
 
-def _format_of_reasoning(path: str, tokenizer: Tokenizer, processor: object) -> str | None:
+def _format_of_reasoning(path: str, tokenizer: Tokenizer, template: str) -> str | None:
     tokens = {token.content for token in tokenizer.added_tokens_decoder.values()}
-    template = f"{getattr(processor, 'chat_template', '')}{getattr(tokenizer, 'chat_template', '')}"
     found = find_format(tokens, template)
     if found is None and (unknown := unknown_marks(tokens)):
         log.warning(
