@@ -30,15 +30,18 @@ class Room:
 ENGINE_ROOMS = {
     f"engine/{name}" for name in ("api", "scheduling", "model", "sampling", "runner", "continuous", "static")
 }
-DATA_ROOMS = {f"data/{name}" for name in ("storage", "sources", "prompts", "labels", "quality", "store", "output")}
+DATA_ROOMS = {
+    f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
+}
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
 ROOMS = {
     "spec": Room(packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
     "data/sources": Room(knows={"spec", "data/storage"}, packages={"fsspec", "pyarrow", "pydantic"}),
-    "data/prompts": Room(
-        knows={"spec", "data/sources/files.py"}, packages={"PIL", "jinja2", "numpy", "pyarrow", "pydantic"}
+    "data/images": Room(
+        knows={"data/storage", "data/sources/files.py"}, packages={"PIL", "numpy", "obstore", "pyarrow"}
     ),
+    "data/prompts": Room(knows={"spec"}, packages={"jinja2", "pydantic"}),
     "data/labels": Room(knows={"spec"}, packages={"jsonschema_rs", "pyarrow", "pydantic", "regex"}),
     "data/quality": Room(knows={"spec", "data/labels"}, packages={"numpy", "pydantic"}),
     "data/store": Room(
@@ -73,6 +76,7 @@ ROOMS = {
             "data/sources",
             "data/labels/reasoning.py",
             "data/labels/reasoning_formats.py",
+            "data/images",
             "data/prompts",
             "engine/__init__.py",
             "engine/api",

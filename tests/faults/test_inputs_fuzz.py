@@ -89,7 +89,7 @@ def test_damage_to_one_line_leaves_all_others_as_they_were(tmp_path, case):
 
 
 def test_damaged_images_in_a_folder_are_rows_all_the_same(tmp_path):
-    """What becomes of each image: `tests/data/prompts/test_images_damaged.py`."""
+    """What becomes of each image: `tests/data/images/test_damaged.py`."""
     sound = corpus.images()
     seeds = seeds_of("images in a folder")
     for seed in seeds:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from relabel.data.images.column_type import check_image_columns
 from relabel.data.output.binding import check_recipe, open_run
 from relabel.data.output.manifest import Run
 from relabel.data.output.recipe import fingerprint, make_recipe
@@ -152,6 +153,7 @@ def check_source_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) ->
     kept = dict.fromkeys(spec.output.keep, "output.keep")
     compared = {query.label.compare_to: "label.compare_to" for query in spec.queries if query.label.compare_to}
     check_columns(kept | compared | encoder.columns, columns.names)
+    check_image_columns(spec.prompt.images, columns)
 
 
 def default_unit_rows(spec: Spec, encoder: RowEncoder) -> int:

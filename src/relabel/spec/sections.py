@@ -26,7 +26,8 @@ class Source(Section):
     """Rows in one unit, the range of rows that is scheduled and published as one file. The default is 1,024 rows of
     text, or at most 128 rows with images, divided by the number of texts for each row."""
     image_root: str | None = None
-    """The folder that image paths in a column are relative to and may not leave. The default is the source's folder."""
+    """The folder or URL that image paths in a column are relative to and may not leave. The default is the source's
+    folder."""
 
     @field_validator("path")
     @classmethod
@@ -51,7 +52,8 @@ class Prompt(Section):
     """The column that holds a whole chat, as a list of `{role, content}` or its JSON. It replaces `user` and
     `system`."""
     image: str | list[str] | None = None
-    """The column or columns of images: encoded bytes, `{bytes, path}` structs, or paths under `source.image_root`."""
+    """The column or columns of images: encoded bytes, base64 text, `{bytes, path}` structs, paths under
+    `source.image_root`, or lists of these."""
     chat: Literal["always", "never"] = "always"
     """Whether the prompt goes through the model's chat template (`always`) or is sent as it is rendered (`never`)."""
     chat_template_kwargs: dict[str, bool | int | float | str] = {}

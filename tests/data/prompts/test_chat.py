@@ -1,4 +1,3 @@
-import base64
 import json
 
 import pyarrow as pa
@@ -7,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relabel.data.prompts.chat import Chat, Message, read_chat
-from relabel.data.prompts.image_url import image_of
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
 
@@ -116,34 +114,6 @@ def test_every_text_can_be_changed_with_those_beside_it_and_nothing_else():
     chat = read_chat(user(text("a"), text("b"), image(), image(), text("")))
     changed = chat.with_texts(lambda texts: [f"{one} of {len(texts)}" for one in texts])
     assert changed.messages == (Message(role="user", parts=("a of 2", "b of 2", None, None, " of 1")),)
-
-
-def test_the_bytes_of_a_data_url():
-    data = bytes(range(256))
-    encoded = base64.b64encode(data).decode()
-    for head in ("data:image/png;base64", "data:;base64", "DATA:image/jpeg;charset=x;BASE64"):
-        assert image_of(f"{head},{encoded}", 256) == data
-
-
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("data:image/png,secret", "a data: URL that is not in base64"),
-        ("data:image/png;base64", "a data: URL that is not in base64"),
-        ("data:image/png;base64,secret!", "a data: URL that is not valid base64"),
-        ("data:image/png;base64,sécrét", "a data: URL that is not valid base64"),
-        ("data:;base64," + "A" * 400, "300 bytes is over the limit of 256"),
-    ],
-)
-def test_a_data_url_that_is_none(url, reason):
-    with pytest.raises(RowRejected) as rejected:
-        image_of(url, 256)
-    assert str(rejected.value) == f"image: {reason}"
-
-
-@pytest.mark.parametrize("url", ["https://example.com/a.png", "file:///etc/passwd", "a.png", ""])
-def test_another_url_is_left_to_the_decoder_which_refuses_it(url):
-    assert image_of(url, 256) == url
 
 
 JSON = st.recursive(

@@ -2,7 +2,7 @@ import pytest
 
 from relabel.data.storage import clouds
 
-VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE")
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +49,51 @@ def test_a_bucket_whose_region_nobody_knows_is_not_reached():
 @pytest.mark.parametrize("scheme", ["gs", "gcs"])
 def test_buckets_of_google_are_read_by_either_name(scheme):
     assert clouds.readable(scheme, "bucket").type_name == "gcs"
+
+
+PROFILES = """
+[default]
+aws_access_key_id = mine
+aws_secret_access_key = secret
+[work]
+aws_access_key_id = ours
+aws_secret_access_key = secret%
+aws_session_token = session
+[sso]
+sso_session = elsewhere
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "keys"),
+    [(None, ("mine", "secret", None)), ("work", ("ours", "secret%", "session")), ("sso", None), ("none", None)],
+)
+def test_keys_of_a_profile_are_found_where_no_others_are_set(environment, tmp_path, profile, keys):
+    (tmp_path / "credentials").write_text(PROFILES)
+    environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    if profile:
+        environment.setenv("AWS_PROFILE", profile)
+    assert clouds.writable("s3://bucket/x").config.get("access_key_id") != "mine", "the environment goes first"
+    environment.delenv("AWS_ACCESS_KEY_ID")
+    environment.delenv("AWS_SECRET_ACCESS_KEY")
+    config = clouds.writable("s3://bucket/x").config
+    found = tuple(config.get(name) for name in ("access_key_id", "secret_access_key", "session_token"))
+    assert found == (keys or (None, None, None))
+
+
+@pytest.mark.parametrize("content", [b"no profile", b"\xff\xfe"])
+def test_a_file_of_profiles_that_is_damaged_is_none(environment, tmp_path, content):
+    (tmp_path / "credentials").write_bytes(content)
+    environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    environment.delenv("AWS_ACCESS_KEY_ID")
+    environment.delenv("AWS_SECRET_ACCESS_KEY")
+    assert "access_key_id" not in clouds.writable("s3://bucket/x").config
+
+
+def test_objects_are_read_from_stores_and_web_servers(environment):
+    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert clouds.objects("s3://bucket/x").prefix == "x"
+    assert type(clouds.objects("gcs://bucket/x")) is type(clouds.objects("gs://bucket/x"))
+    assert clouds.objects("https://example.com/images").url == "https://example.com/images"

@@ -22,7 +22,16 @@ from relabel.errors import SourceUnreadable
 from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+# fmt: off
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif",
+    ".avifs", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo", ".ico",
+    ".cur", ".icns", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".icb", ".vda", ".vst", ".psd", ".qoi", ".dds",
+    ".pcx", ".dcx", ".pcd", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".im", ".msp", ".pxr", ".gbr", ".xbm", ".xpm",
+    ".fit", ".fits", ".fli", ".flc", ".ftc", ".ftu", ".blp",
+)
+# fmt: on
+"""Of images: what Pillow calls the formats that are read, in any spelling of upper and lower case."""
 SCHEMA = pa.schema([("path", pa.string()), ("image", pa.binary())])
 
 _lock = threading.Lock()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from relabel.data.sources import files
+from relabel.data.sources import files, image_folder
 from relabel.data.sources.cutting import cut_rows
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
@@ -28,7 +28,7 @@ from relabel.spec import Source
 SUFFIXES = (".tar",)
 SCHEMA = pa.schema([("__key__", pa.string()), ("image", pa.binary()), ("txt", pa.string()), ("json", pa.string())])
 
-_IMAGES = frozenset(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"))
+_IMAGES = frozenset(suffix.removeprefix(".") for suffix in image_folder.SUFFIXES)
 _NAME = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)", re.DOTALL)
 _END = bytes(tarfile.BLOCKSIZE)
 _MAX_BYTES = {"image": files.MAX_IMAGE_BYTES, "txt": files.MAX_ROW_BYTES, "json": files.MAX_ROW_BYTES}

@@ -9,13 +9,14 @@ tools. Knows buckets and no names in them.
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
+import configparser
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pyarrow.fs as pafs
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config
@@ -32,6 +33,16 @@ _RETRIES: RetryConfig = {
 }
 # obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
 _CLIENT: ClientConfig = {"timeout": "120s"}
+
+SCHEMES = frozenset(("s3", "gs", "gcs", "az", "http", "https"))
+"""Of the URLs that `objects` takes."""
+
+_OTHER_KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
 
 _READ_TRIES = 5
 """Of one request for a source file: pyarrow's own 3 are over within a second (measured), these take 4 to 12 s."""
@@ -52,11 +63,20 @@ def writable(url: str) -> S3Store | GCSStore | AzureStore:
         return GCSStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
     if scheme == "az":
         return AzureStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
-    config: S3Config = {"region": _s3_region(bucket)}
+    config: S3Config = {"region": _s3_region(bucket), **_s3_profile()}
     if endpoint := _s3_endpoint():
         config["endpoint"] = endpoint
     client: ClientConfig = {**_CLIENT, "allow_http": urlsplit(endpoint or "").scheme == "http"}
     return S3Store(bucket, config=config, prefix=prefix or None, client_options=client, retry_config=_RETRIES)
+
+
+def objects(url: str) -> S3Store | GCSStore | AzureStore | HTTPStore:
+    """The folder behind a URL of SCHEMES, to read single objects from. Raises ValueError or OSError as `writable`."""
+    scheme, _, rest = url.partition("://")
+    if scheme in ("http", "https"):
+        client: ClientConfig = {**_CLIENT, "allow_http": scheme == "http"}
+        return HTTPStore(url, client_options=client, retry_config=_RETRIES)
+    return writable(f"gs://{rest}" if scheme == "gcs" else url)
 
 
 def readable(scheme: str, bucket: str) -> pafs.FileSystem:
@@ -74,6 +94,27 @@ def readable(scheme: str, bucket: str) -> pafs.FileSystem:
 def _s3_endpoint() -> str | None:
     """The server that stands in for AWS, if any."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _s3_profile() -> S3Config:
+    """The keys in AWS's file of profiles, where no others are set: pyarrow reads it by itself, obstore does not."""
+    if any(os.environ.get(name) for name in _OTHER_KEYS):
+        return {}
+    path = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.expanduser("~/.aws/credentials")
+    profiles = configparser.RawConfigParser(strict=False)
+    try:
+        profiles.read(path, encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return {}
+    name = os.environ.get("AWS_PROFILE") or "default"
+    keys = dict(profiles[name]) if profiles.has_section(name) else {}
+    config: S3Config = {}
+    if "aws_access_key_id" in keys and "aws_secret_access_key" in keys:
+        config["access_key_id"] = keys["aws_access_key_id"]
+        config["secret_access_key"] = keys["aws_secret_access_key"]
+        if "aws_session_token" in keys:
+            config["session_token"] = keys["aws_session_token"]
+    return config
 
 
 def _s3_region(bucket: str) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from relabel.data.images.value import each_image
 from relabel.data.prompts.chat import Message, read_chat
-from relabel.data.prompts.image_url import image_of
 from relabel.data.prompts.template import PromptTemplate
 from relabel.errors import RowRejected
 from relabel.job.encoding.control_tokens import ControlTokens
@@ -25,13 +25,14 @@ class TemplatePrompt:
         self._template = PromptTemplate(prompt)
         text = dict.fromkeys(self._template.columns, "prompt")
         self.columns: Mapping[str, str] = text | dict.fromkeys(prompt.images, "prompt.image")
-        self.example = self._messages("text", None if prompt.system is None else "text")
+        self.example = self._messages("text", None if prompt.system is None else "text", len(prompt.images))
 
     def read(self, row: Row, decode: Decode) -> Conversation:
-        images = decode(row[column] for column in self._prompt.images)
+        values = [image for column in self._prompt.images for image in each_image(row.get(column))]
+        images = decode(values)
         marked = {column: self._control.mark(value) for column, value in self._template.values(row).items()}
         text = self._template.render(marked, self._control.join)
-        return Conversation(messages=self._messages(text.user, text.system), images=images)
+        return Conversation(messages=self._messages(text.user, text.system, len(values)), images=images)
 
     def cuttable(self, row: Row) -> str:
         if self._prompt.truncate not in self._template.columns:
@@ -39,16 +40,16 @@ class TemplatePrompt:
         value = self._template.values(row)[self._prompt.truncate]
         return str(value) if value else ""
 
-    def _messages(self, user: str, system: str | None) -> tuple[Message, ...]:
+    def _messages(self, user: str, system: str | None, num_images: int) -> tuple[Message, ...]:
         first = () if system is None else (Message(role="system", parts=(system,)),)
-        return *first, Message(role="user", parts=(*[None] * len(self._prompt.images), user))
+        return *first, Message(role="user", parts=(*[None] * num_images, user))
 
 
 class ChatPrompt:
     """A whole chat in a column, images included; the same one for every label of a row."""
 
     def __init__(self, prompt: Prompt, control: ControlTokens, *, takes_images: bool) -> None:
-        self._column, self._max_bytes = prompt.messages or "", prompt.max_image_bytes
+        self._column = prompt.messages or ""
         self._control, self._takes_images = control, takes_images
         self.columns: Mapping[str, str] = {self._column: "prompt.messages"}
         self.example = (Message(role="user", parts=(None, "text") if takes_images else ("text",)),)
@@ -57,7 +58,7 @@ class ChatPrompt:
         chat = read_chat(row[self._column])
         if chat.image_urls and not self._takes_images:
             raise RowRejected(Code.IMAGE, "the messages hold one, and the model takes none")
-        images = decode(image_of(url, self._max_bytes) for url in chat.image_urls)
+        images = decode(chat.image_urls)
         return Conversation(messages=chat.with_texts(self._control.mark_beside).messages, images=images)
 
     def cuttable(self, row: Row) -> str:

@@ -11,7 +11,8 @@ from functools import partial
 
 from PIL import Image
 
-from relabel.data.prompts.images import decode_image
+from relabel.data.images.root import open_root
+from relabel.data.images.value import decode_image
 from relabel.data.prompts.template import template_end
 from relabel.data.sources.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
@@ -59,9 +60,10 @@ class RowEncoder:
         """The column of a row's own sampling settings, or None where rows have none."""
         self.row_bytes = max(found.row_bytes for found in probes.values())
         """Bytes of tensors that a row with images of the largest size becomes; 0 without images."""
+        self._root = None if image_root is None else open_root(image_root)
         self._decode_image = partial(
             decode_image,
-            root=image_root,
+            root=self._root,
             max_bytes=spec.prompt.max_image_bytes,
             max_pixels=spec.prompt.max_image_pixels,
             fit_pixels=spec.model.image_pixels,
@@ -94,6 +96,11 @@ class RowEncoder:
                 known[source] = _encoded(self._encoders[source], row, decode, own)
             encoded.append(known[source])
         return encoded
+
+    def check_root(self) -> None:
+        """Asked after the rows of a unit. Raises SourceUnreadable where the image root is why they have no images."""
+        if self._root is not None:
+            self._root.check()
 
     def prompt_texts(self, row: Row) -> list[str | None]:
         """The rendered prompt for each query, as far as there is one, of a row that cannot be encoded."""

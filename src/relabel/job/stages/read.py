@@ -47,6 +47,7 @@ def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt 
             for row in group:
                 if unread[row] is None:
                     encoded[row] = encoder.encode({column: values[row] for column, values in rows.columns.items()})
+        encoder.check_root()
     except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
     columns: dict[str, pa.Array] = {}

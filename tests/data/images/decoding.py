@@ -1,19 +1,21 @@
 """Small images, and what the decoder makes of them."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from relabel.data.prompts.images import decode_image
+from relabel.data.images.root import open_root
+from relabel.data.images.value import decode_image
 from relabel.errors import RowRejected
 
 
 def decode(value, *, root=None, max_bytes=2**20, max_pixels=10**6, fit_pixels=10**6):
     return decode_image(
         value,
-        root=None if root is None else str(root),
+        root=None if root is None else open_root(str(root)) if isinstance(root, str | Path) else root,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
         fit_pixels=fit_pixels,

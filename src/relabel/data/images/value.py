@@ -1,0 +1,68 @@
+"""What a column holds for the images of a row: in which forms, how many, and the encoded bytes of each.
+
+Total: any value gives bytes or a RowRejected (image) that never quotes it. Fetches no URL, and follows no path out of
+the root. Knows nothing of models or prompts.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from relabel.data.images.base64_text import bytes_of_base64, bytes_of_text
+from relabel.data.images.picture import decode_picture
+from relabel.data.images.root import Root
+from relabel.errors import RowRejected
+from relabel.rejected import Code
+
+MAX_IMAGES = 64
+"""Images of one row. At a model's size an image has some 3 MB, and a small file may claim any number of them."""
+
+
+def each_image(value: object) -> list[object]:
+    """The images that a value of a column stands for: those of a list in their order, else the value itself.
+
+    An empty list is a row without images; a null is an image that is missing. Raises RowRejected (image).
+    """
+    found = value if isinstance(value, list) else [value]
+    if len(found) > MAX_IMAGES:
+        raise RowRejected(Code.IMAGE, f"{len(found)} images, limit {MAX_IMAGES}")
+    return found
+
+
+def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels: int, fit_pixels: int) -> Image.Image:
+    """The image as RGB with at most `fit_pixels` pixels. Raises RowRejected with `image: ...` for every other value.
+
+    `value` is the encoded bytes, their base64 text, a data: URL, a path under `root`, or a struct of `bytes` and
+    `path`. SourceUnreadable only where the storage of the root fails, which is no fault of the row.
+    """
+    data = _bytes_of(value, root, max_bytes)
+    if not data:
+        raise RowRejected(Code.IMAGE, "empty")
+    if len(data) > max_bytes:
+        raise RowRejected(Code.IMAGE, f"{len(data)} bytes is over the limit of {max_bytes}")
+    return decode_picture(data, max_pixels=max_pixels, fit_pixels=fit_pixels)
+
+
+def _bytes_of(value: object, root: Root | None, max_bytes: int) -> bytes:
+    if isinstance(value, dict):
+        if isinstance(text := value.get("bytes"), str):  # JSON has no bytes
+            return bytes_of_base64(text, max_bytes)
+        value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
+    if value is None:
+        raise RowRejected(Code.IMAGE, "missing")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if not isinstance(value, str):
+        raise RowRejected(Code.IMAGE, "neither bytes nor a path")
+    if not value:
+        raise RowRejected(Code.IMAGE, "empty path")
+    if (data := bytes_of_text(value, max_bytes)) is not None:
+        return data
+    if root is None:
+        raise RowRejected(Code.IMAGE, _without_root(value))
+    return root.read(value, max_bytes)
+
+
+def _without_root(text: str) -> str:
+    is_url = "://" in text[:16] or text.startswith("//")
+    return "a URL, which is never fetched" if is_url else "a path, but there is no image root"

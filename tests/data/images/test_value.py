@@ -1,0 +1,87 @@
+import base64
+
+import pytest
+
+from relabel.data.images.value import MAX_IMAGES, each_image
+from relabel.errors import RowRejected
+from tests.data.images.decoding import RED, decode, encode, gradient, why
+
+BASE64 = base64.b64encode(encode(RED)).decode()
+
+
+def test_bytes_structs_and_paths(tmp_path):
+    content = encode(RED)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/r.png").write_bytes(content)
+    for value in (
+        content,
+        bytearray(content),
+        memoryview(content),
+        {"bytes": content, "path": "lost.png"},
+        {"bytes": None, "path": "sub/r.png"},
+        {"path": "sub/r.png"},
+        "sub/r.png",
+        "./sub/r.png",
+        "sub/../sub//r.png",
+        f"{tmp_path}/sub/r.png",
+        f"file://{tmp_path}/sub/r.png",
+    ):
+        assert decode(value, root=tmp_path) == RED
+
+
+@pytest.mark.parametrize("has_root", [True, False])
+def test_base64_text_and_data_urls(tmp_path, has_root):
+    root = tmp_path if has_root else None
+    for value in (
+        BASE64,
+        BASE64.rstrip("="),
+        base64.encodebytes(encode(RED)).decode(),
+        {"bytes": BASE64, "path": None},
+        {"bytes": f"data:image/png;base64,{BASE64}"},
+        f"data:image/png;base64,{BASE64}",
+    ):
+        assert decode(value, root=root) == RED
+
+
+def test_a_column_holds_one_image_a_list_of_them_or_an_empty_list():
+    pair = [{"bytes": b"a", "path": None}, {"bytes": b"b", "path": None}]
+    assert each_image(pair) == pair
+    assert each_image(["a.png", "b.png"]) == ["a.png", "b.png"]
+    assert each_image([]) == []
+    assert each_image("a.png") == ["a.png"]
+    assert each_image(None) == [None]
+
+
+def test_a_list_has_a_limit():
+    assert len(each_image([b"x"] * MAX_IMAGES)) == MAX_IMAGES
+    with pytest.raises(RowRejected, match="image: 65 images, limit 64"):
+        each_image([b"x"] * (MAX_IMAGES + 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "image: missing"),
+        ({}, "image: missing"),
+        ({"bytes": None, "path": None}, "image: missing"),
+        (b"", "image: empty"),
+        ({"bytes": b"", "path": "x.png"}, "image: empty"),
+        ("", "image: empty path"),
+        (7, "image: neither bytes nor a path"),
+        ([b"x"], "image: neither bytes nor a path"),
+        (b"GIF", "image: not an image, or of a format that is not read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "image: not an image, or of a format that is not read"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image: not an image, or of a format that is not read"),
+        ("x.png", "image: a path, but there is no image root"),
+        ("https://example.com/x.png", "image: a URL, which is never fetched"),
+        ({"bytes": "x.png"}, "image: bytes as text that is not base64"),
+    ],
+)
+def test_what_is_no_image(value, reason):
+    assert why(value) == reason
+
+
+def test_the_byte_limit_comes_before_decoding():
+    assert why(b"not an image" * 100, max_bytes=1000) == "image: 1200 bytes is over the limit of 1000"
+    text = base64.b64encode(encode(gradient())).decode()
+    assert why(text, max_bytes=99) == f"image: {len(text) * 3 // 4} bytes is over the limit of 99"
