@@ -41,6 +41,8 @@ def test_what_was_thought_is_split_off(text, reasoning, answer):
             "hm\n\noh",
             '{"a": 1}',
         ),
+        ("<|channel|>final <|constrain|>JSON<|message|>{}", None, "{}"),
+        ("<|channel|>final code<|message|>x = 1", None, "x = 1"),
         ("<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}", "commentary to=functions.f", None),
         ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>fin", "hm", None),
         ("cat", None, "cat"),
@@ -56,6 +58,12 @@ def test_an_answer_may_have_marks_of_its_own():
     text = "<think>\n\n</think>\n<answer>\ncat\n</answer>"
     assert split_reasoning(text, FORMATS["hunyuan"]) == ("", "\ncat\n")
     assert split_reasoning(text, THINK) == ("", "\n<answer>\ncat\n</answer>")
+
+
+def test_the_end_of_an_answer_is_text_in_one_that_ends_by_itself():
+    text = '<|channel|>final<|message|>{"a": "<|end|>"}'
+    assert split_reasoning(text, HARMONY, is_held=True) == (None, '{"a": "<|end|>"}')
+    assert split_reasoning(f"{text}<|end|>", HARMONY) == (None, '{"a": "')
 
 
 @pytest.mark.parametrize(
@@ -95,21 +103,22 @@ def texts(*, without):
 
 @st.composite
 def written(draw):
-    """A format, where its prompt ends, a thought, an answer, and the text that a model would write for them."""
+    """A format, where its prompt ends, a thought, an answer, and the text that a model would write before that."""
     format = FORMATS[draw(st.sampled_from(sorted(FORMATS)))]
     own = tuple(mark.strip() for mark in format.marks)
     thought, answer = draw(texts(without=own)), draw(texts(without=own))
     start = draw(st.sampled_from([Start.BEFORE, Start.THINKING]))
     opening = draw(st.sampled_from(format.openings[:2])) if start is Start.BEFORE else ""
     closing = draw(st.sampled_from(format.closings))
-    first, last = format.answer if format.answer[0] else ("", "")
-    return format, start, thought, answer, f"{opening}{thought}{format.between}{closing}", f"{first}{answer}{last}"
+    return format, start, thought, answer, f"{opening}{thought}{format.between}{closing}"
 
 
 @settings(max_examples=200)
 @given(written(), st.booleans())
 def test_any_thought_and_any_answer_come_back(made, is_held):
-    format, start, thought, answer, before, after = made
+    format, start, thought, answer, before = made
+    first, last = format.answer
+    after = f"{first}{answer}{'' if is_held else last}"
     reasoning, found = split_reasoning(f"{before}{after}", format, start=start, is_held=is_held)
     assert (reasoning, found) == (thought.strip(), answer)
     if answer.strip():
@@ -119,7 +128,8 @@ def test_any_thought_and_any_answer_come_back(made, is_held):
 @settings(max_examples=100)
 @given(written(), st.booleans())
 def test_a_text_cut_anywhere_has_no_answer_or_the_beginning_of_it(made, is_held):
-    format, start, _, _, before, after = made
+    format, start, _, answer, before = made
+    after = f"{format.answer[0]}{answer}{'' if is_held else format.answer[1]}"
     whole = f"{before}{after}"
     for end in range(1 if start is Start.BEFORE else 0, len(whole)):
         _, found = split_reasoning(whole[:end], format, start=start, is_held=is_held, is_cut_off=True)

@@ -46,18 +46,18 @@ def split_reasoning(
 ) -> tuple[str | None, str | None]:
     """The reasoning, None where there is none, and the answer, None where the text ended before it."""
     stripped = text.lstrip()
-    opening = "" if stripped.startswith(format.closings) else _first_of(stripped, format.openings)
+    opening = "" if format.closing.match(stripped) else _first_of(stripped, format.openings)
     if start is Start.THINKING or opening:
         thoughts, answer = _parted(stripped.removeprefix(opening), format, is_held=is_held)
-        return _joined(thoughts, format), None if answer is None else _bare(answer, format)
+        return _joined(thoughts, format), None if answer is None else _bare(answer, format, is_held=is_held)
     if start is Start.BEFORE:
         if is_cut_off and stripped and any(mark.startswith(stripped) for mark in format.openings):
             return stripped.strip(), None
         thoughts, answer = _parted(text, format, is_held=is_held)
         if answer is not None and (format.is_of_channels or not is_held):
             has_thoughts = bool(thoughts.strip()) or not format.is_of_channels
-            return _joined(thoughts, format) if has_thoughts else None, _bare(answer, format)
-    return None, _bare(text, format, is_inside=start is Start.ANSWERING)
+            return _joined(thoughts, format) if has_thoughts else None, _bare(answer, format, is_held=is_held)
+    return None, _bare(text, format, is_held=is_held, is_inside=start is Start.ANSWERING)
 
 
 def before_answer(text: str, format: ReasoningFormat, *, start: Start, is_held: bool) -> str | None:
@@ -81,8 +81,7 @@ def _last_end(text: str, marks: tuple[str, ...]) -> int:
 
 def _parted(text: str, format: ReasoningFormat, *, is_held: bool) -> tuple[str, str | None]:
     """What stands before a closing and what stands behind it."""
-    pattern = "|".join(map(re.escape, format.closings))
-    if not (found := list(re.finditer(pattern, text))):
+    if not (found := list(format.closing.finditer(text))):
         return text, None
     closing = found[0 if is_held or format.is_of_channels else -1]
     return text[: closing.start()], text[closing.end() :]
@@ -97,11 +96,14 @@ def _joined(thoughts: str, format: ReasoningFormat) -> str:
     return "\n\n".join(part for part in map(str.strip, parts) if part)
 
 
-def _bare(answer: str, format: ReasoningFormat, *, is_inside: bool = False) -> str:
-    """An answer without the marks around it; `is_inside`: the prompt may hold the first of them."""
+def _bare(answer: str, format: ReasoningFormat, *, is_held: bool, is_inside: bool = False) -> str:
+    """An answer without the marks around it; `is_inside`: the prompt may hold the first of them.
+
+    One that is held ends by itself: a mark in it is text.
+    """
     first, last = format.answer
     if first and answer.lstrip().startswith(first):
         answer = answer.lstrip().removeprefix(first)
     elif first and not is_inside:
         return answer
-    return answer.partition(last)[0] if last else answer
+    return answer.partition(last)[0] if last and not is_held else answer

@@ -20,6 +20,8 @@ class ReasoningFormat:
     """Marks that a thought begins with, longer ones before those that they begin with."""
     closings: tuple[str, ...]
     """Marks behind which the answer begins."""
+    closing_pattern: str = ""
+    """An expression for all closings that a model may write; empty for those above alone."""
     between: str = ""
     """What ends each of several thoughts, before an opening or a closing; empty where a closing ends the only one."""
     answer: tuple[str, str] = ("", "")
@@ -31,6 +33,11 @@ class ReasoningFormat:
     def is_of_channels(self) -> bool:
         """Whether a closing stands before every answer, also where nothing was thought."""
         return bool(self.between)
+
+    @property
+    def closing(self) -> re.Pattern[str]:
+        """What finds a closing."""
+        return re.compile(self.closing_pattern or "|".join(map(re.escape, self.closings)))
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -47,12 +54,8 @@ FORMATS: Mapping[str, ReasoningFormat] = {
     # names of channels follow a token, so that an answer can be told from a thought by its header alone
     "harmony": ReasoningFormat(
         openings=("<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>", "<|channel|>"),
-        closings=(
-            "<|channel|>final<|message|>",
-            "<|channel|>final <|constrain|>json<|message|>",
-            "<|channel|>final <|constrain|>JSON<|message|>",
-            "<|channel|>final<|constrain|>json<|message|>",
-        ),
+        closings=("<|channel|>final<|message|>", "<|channel|>final <|constrain|>json<|message|>"),
+        closing_pattern=r"<\|channel\|>final[^<]{0,64}(?:<\|constrain\|>[^<]{0,64})?<\|message\|>",
         between="<|end|><|start|>assistant",
         answer=("", "<|end|>"),
         signs=("<|channel|>", "<|message|>"),

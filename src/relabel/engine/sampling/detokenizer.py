@@ -31,7 +31,8 @@ class Detokenizer:
         if self._tokenizer is None or result.error is not None:
             return result
         ids = self._without_special(result.token_ids or [], tuple(sampling.marks))
-        text = cast(str, self._tokenizer.decode(ids, skip_special_tokens=False))
+        has_marks = any(id in self._special for id in ids)
+        text = cast(str, self._tokenizer.decode(ids, skip_special_tokens=not has_marks))
         # a byte-level tokenizer may end inside a character: U+FFFD stands for it, and no text holds a lone surrogate
         text = text.encode("utf-8", "replace").decode("utf-8")
         return replace(result, text=cut_at_stop(text, sampling.stop_strings))
