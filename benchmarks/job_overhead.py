@@ -81,9 +81,10 @@ def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
     the engine was at work, not waiting."""
     job, plan = prepare(spec, Store(spec.output.path))
     all_up = None
-    for receipt in OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows):
-        assert receipt.failure is None, receipt
-        all_up = all_up or time.time()
+    with OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows) as receipts:
+        for receipt in receipts:
+            assert receipt.failure is None, receipt
+            all_up = all_up or time.time()
     lines = Path(f"{spec.output.path}.times").read_text().splitlines()
     notes = [note for note in sorted([float(word) for word in line.split()] for line in lines) if note[0] >= all_up]
     (first, tokens, at_work), (last, all_tokens, all_work) = notes[0], notes[-1]

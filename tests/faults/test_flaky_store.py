@@ -4,6 +4,7 @@ Meanwhile the conditions of writes, 409 and 412, stay with the server behind the
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -106,8 +107,12 @@ def test_a_part_that_was_replaced_and_never_acknowledged_is_read_again_and_left(
 def test_a_store_that_is_always_busy_is_given_up(through, s3_url, source):
     """While a run begins, and once it is under way."""
 
+    @contextmanager
     def busy_from_now_on(units, job, *, num_rows):
-        receipts = execute(units, job, num_rows=num_rows)
+        with execute(units, job, num_rows=num_rows) as receipts:
+            yield failing_after_the_first(receipts)
+
+    def failing_after_the_first(receipts):
         yield next(receipts)
         through.fail("busy")
         yield from receipts

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from relabel.data.store.store import Store
 from relabel.errors import DeviceLost, ModelRefused, RunFailed, StoreFailed
 from relabel.job.engine import engine_of
 from relabel.job.local import InProcess
+from relabel.job.prepare import prepare
 from tests.disturbed import disturbed
 from tests.reading import assert_every_row_once
 
@@ -40,6 +43,7 @@ NO_RAY = """
 import sys
 from relabel.cli import app
 from relabel.job.local import InProcess
+from relabel.job.prepare import prepare
 try:
     app(sys.argv[1:])
 finally:
@@ -152,3 +156,32 @@ def test_the_command_ends_with_the_exit_codes_of_any_run(fields, tmp_path):
     Path(tmp_path / "out/a-00000.parquet").unlink()
     (tmp_path / "data/a.jsonl").write_text("{}\n")
     assert CliRunner().invoke(app, ["run", str(spec), "--no-ray"]).exit_code == 2
+
+
+def test_ctrl_c_gives_up_what_is_under_way_and_the_same_command_goes_on(fields, tmp_path):
+    """In a notebook, where the process lives on: its threads went on to generate and to publish."""
+    is_out, before = threading.Event(), set(threading.enumerate())
+
+    def interrupt():
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert is_out.wait(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(make_spec(fields), execute=InProcess(load=disturbed(interrupt, nth=3), max_threads=1))
+    is_out.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 2, "the third was generated, and nobody waits for it"
+    assert run(make_spec(fields), execute=InProcess()).done_now["units"] == 10
+
+
+def test_whoever_takes_no_receipt_leaves_nothing_behind(fields, tmp_path):
+    spec, before = make_spec(fields), set(threading.enumerate())
+    job, plan = prepare(spec, Store(spec.output.path))
+    with InProcess()(list(plan.units), job, num_rows=plan.num_rows):
+        pass
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive(), "the watchdog looks at the engine"
+    assert not list((tmp_path / "out").glob("*.parquet"))

@@ -6,6 +6,7 @@ Knows how receipts are counted and shown; nothing of how they are come by.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from relabel.data.sources.unit import Unit
@@ -18,9 +19,10 @@ from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally
 class Executor(Protocol):
     """Reads, generates and publishes units, in any order and as many at a time as it likes."""
 
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> AbstractContextManager[Iterator[Receipt]]:
         """The receipt of each unit, as it ends; `num_rows` of their rows are asked, in a retry few of each.
 
+        What is held meanwhile, an engine or a connection to Ray, ends with the block, also where nobody took a receipt.
         Raises RelabelError where no unit can be done any more; what was published until then stands.
         """
         ...
@@ -32,23 +34,17 @@ def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_row
     Where nearly all of the first rows are rejected for one reason it ends there: `stopped` in the figures says why.
     """
     tally, stopped = RejectTally(), None
-    receipts = execute(units, job, num_rows=num_rows)
-    try:
-        with RunProgress(num_units=len(units), num_rows=num_rows) as progress:
-            for receipt in receipts:
-                progress.add(receipt)
-                tally.add(receipt.rows, receipt.reasons, receipt.examples)
-                if (stopped := tally.hopeless(job.spec.queries, fewest=FEWEST_LABELLED)) is not None:
-                    break
-    finally:
-        _close(receipts)
+    # the time that is shown is that of the units, without the start of Ray or of an engine
+    with (
+        execute(units, job, num_rows=num_rows) as receipts,
+        RunProgress(num_units=len(units), num_rows=num_rows) as progress,
+    ):
+        for receipt in receipts:
+            progress.add(receipt)
+            tally.add(receipt.rows, receipt.reasons, receipt.examples)
+            if (stopped := tally.hopeless(job.spec.queries, fewest=FEWEST_LABELLED)) is not None:
+                break
     return {**progress.totals(), **({"stopped": stopped} if stopped else {})}
-
-
-def _close(receipts: Iterator[Receipt]) -> None:
-    """End what an executor holds, a connection to Ray for example, also where its receipts are not taken to the end."""
-    if isinstance(receipts, Generator):
-        receipts.close()
 
 
 class Counted:
@@ -58,16 +54,15 @@ class Counted:
         self._execute = execute
         self.done_now = no_figures()
 
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
-        return self._counted(self._execute(units, job, num_rows=num_rows))
+    @contextmanager
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Generator[Iterator[Receipt]]:
+        with self._execute(units, job, num_rows=num_rows) as receipts:
+            yield self._counted(receipts)
 
     def _counted(self, receipts: Iterator[Receipt]) -> Iterator[Receipt]:
-        try:
-            for receipt in receipts:
-                add_receipt(self.done_now, receipt)
-                yield receipt
-        finally:
-            _close(receipts)
+        for receipt in receipts:
+            add_receipt(self.done_now, receipt)
+            yield receipt
 
 
 def executor_at(address: str) -> Executor:

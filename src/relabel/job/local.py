@@ -7,9 +7,9 @@ with Ray is there anyone left to find the row.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from itertools import islice
 
 from relabel.data.sources.unit import Unit
@@ -19,7 +19,8 @@ from relabel.job.faults.deaths import DeathCounter
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
-from relabel.job.worker import Generator, LoadEngine, Publisher, Reader, units_at_once
+from relabel.job.worker import Generator as UnitGenerator
+from relabel.job.worker import LoadEngine, Publisher, Reader, units_at_once
 
 
 class InProcess:
@@ -29,18 +30,27 @@ class InProcess:
         """`load` makes the engine; `max_threads` limits how many units are under way side by side."""
         self._load, self._max_threads = load, max_threads
 
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
-        try:
+    @contextmanager
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Generator[Iterator[Receipt]]:
+        """An engine is held as long as the block lasts. Where that is left early, what is under way is given up."""
+        num_threads = units_at_once(sum(unit.num_rows for unit in units), num_rows)
+        with _in_a_sentence():
             work = _Work(job, self._load)
-            num_threads = units_at_once(sum(unit.num_rows for unit in units), num_rows)
-            with closing(work):
-                yield from _each(work, units, min(num_threads, self._max_threads or num_threads))
-        except RelabelError:
-            raise
-        except Exception as error:  # the boundary of the run, as with Ray: no row text is in a traceback
-            raise RunFailed(
-                f"{type(error).__name__} ended the run: --debug shows where; the same command goes on"
-            ) from error
+        with closing(work), closing(_each(work, units, min(num_threads, self._max_threads or num_threads))) as done:
+            yield done
+
+
+@contextmanager
+def _in_a_sentence() -> Generator[None]:
+    """The boundary of the run, as with Ray: no row text is in a traceback."""
+    try:
+        yield
+    except RelabelError:
+        raise
+    except Exception as error:
+        raise RunFailed(
+            f"{type(error).__name__} ended the run: --debug shows where; the same command goes on"
+        ) from error
 
 
 class _Work:
@@ -48,44 +58,53 @@ class _Work:
 
     def __init__(self, job: Job, load: LoadEngine) -> None:
         log, engine = DeathCounter(), load(job.spec)
-        self._num_done = 0
+        self._num_done, self._is_closed = 0, threading.Event()
         # one for all threads: Python has one such alarm in a process
         self._watchdog = watchdog = Watchdog(
             job.spec.resources.deadline, lambda: (engine.goodput.num_forwards, self._num_done)
         )
         self._read, self._publish = Reader(job, log, watchdog), Publisher(job, log, watchdog)
-        self._generate = Generator(job, log, watchdog, engine)
+        self._generate = UnitGenerator(job, log, watchdog, engine)
         self._reading, self._publishing = threading.Lock(), threading.Lock()
         """A tokenizer serves one thread at a time; and who waits here is not early with its images in memory."""
 
     def close(self) -> None:
-        """Let go of the engine once the units are done."""
+        """Begin nothing any more, no unit and no stage of one, and let go of the engine."""
+        self._is_closed.set()
         self._watchdog.close()
 
     def __call__(self, unit: Unit) -> Receipt:
+        """Raises CancelledError where nobody waits for the unit any more; nothing of it is published then."""
         with self._reading:
+            self._go_on()
             block = self._read(unit)
+        self._go_on()
         block = self._generate(block)
         with self._publishing:
+            self._go_on()
             receipt = self._publish(block)
             self._num_done += 1
         return receipt
 
+    def _go_on(self) -> None:
+        if self._is_closed.is_set():
+            raise CancelledError
 
-def _each(work: _Work, units: Sequence[Unit], num_threads: int) -> Iterator[Receipt]:
+
+def _each(work: _Work, units: Sequence[Unit], num_threads: int) -> Generator[Receipt]:
     """The receipts as they come. After an error what is under way is ended, what waits is not begun."""
     threads = ThreadPoolExecutor(num_threads)
-    is_waiting = False
     try:
         left = iter(units)
         pending: set[Future[Receipt]] = {threads.submit(work, unit) for unit in islice(left, num_threads)}
         while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-                pending |= {threads.submit(work, unit) for unit in islice(left, 1)}
-    except Exception:
-        is_waiting = True
+            with _in_a_sentence():
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                receipts = [future.result() for future in done]
+            pending |= {threads.submit(work, unit) for unit in islice(left, len(done))}
+            yield from receipts
+    except RelabelError:
+        threads.shutdown(cancel_futures=True)
         raise
     finally:
-        threads.shutdown(wait=is_waiting, cancel_futures=True)
+        threads.shutdown(wait=False, cancel_futures=True)

@@ -63,3 +63,24 @@ with dog.watching(): pass
 thread.join()
 """)
     assert ended.returncode == 1
+
+
+def test_two_watchdogs_of_a_process_share_its_one_alarm():
+    """Two runs without Ray in threads of one process: the end of a piece of one took the alarm of the other."""
+    ended = run("""
+def hang():
+    with Watchdog(1).watching(): time.sleep(50)
+thread = threading.Thread(target=hang)
+thread.start()
+time.sleep(0.2)
+with Watchdog(20).watching(): pass
+thread.join()
+""")
+    assert ended.returncode == 1
+    patient = run("""
+with Watchdog(20).watching():
+    with Watchdog(0.5).watching(): pass
+    time.sleep(1)
+print("alive")
+""")
+    assert patient.stdout == "alive\n"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import ray.exceptions
 from ray.data.exceptions import ExecutionTimeoutError
@@ -24,18 +24,20 @@ class OnRay:
     def __init__(self, address: str, *, load: LoadEngine = engine_of) -> None:
         self._address, self._load = address, load
 
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Receipt]:
-        """Connects at once, so that whoever counts the time of the units does not count the start of Ray."""
-        connection = ExitStack()
-        connection.enter_context(connected(self._address, job.spec.resources))
-        return self._receipts(connection, units, job, num_rows)
+    @contextmanager
+    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Generator[Iterator[Receipt]]:
+        """Connected as long as the block lasts."""
+        with (
+            connected(self._address, job.spec.resources),
+            closing(self._receipts(units, job, num_rows)) as done,
+        ):
+            yield done
 
-    def _receipts(self, connection: ExitStack, units: Sequence[Unit], job: Job, num_rows: int) -> Iterator[Receipt]:
-        with connection:
-            try:
-                yield from receipts(units, job, self._load, num_rows=num_rows)
-            except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
-                raise _cause(error) from error
+    def _receipts(self, units: Sequence[Unit], job: Job, num_rows: int) -> Generator[Receipt]:
+        try:
+            yield from receipts(units, job, self._load, num_rows=num_rows)
+        except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
+            raise _cause(error) from error
 
 
 def _cause(error: BaseException) -> RelabelError:
