@@ -6,8 +6,11 @@ import pytest
 
 from relabel.engine import Constraint, model_identity
 from relabel.engine.api.constraint import check_constraint
+from relabel.engine.scripted import ScriptedEngine
 from relabel.errors import ArgumentRefused, ModelRefused, SpecError
-from relabel.job.engine import SPEC_NAMES, in_words_of_the_spec
+from relabel.job.engine import SPEC_NAMES, choice_ids, in_words_of_the_spec
+from relabel.spec import Label, Model
+from tests.tiny import make_tokenizer, save_model
 
 
 def test_the_engine_names_its_own_argument_and_the_job_the_key_of_the_spec(tmp_path):
@@ -40,3 +43,22 @@ def test_other_refusals_pass_unchanged():
 def test_a_refusal_comes_back_whole_from_another_process():
     refused = pickle.loads(pickle.dumps(ArgumentRefused("set ", "path", "")))
     assert (str(refused), refused.argument) == ("set path", "path")
+
+
+def test_choices_have_the_tokens_of_the_model_that_the_engine_was_made_from(tmp_path):
+    """A model folder was replaced in a process that lived on: choices were scored by the tokens of the one before."""
+
+    def engine_there():
+        engine = ScriptedEngine(lambda request: "circle")
+        engine.end_token = 2
+        return engine
+
+    label, model = Label(parse="choice", choices=["circle", "a"], logprobs=True), Model(path=str(tmp_path))
+    save_model(tmp_path)
+    first = engine_there()
+    before = choice_ids(label, model, first)
+    tokenizer = make_tokenizer()
+    tokenizer.add_tokens(["circle"])
+    tokenizer.save_pretrained(tmp_path)
+    assert choice_ids(label, model, first) == before
+    assert choice_ids(label, model, engine_there())[0] == [tokenizer.convert_tokens_to_ids("circle"), 2] != before[0]

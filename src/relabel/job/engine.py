@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import cast
+from weakref import WeakKeyDictionary
 
 from relabel.data.labels.reasoning import Start
 from relabel.data.labels.reasoning_formats import THINK, ReasoningFormat
@@ -115,20 +115,25 @@ def choice_ids(label: Label, model: Model, engine: Engine) -> list[list[int]]:
     """The tokens of each choice of a label, with the one that ends a text."""
     if (end := engine.end_token) is None:
         raise ModelRefused("choices have no probabilities where the model has no token that ends a text")
-    return [[*ids_of(choice, model), end] for choice in label.choices or ()]
+    return [[*ids_of(choice, model, engine), end] for choice in label.choices or ()]
 
 
-def ids_of(text: str, model: Model) -> list[int]:
-    """The tokens of a text that a model writes."""
-    return _tokenizer(model.path, model.revision)(text, add_special_tokens=False)["input_ids"]
+def ids_of(text: str, model: Model, engine: Engine) -> list[int]:
+    """The tokens of a text that an engine of this model writes."""
+    if (tokenizer := _TOKENIZERS.get(engine)) is None:
+        tokenizer = _TOKENIZERS[engine] = _tokenizer_of(model)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-@lru_cache(maxsize=1)
-def _tokenizer(path: str, revision: str | None) -> Tokenizer:
+_TOKENIZERS: WeakKeyDictionary[Engine, Tokenizer] = WeakKeyDictionary()
+"""That of each engine, as long as it lives: the folder of its model may be replaced, and the next engine is another."""
+
+
+def _tokenizer_of(model: Model) -> Tokenizer:
     from relabel.engine import load_tokenizer  # transformers, which who only publishes never needs
 
-    if (tokenizer := load_tokenizer(path, revision)) is None:
-        raise ModelRefused(f"{path} has no tokenizer, so choices have no probabilities")
+    if (tokenizer := load_tokenizer(model.path, model.revision)) is None:
+        raise ModelRefused(f"{model.path} has no tokenizer, so choices have no probabilities")
     return cast(Tokenizer, tokenizer)
 
 

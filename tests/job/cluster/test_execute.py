@@ -107,5 +107,5 @@ class Spoiling(Disguised):
 
 
 def test_a_store_that_fails_ends_the_run_and_says_so(fields):
-    with pytest.raises(StoreFailed, match="cannot (read|write)"):
+    with pytest.raises(StoreFailed, match=r"cannot (read|write)"):
         run(make_spec(fields), execute=OnRay(LOCAL, load=Spoiling))

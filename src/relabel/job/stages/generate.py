@@ -46,7 +46,7 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
         completions |= {one.key: text for one, text in zip(group, complete(engine, group), strict=True)}
         for name, query in scored.items():
             firsts = [one for one in group if one.key.label == name and one.key.sample == 0]
-            firsts = list(_before_answers(firsts, completions, job))
+            firsts = list(_before_answers(firsts, completions, job, engine))
             choices = choice_ids(query.label, job.spec.model, engine)
             found = probabilities(engine, firsts, choices)
             shares |= {one.key: share for one, share in zip(firsts, found, strict=True)}
@@ -100,7 +100,7 @@ def _holds_label(reader: AnswerReader, start: Start, result: Result, *, is_held:
 
 
 def _before_answers(
-    requests: Sequence[CompletionRequest], completions: Mapping[Key, Completion], job: Job
+    requests: Sequence[CompletionRequest], completions: Mapping[Key, Completion], job: Job, engine: Engine
 ) -> Iterator[CompletionRequest]:
     """The requests with what was written before each answer behind their prompts; those without an answer left out."""
     for one in requests:
@@ -108,7 +108,9 @@ def _before_answers(
         if format is None or not text:
             yield one
         elif (before := before_answer(text, format, start=one.start, is_held=one.label.is_constrained)) is not None:
-            ids = [*one.request.prompt_ids, *ids_of(before, job.spec.model)] if before else one.request.prompt_ids
+            ids = (
+                [*one.request.prompt_ids, *ids_of(before, job.spec.model, engine)] if before else one.request.prompt_ids
+            )
             yield replace(one, request=replace(one.request, prompt_ids=ids))
 
 
