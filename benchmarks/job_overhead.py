@@ -79,7 +79,7 @@ class Timed:
 def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
     """The rate since the first part was out, when the processes of every stage were up; and the share of that time that
     the engine was at work, not waiting."""
-    job, plan = prepare(spec, Store(spec.output.path))
+    job, plan, _ = prepare(spec, Store(spec.output.path))
     all_up = None
     with OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows) as receipts:
         for receipt in receipts:

@@ -178,7 +178,7 @@ def test_ctrl_c_gives_up_what_is_under_way_and_the_same_command_goes_on(fields, 
 
 def test_whoever_takes_no_receipt_leaves_nothing_behind(fields, tmp_path):
     spec, before = make_spec(fields), set(threading.enumerate())
-    job, plan = prepare(spec, Store(spec.output.path))
+    job, plan, _ = prepare(spec, Store(spec.output.path))
     with InProcess()(list(plan.units), job, num_rows=plan.num_rows):
         pass
     for thread in set(threading.enumerate()) - before:
