@@ -108,3 +108,10 @@ def test_a_folder_without_images_is_refused(tmp_path):
     fill(tmp_path, "a.txt")
     with pytest.raises(SourceRefused, match="matches no images file"):
         list_files(source_of(tmp_path / "*", "images"))
+
+
+def test_every_format_that_is_read_is_a_row_under_any_of_its_suffixes(tmp_path):
+    names = ["a.jfif", "b.AVIF", "c.jp2", "d.mpo", "e.apng", "f.heic", "g.ico", "h.tiff"]
+    fill(tmp_path, *names, "i.eps", "j.pdf", "k.svg", "l.mp4", "m.jxl")
+    rows, _ = read_all(source_of(tmp_path, "images"), ["path"])
+    assert [row[0][0] for row in rows] == names

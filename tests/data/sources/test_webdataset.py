@@ -177,3 +177,10 @@ def test_no_other_error_escapes_from_a_mutated_archive(tmp_path, data):
         return
     for unit in units:
         assert len(read(unit, source, COLUMNS, pa.schema([])).reasons) == unit.num_rows
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "AVIF", "jp2", "mpo", "apng", "heic"])
+def test_every_format_that_is_read_is_the_image_of_its_sample(tmp_path, suffix):
+    write_tar(tmp_path / "a.tar", [(f"1.{suffix}", b"bytes"), ("1.txt", b"text"), ("2.eps", b"bytes")])
+    rows, _ = read_all(source_of(tmp_path / "a.tar", "webdataset"), ["__key__", "image"])
+    assert rows == [(("1", b"bytes"), None), (("2", None), None)]
