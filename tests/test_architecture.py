@@ -53,7 +53,9 @@ ROOMS = {
     ),
     "engine/api": Room(packages={"llguidance", "numpy"}),
     "engine/scheduling": Room(),
-    "engine/model": Room(knows={"engine/api"}, packages={"huggingface_hub", "numpy", "torch", "transformers"}),
+    "engine/model": Room(
+        knows={"engine/api"}, packages={"huggingface_hub", "jinja2", "numpy", "torch", "transformers"}
+    ),
     "engine/sampling": Room(
         knows={"engine/api", "engine/model"}, packages={"llguidance", "numpy", "torch", "transformers"}
     ),

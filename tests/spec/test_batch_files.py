@@ -45,7 +45,7 @@ def test_a_batch_spec_without_an_output_says_so():
         make_spec({key: BATCH[key] for key in ("source", "model")})
 
 
-@pytest.mark.parametrize("wrong", [{"image": "photo"}, {"user": "x"}, {"system": "x"}, {"chat": "never"}])
+@pytest.mark.parametrize("wrong", [{"user": "x"}, {"system": "x"}, {"chat": "never"}])
 def test_messages_are_the_whole_prompt(wrong):
     with pytest.raises(SpecError, match="leave out"):
         spec_with(prompt={"messages": "chat", **wrong})

@@ -6,11 +6,26 @@ Knows nothing of files, models or Ray.
 from __future__ import annotations
 
 import re
+from datetime import date as Day
 from typing import Annotated, Literal
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
 from relabel.spec.section import RESERVED_COLUMNS, Section
+
+NOT_OF_THE_TEMPLATE = {
+    "add_generation_prompt": "the model's turn is always opened, or set prompt.continue_final_message: true",
+    "continue_final_message": "set prompt.continue_final_message: true",
+    "chat_template": "the template is the model's own; change it in the model's folder",
+    "messages": "name the column of a chat in prompt.messages",
+    "strftime_now": "set prompt.date to the day that the template takes for today",
+    **dict.fromkeys(("tools", "documents"), "prompts have neither tools nor documents"),
+    **dict.fromkeys(
+        ("tokenize", "return_dict", "return_tensors", "padding", "truncation", "max_length"),
+        "prompts are always tokenized, to the length of model.max_prompt_tokens",
+    ),
+}
+"""Flags of `apply_chat_template` and what relabel gives the template itself, each with what to write in its place."""
 
 
 class Source(Section):
@@ -58,6 +73,12 @@ class Prompt(Section):
     """Whether the prompt goes through the model's chat template (`always`) or is sent as it is rendered (`never`)."""
     chat_template_kwargs: dict[str, bool | int | float | str] = {}
     """Options of the model's chat template, for example `{enable_thinking: false}` for Qwen3."""
+    continue_final_message: bool = False
+    """Whether the model goes on with the last message of a chat in `messages` where that is the assistant's. Without it
+    such a row is rejected."""
+    date: Day | None = None
+    """The day that a chat template takes for today where it writes one, as Llama 3.2's does. The default is the day of
+    the first run, which the output keeps."""
     truncate: str | None = None
     """The column whose text is cut where a prompt exceeds `model.max_prompt_tokens`. Without it such a row is
     rejected."""
@@ -66,14 +87,22 @@ class Prompt(Section):
     max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000
     """The most pixels (width x height) of an image. A row with a larger one is rejected before the image is decoded."""
 
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _are_the_templates(cls, variables: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
+        for name, remedy in NOT_OF_THE_TEMPLATE.items():
+            if name in variables:
+                raise ValueError(f"{name} is no option of a chat template: {remedy}")
+        return variables
+
     @model_validator(mode="after")
     def _is_one_prompt(self) -> Prompt:
         if self.messages is not None and not (self.user is self.system is self.truncate is None):
             raise ValueError("messages holds the whole chat: leave out user, system and truncate")
         if self.messages is not None and self.chat == "never":
             raise ValueError("messages need the model's chat template: leave out chat: never")
-        if self.messages is not None and self.images:
-            raise ValueError("messages holds the whole chat, its images too (as data: URLs): leave out image")
+        if self.continue_final_message and self.messages is None:
+            raise ValueError("continue_final_message goes with messages, a chat whose last message may be begun")
         return self
 
     @property

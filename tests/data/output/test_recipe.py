@@ -25,6 +25,8 @@ CHANGES = {
     "prompt.image": "image",
     "prompt.chat": "never",
     "prompt.truncate": "alt",
+    "prompt.continue_final_message": True,
+    "prompt.date": "2026-11-28",
     "prompt.chat_template_kwargs": {"enable_thinking": False},
     "prompt.max_image_bytes": 5,
     "prompt.max_image_pixels": 5,
@@ -69,6 +71,7 @@ SPEED = {
 
 NEEDED = {
     "prompt.messages": {"prompt.user": None},
+    "prompt.continue_final_message": {"prompt.user": None, "prompt.messages": "chat"},
     "label.pattern": {"label.parse": "regex"},
     "label.choices": {"label.parse": "choice"},
     "label.json_schema": {"label.parse": "json"},
@@ -114,6 +117,11 @@ def test_the_recipe_of_a_version_that_knew_one_kind_of_reasoning_is_still_the_sa
     assert recipe_of()["label"]["reasoning"] is False
     assert recipe_of("label.reasoning", True)["label"]["reasoning"] is True
     assert recipe_of("label.reasoning", "none") != recipe_of()
+
+
+def test_a_key_that_earlier_versions_did_not_have_is_left_out_where_it_says_nothing_new():
+    assert not {"continue_final_message", "date"} & recipe_of()["prompt"].keys()
+    assert recipe_of("prompt.date", "2026-11-28")["prompt"]["date"] == "2026-11-28"
 
 
 def test_a_field_of_one_of_several_labels_is_named_too():

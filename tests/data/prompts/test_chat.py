@@ -55,6 +55,58 @@ def test_a_struct_of_parquet_with_nulls_for_the_keys_of_other_parts():
     assert read_chat(column.to_pylist()[0]) == read_chat(user(text("a"), image()))
 
 
+def test_an_image_url_may_be_a_plain_text():
+    assert read_chat(user({"type": "image_url", "image_url": URL})).image_urls == (URL,)
+
+
+def test_an_image_as_transformers_spells_it_has_a_url_or_is_one_of_a_column():
+    chat = read_chat(user({"type": "image", "url": URL}, {"type": "image"}, {"type": "image", "image": URL}))
+    assert (chat.image_urls, chat.num_places) == ((URL, None, URL), 1)
+
+
+def test_the_parts_of_a_chat_of_trl_as_parquet_has_them():
+    parts = [{"index": 0, "text": None, "type": "image"}, {"index": None, "text": "what?", "type": "text"}]
+    chat = read_chat(user(*parts))
+    assert (chat.messages[0].parts, chat.image_urls) == ((None, "what?"), (None,))
+    with pytest.raises(RowRejected, match="an image has another index in the messages than its place among them"):
+        read_chat(user({"type": "image", "index": 1}))
+
+
+@pytest.mark.parametrize("key", ["id", "weight", "name", "timestamp", "token_count", "refusal"])
+def test_a_key_that_says_nothing_to_the_model_is_passed_over(key):
+    assert read_chat([USER | {key: "x"}]) == read_chat([USER])
+
+
+def test_the_reasoning_of_an_answer_goes_along():
+    assert read_chat([{"role": "assistant", "content": "a", "reasoning_content": "b"}]).messages[0].reasoning == "b"
+
+
+SHAREGPT = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "<image>\nwhat?"}]
+
+
+def test_a_chat_of_sharegpt():
+    chat = read_chat([*SHAREGPT, {"from": "gpt", "value": "a dog", "weight": 1}])
+    assert [(one.role, one.parts) for one in chat.messages] == [
+        ("system", ("Be brief.",)),
+        ("user", ("<image>\nwhat?",)),
+        ("assistant", ("a dog",)),
+    ]
+    assert read_chat(json.dumps(SHAREGPT)) == read_chat(SHAREGPT)
+
+
+def test_a_chat_of_llava_whose_images_are_in_columns():
+    chat = read_chat([{"from": "human", "value": "<image>\nleft, <image> right"}], has_images=True)
+    assert (chat.messages[0].parts, chat.num_places) == ((None, "left, ", None, " right"), 2)
+
+
+@pytest.mark.parametrize("speaker", ["observation", "function_call", None, 5])
+def test_a_chat_of_sharegpt_with_a_tool_is_rejected_with_the_number_of_its_message(speaker):
+    with pytest.raises(RowRejected, match="message 3 is from another than human, gpt or system, such as a tool"):
+        read_chat([*SHAREGPT, {"from": speaker, "value": "secret"}])
+    with pytest.raises(RowRejected, match="message 1 has no content"):
+        read_chat([{"from": "human"}])
+
+
 def test_an_answer_of_the_api_is_a_message():
     answer = {"role": "assistant", "content": "x", "refusal": None, "annotations": [], "audio": None}
     assert read_chat([USER, answer]).messages[1].parts == ("x",)
@@ -75,17 +127,18 @@ def test_an_answer_of_the_api_is_a_message():
         ([USER, {"role": "tool", "content": "secret"}], "message 2 has a role other than"),
         ([{"role": ["secret"], "content": "x"}], "message 1 has a role other than"),
         ([{"content": "secret"}], "message 1 has a role other than"),
-        ([USER | {"tool_calls": [{"secret": 1}]}], "message 1 has more than a role and content"),
-        ([USER | {"secret": "x"}], "message 1 has more than a role and content"),
+        ([USER | {"tool_calls": [{"secret": 1}]}], "message 1 has the key tool_calls, which a prompt does not take"),
+        ([USER | {"mood": "secret"}], "message 1 has the key mood, which a prompt does not take"),
+        ([USER | {"a secret sentence": "x"}], "message 1 has a key, which a prompt does not take"),
+        ([USER | {"reasoning_content": 5}], "message 1 has the key reasoning_content of another kind than text"),
         ([{"role": "user"}], "message 1 has no content"),
         ([{"role": "user", "content": []}], "message 1 has no content"),
         ([{"role": "user", "content": 5}], "the content of message 1 is neither text nor a list"),
         ([{"role": "user", "content": "secret \ud800"}], "message 1 is not valid UTF-8"),
         ('[{"role": "user", "content": "secret \\ud800"}]', "message 1 is not valid UTF-8"),
-        (user("secret"), "message 1 has a part that is neither text nor image_url"),
-        (user({"type": "input_audio", "input_audio": {}}), "message 1 has a part that is neither text nor image_url"),
-        (user({"type": "text", "text": None}), "message 1 has a part that is neither text nor image_url"),
-        (user({"type": "image_url", "image_url": "secret"}), "message 1 has an image_url without a url"),
+        (user("secret"), "message 1 has a part that is neither text nor an image"),
+        (user({"type": "input_audio", "input_audio": {}}), "message 1 has a part that is neither text nor an image"),
+        (user({"type": "text", "text": None}), "message 1 has a part that is neither text nor an image"),
         (user({"type": "image_url", "image_url": {"url": None}}), "message 1 has an image_url without a url"),
         (user(*[image()] * 65), "65 images, limit 64"),
     ],
@@ -106,14 +159,8 @@ def test_a_chat_too_long_to_be_tokenized():
 def test_of_several_faults_the_first_message_and_its_role_are_named():
     with pytest.raises(RowRejected, match="message 1 has a role other than"):
         read_chat([{"role": "tool", "content": [5], "tool_calls": [1]}, 5])
-    with pytest.raises(RowRejected, match="message 1 has more than a role and content"):
+    with pytest.raises(RowRejected, match="message 1 has the key tool_calls"):
         read_chat([{"role": "user", "content": [5], "tool_calls": [1]}, 5])
-
-
-def test_every_text_can_be_changed_with_those_beside_it_and_nothing_else():
-    chat = read_chat(user(text("a"), text("b"), image(), image(), text("")))
-    changed = chat.with_texts(lambda texts: [f"{one} of {len(texts)}" for one in texts])
-    assert changed.messages == (Message(role="user", parts=("a of 2", "b of 2", None, None, " of 1")),)
 
 
 JSON = st.recursive(

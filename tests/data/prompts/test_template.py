@@ -10,7 +10,7 @@ from relabel.spec import Prompt
 
 def rendered(user, row, system=None):
     template = PromptTemplate(Prompt(user=user, system=system))
-    return template.render(template.values(row))
+    return template.render(row)
 
 
 def test_columns_are_rendered_into_both_texts():

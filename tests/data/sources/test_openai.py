@@ -52,6 +52,27 @@ def test_the_settings_are_the_fields_of_the_body_that_may_change_the_text(tmp_pa
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "/chat/completions",
+        "/v1/chat/completions",
+        "/openai/deployments/my-model/chat/completions?api-version=2024-10-21",
+        "/openai/v1/chat/completions",
+        "https://api.openai.com/v1/chat/completions",
+    ],
+)
+def test_the_url_of_a_chat_completion_in_its_spellings(tmp_path, url):
+    [((messages, _), why)], _ = rows_of(tmp_path, line(url=url))
+    assert (json.loads(messages), why) == (MESSAGES, None)
+
+
+@pytest.mark.parametrize("url", ["/v1/embeddings", "/v1/responses", "/v1/completions", "/v2/chat/completions", None, 5])
+def test_another_url_rejects_its_row(tmp_path, url):
+    [(_, why)], _ = rows_of(tmp_path, line(url=url))
+    assert str(why) == "source: the url is not /v1/chat/completions"
+
+
+@pytest.mark.parametrize(
     ("wrong", "reason"),
     [
         (line(custom_id=None), "no custom_id, or one that is no text"),

@@ -16,6 +16,8 @@ Recipe = Mapping[str, Any]
 """Plain JSON: sections of the spec by name, each a dict of its fields, a list or null, as a version has them."""
 
 _ABSENT = "(absent)"
+_LATER = {"prompt": {"continue_final_message": False, "date": None}}
+"""Keys that earlier versions did not have, with the value that stands for what they did: it is left out."""
 _WHERE_THE_MODEL_IS = ("path", "revision")
 
 
@@ -27,6 +29,8 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
     recipe = spec.model_dump(
         mode="json", exclude={"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}
     )
+    for section, defaults in _LATER.items():
+        recipe[section] = {k: v for k, v in recipe[section].items() if k not in defaults or v != defaults[k]}
     recipe["source"]["path"] = spec.source.paths
     recipe["prompt"]["image"] = spec.prompt.images
     for label in (recipe["label"], *recipe["labels"]):

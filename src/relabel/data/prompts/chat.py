@@ -7,11 +7,10 @@ of chat templates, tokens or models.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
 
 from relabel.data.prompts.openai_messages import read_messages
+from relabel.data.prompts.sharegpt import as_messages, is_sharegpt
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
 from relabel.rejected import Code
@@ -30,6 +29,8 @@ class Message:
     """`system`, `user` or `assistant`."""
     parts: tuple[str | None, ...]
     """The texts of the message, and None where an image stands."""
+    reasoning: str | None = None
+    """What came before an answer of the assistant, for chat templates that read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,24 +38,20 @@ class Chat:
     """The messages of one row."""
 
     messages: tuple[Message, ...]
-    image_urls: tuple[str, ...] = ()
-    """The URLs of the images, in the order in which they stand in the messages."""
+    image_urls: tuple[str | None, ...] = ()
+    """The URLs of the images, in the order in which they stand in the messages; None for one that a column holds."""
 
-    def with_texts(self, change: Callable[[Sequence[str]], Sequence[str]]) -> Chat:
-        """The same chat with every text changed, those together that stand side by side."""
-        return replace(self, messages=tuple(replace(one, parts=_changed(one.parts, change)) for one in self.messages))
-
-
-def _changed(parts: Sequence[str | None], change: Callable[[Sequence[str]], Sequence[str]]) -> tuple[str | None, ...]:
-    changed: list[str | None] = []
-    for is_text, run in groupby(parts, lambda part: part is not None):
-        some = list(run)
-        changed += change([part for part in some if part is not None]) if is_text else some
-    return tuple(changed)
+    @property
+    def num_places(self) -> int:
+        """How many images of columns the messages have places for."""
+        return self.image_urls.count(None)
 
 
-def read_chat(value: object) -> Chat:
-    """The chat that a column holds: a list of `{role, content}`, or its JSON. Raises RowRejected (prompt)."""
+def read_chat(value: object, *, has_images: bool = False) -> Chat:
+    """The chat that a column holds: a list of `{role, content}` or of `{from, value}`, or its JSON.
+
+    `has_images`: columns of the row hold images. Raises RowRejected (prompt).
+    """
     if isinstance(value, str | bytes):
         value = _parsed(value)
     if value is None:
@@ -63,11 +60,17 @@ def read_chat(value: object) -> Chat:
         raise RowRejected(Code.PROMPT, "the messages are not a list")
     if not value:
         raise RowRejected(Code.PROMPT, "the list of messages is empty")
-    given = read_messages(value)
+    given = read_messages(as_messages(value, has_images=has_images) if is_sharegpt(value) else value)
     urls = tuple(url for message in given for url in message.image_urls)
     if len(urls) > MAX_IMAGES:
         raise RowRejected(Code.PROMPT, f"{len(urls)} images, limit {MAX_IMAGES}")
-    messages = tuple(Message(role=_ROLES[message.role], parts=message.parts) for message in given)
+    indices = [index for message in given for index in message.indices]
+    if any(index not in (None, at) for at, index in enumerate(indices)):
+        raise RowRejected(Code.PROMPT, "an image has another index in the messages than its place among them")
+    messages = tuple(
+        Message(role=_ROLES[message.role], parts=message.parts, reasoning=message.reasoning_content)
+        for message in given
+    )
     length = sum(len(part or "") for message in messages for part in message.parts)
     if length > MAX_PROMPT_CHARACTERS:
         raise RowRejected(Code.PROMPT_TOO_LONG, f"{length} characters, limit {MAX_PROMPT_CHARACTERS}")

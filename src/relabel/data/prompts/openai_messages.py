@@ -6,7 +6,8 @@ bytes, of chat templates or of models.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+import re
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     FailFast,
+    Field,
     RootModel,
     Tag,
     TypeAdapter,
@@ -23,6 +25,10 @@ from pydantic import (
 
 from relabel.errors import RowRejected
 from relabel.rejected import Code
+
+HARMLESS = frozenset(("annotations", "created_at", "id", "name", "refusal", "timestamp", "token_count", "weight"))
+"""Keys of a message that say nothing to the model: what an answer of the API brings along, and notes of training
+sets."""
 
 Role = Literal["system", "developer", "user", "assistant"]
 
@@ -42,16 +48,21 @@ class _Sparse(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    passed_over: ClassVar[frozenset[str]] = frozenset(("cache_control",))
 
     @model_validator(mode="before")
     @classmethod
     def _without_nothing(cls, value: object) -> object:
         if not isinstance(value, dict):
             return value
-        return {key: item for key, item in value.items() if item is not None and item != []}
+        return {
+            key: item for key, item in value.items() if item is not None and item != [] and key not in cls.passed_over
+        }
 
 
 class _Text(_Sparse):
+    passed_over: ClassVar[frozenset[str]] = frozenset(("cache_control", "index"))
+
     type: Literal["text"]
     text: _Utf8
 
@@ -66,10 +77,28 @@ class _ImageUrl(BaseModel):
 
 class _Image(_Sparse):
     type: Literal["image_url"]
-    image_url: _ImageUrl
+    image_url: Annotated[_ImageUrl | str, Field(union_mode="left_to_right")]
+
+    @property
+    def source(self) -> str:
+        return self.image_url if isinstance(self.image_url, str) else self.image_url.url
 
 
-class _Parts(RootModel[Annotated[list[Annotated[_Text | _Image, Discriminator("type")]], FailFast()]]):
+class _Place(_Sparse):
+    """An image as transformers spells it: its URL, or the place of one that a column of the row holds."""
+
+    type: Literal["image"]
+    url: str | None = None
+    image: str | None = None
+    index: int | None = None
+    """Of the image among those of the columns."""
+
+    @property
+    def source(self) -> str | None:
+        return self.url or self.image
+
+
+class _Parts(RootModel[Annotated[list[Annotated[_Text | _Image | _Place, Discriminator("type")]], FailFast()]]):
     """Texts and images; a row of a million parts that are neither has one fault, not a million."""
 
 
@@ -80,7 +109,10 @@ def _kind(content: object) -> str:
 class ApiMessage(_Sparse):
     """One message as the API spells it."""
 
+    passed_over: ClassVar[frozenset[str]] = HARMLESS
+
     role: Role
+    reasoning_content: _Utf8 | None = None
     content: Annotated[Annotated[_Utf8, Tag("text")] | Annotated[_Parts, Tag("parts")], Discriminator(_kind)]
 
     @property
@@ -91,11 +123,20 @@ class ApiMessage(_Sparse):
         return tuple(part.text if isinstance(part, _Text) else None for part in self.content.root)
 
     @property
-    def image_urls(self) -> tuple[str, ...]:
-        """The URLs of the message's images in their order."""
+    def image_urls(self) -> tuple[str | None, ...]:
+        """The URLs of the message's images in their order, and None for one of a column."""
+        return tuple(part.source for part in self._images)
+
+    @property
+    def indices(self) -> tuple[int | None, ...]:
+        """Of the images that are of a column, in their order, the numbers that the message itself gives them."""
+        return tuple(part.index for part in self._images if isinstance(part, _Place) and part.source is None)
+
+    @property
+    def _images(self) -> list[_Image | _Place]:
         if isinstance(self.content, str):
-            return ()
-        return tuple(part.image_url.url for part in self.content.root if isinstance(part, _Image))
+            return []
+        return [part for part in self.content.root if not isinstance(part, _Text)]
 
 
 _MESSAGES = TypeAdapter(Annotated[list[ApiMessage], FailFast()])
@@ -120,6 +161,8 @@ def _rank(fault: tuple[tuple[int | str, ...], str]) -> int:
 def _why(message: str, place: list[int | str], kind: str) -> str:
     if kind == "value_error":
         return f"{message} is not valid UTF-8"
+    if kind == "extra_forbidden" and len(place) == 1:
+        return f"{message} has {shown_key(place[0])}, which a prompt does not take"
     match place:
         case []:
             return f"{message} is not an object"
@@ -132,6 +175,11 @@ def _why(message: str, place: list[int | str], kind: str) -> str:
         case ["content", "parts", _, "image_url", "image_url", *_]:
             return f"{message} has an image_url without a url"
         case ["content", *_]:
-            return f"{message} has a part that is neither text nor image_url"
+            return f"{message} has a part that is neither text nor an image"
         case _:
-            return f"{message} has more than a role and content, such as tool calls"
+            return f"{message} has {shown_key(place[0])} of another kind than text"
+
+
+def shown_key(key: object) -> str:
+    """A key of an object in a row, where it is a name; what is longer, or no name, may be anything."""
+    return f"the key {key}" if isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", key, re.ASCII) else "a key"

@@ -1,17 +1,22 @@
 """A row's columns in, the texts of its prompt out: sandboxed Jinja2, every gap an error.
 
-Knows nothing of tokens, chat templates or models. Row data is only ever a value, never a template.
+Row data is only ever a value, never a template. A text knows which of it the templates wrote themselves (`origin`), and
+a null is a value like any other until it is to be written (`null`). Knows nothing of tokens, chat templates or models.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from relabel.data.prompts.null import Null, teach
+from relabel.data.prompts.origin import Traced, join
+from relabel.data.prompts.tracing import traced
 from relabel.errors import RowRejected, SpecError
 from relabel.rejected import Code
 from relabel.spec import Prompt
@@ -24,12 +29,8 @@ MAX_PROMPT_CHARACTERS = 4_000_000
 class PromptText:
     """The rendered texts of one row."""
 
-    user: str
-    system: str | None
-
-
-def _joined(pieces: Sequence[str], source: str) -> str:
-    return "".join(pieces)
+    user: Traced
+    system: Traced | None
 
 
 def template_end(source: str) -> str:
@@ -41,11 +42,11 @@ class PromptTemplate:
     """The templates of a spec, compiled once. Raises SpecError where they are not valid Jinja2."""
 
     def __init__(self, prompt: Prompt) -> None:
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+        environment = traced(ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True))
         environment.globals.clear()  # range() and its kind could build a text of any size
+        teach(environment)
         self._columns: set[str] = set()
-        self._templates = {}
-        self._sources = {"system": prompt.system or "", "user": prompt.user or ""}
+        self._templates: dict[str, Template] = {}
         for name, text in (("system", prompt.system), ("user", prompt.user)):
             if text is None:
                 continue
@@ -60,19 +61,13 @@ class PromptTemplate:
         """The columns the templates read."""
         return frozenset(self._columns)
 
-    def values(self, row: Mapping[str, object]) -> dict[str, object]:
-        """What the templates read of a row. Raises RowRejected for a null and for bytes that are not UTF-8."""
-        return {column: _checked(column, row[column]) for column in self._columns}
-
-    def render(self, values: Mapping[str, object], join: Callable[[Sequence[str], str], str] = _joined) -> PromptText:
-        """Render the prompt of one row. Raises RowRejected for whatever the templates refuse.
-
-        `join` makes one text of the pieces that a template wrote, its own and those of the row, and of its source.
-        """
-        texts = {}
+    def render(self, row: Mapping[str, object]) -> PromptText:
+        """Render the prompt of one row. Raises RowRejected for whatever the templates refuse."""
+        values = {column: _value(column, row[column]) for column in self._columns}
+        texts: dict[str, Traced] = {}
         for name, template in self._templates.items():
             try:
-                text = join(list(template.generate(values)), self._sources[name])
+                text = join(template.generate(values))
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
                 raise RowRejected(Code.PROMPT, "the text is not valid UTF-8") from error
@@ -84,12 +79,23 @@ class PromptTemplate:
         return PromptText(user=texts["user"], system=texts.get("system"))
 
 
-def _checked(column: str, value: object) -> object:
+def _value(column: str, value: object) -> object:
+    """What the templates read of a column. Raises RowRejected for bytes that are not UTF-8."""
     if value is None:
-        raise RowRejected(Code.PROMPT, f"column {column!r} is null")
+        return Null(f"column {column!r} is null")
     if isinstance(value, bytes):
         try:
-            return value.decode("utf-8")
+            return Traced(value.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise RowRejected(Code.PROMPT, f"column {column!r} is not valid UTF-8") from error
-    return value
+    return _inside(value, Null(f"the template writes a null inside column {column!r}"))
+
+
+def _inside(value: object, null: Null) -> object:
+    if isinstance(value, str):
+        return Traced(value)
+    if isinstance(value, dict):
+        return {_inside(key, null): _inside(item, null) for key, item in cast(dict[object, object], value).items()}
+    if isinstance(value, list | tuple):
+        return [_inside(item, null) for item in cast(list[object], value)]
+    return null if value is None else value

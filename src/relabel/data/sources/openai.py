@@ -10,6 +10,7 @@ settings mean is not known here: they are passed on as JSON text.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -26,10 +27,12 @@ SETTINGS = "settings"
 """The column of a row's own sampling settings: the fields of its body, as JSON text."""
 
 _URL = "/v1/chat/completions"
+_URLS = re.compile(r"(?:https?://[^/?#]+)?(?:/openai)?(?:/deployments/[^/?#]+)?(?:/v1)?/chat/completions/?(?:\?.*)?")
+"""With `/v1` and without it, as Azure has it; behind the name of a server or of a deployment."""
 _ENVELOPE = ("method", "url", "body")
 _NO_SAY = frozenset(
-    ("messages", "metadata", "model", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user")
-)
+    ("cache_salt", "guided_decoding_backend", "messages", "metadata", "model", "priority", "prompt_cache_key")
+) | {"request_id", "safety_identifier", "service_tier", "store", "user"}
 """Fields of a body that are no settings: they do not change what the text is."""
 
 
@@ -69,7 +72,7 @@ def _request(line: dict[str, object]) -> dict[str, str] | Rejected:
         return Rejected(Code.SOURCE, "no custom_id, or one that is no text")
     if line["method"] not in (None, "POST"):
         return Rejected(Code.SOURCE, "the method is not POST")
-    if line["url"] != _URL:
+    if not isinstance(line["url"], str) or not _URLS.fullmatch(line["url"]):
         return Rejected(Code.SOURCE, f"the url is not {_URL}")
     if not isinstance(body, dict):
         return Rejected(Code.SOURCE, "no body, or one that is no object")

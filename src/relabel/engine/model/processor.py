@@ -43,7 +43,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> PreTrainedTokenize
     return _load(AutoTokenizer.from_pretrained, folder)
 
 
-def within(seconds: float, call: Callable[[], str]) -> str:
+def within(seconds: float, call: Callable[[], Loaded]) -> Loaded:
     """The prompt that `call` makes of a chat template; a TimeoutError ends a template that goes on for longer.
 
     By a signal, which also ends one sum of enormous numbers. Only the main thread hears signals: in others there is no

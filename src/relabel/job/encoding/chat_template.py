@@ -1,17 +1,23 @@
 """Messages in, the text of a prompt out: by the chat template of a model, or as they are.
 
-Knows nothing of rows, tokens or images but where they stand.
+The text knows which of it the template wrote (`origin`); what it writes of a message is data. Knows nothing of rows,
+tokens or images but where they stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
+from functools import cached_property
+from typing import Protocol, cast
 
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError, meta
 
 from relabel.data.prompts.chat import Message
+from relabel.data.prompts.origin import Traced, is_own, join, own, plain
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
+from relabel.data.prompts.tracing import traced
+from relabel.engine.model.chat import environment_of, source_of
 from relabel.errors import RowRejected
 from relabel.job.encoding.processor import Processor, Tokenizer
 from relabel.rejected import Code
@@ -24,21 +30,26 @@ FAILS = (
 # fmt: on
 """What the chat template of a model can raise, in the sandbox of transformers."""
 
+Variables = Mapping[str, object]
+_WORDS = {word: own(word) for word in ("system", "user", "assistant", "image", "text")}
+"""Of our own: a template may write a token of its words and of these, such as `<|` and `user` and `|>`."""
+_CLOCK = "strftime_now"
+
 
 class Renderer(Protocol):
-    """Messages in, the text of the prompt out. Raises any of FAILS."""
+    """Messages in, the text of the prompt out. Raises any of FAILS, and RowRejected where there is none."""
 
-    def __call__(self, messages: Sequence[Message]) -> str: ...
+    def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced: ...
 
-    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+    def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
         """What of their rendered text stands behind the messages and comes from no row."""
         ...
 
 
-def render(renderer: Renderer, messages: Sequence[Message]) -> str:
+def render(renderer: Renderer, messages: Sequence[Message], variables: Variables) -> Traced:
     """The prompt of a row. Raises RowRejected, which never quotes what a template says of the row."""
     try:
-        text = renderer(messages)
+        text = renderer(messages, variables)
     except FAILS as error:
         raise RowRejected(Code.PROMPT, "the model's chat template does not take such messages") from error
     if len(text) > MAX_PROMPT_CHARACTERS:
@@ -50,13 +61,14 @@ class PlainText:
     """No chat template: the image tokens, then the texts as they are."""
 
     def __init__(self, image_token: str) -> None:
-        self._image_token = image_token
+        self._image_token = own(image_token)
 
-    def __call__(self, messages: Sequence[Message]) -> str:
+    def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced:
         parts = [part for message in messages for part in message.parts]
-        return self._image_token * parts.count(None) + "\n\n".join(part for part in parts if part is not None)
+        texts = [part for part in parts if part is not None]
+        return self._image_token * parts.count(None) + Traced("\n\n").join(texts)
 
-    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+    def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
         """Nothing: a text without a template is the row's."""
         return ""
 
@@ -65,46 +77,119 @@ class ChatTemplate:
     """The template of the processor, or where that has none of the tokenizer, whose content is plain text."""
 
     def __init__(
-        self, processor: Processor | Tokenizer, tokenizer: Tokenizer, image_token: str, variables: Mapping[str, object]
+        self,
+        processor: Processor | Tokenizer,
+        tokenizer: Tokenizer,
+        image_token: str,
+        variables: Variables,
+        day: date | None,
     ) -> None:
-        self._holder = processor if getattr(processor, "chat_template", None) else tokenizer
-        self._takes_text = self._holder is tokenizer
-        self._image_token, self._variables = image_token, variables
-        self.is_there = bool(getattr(self._holder, "chat_template", None))
+        source = source_of(processor)
+        self._takes_text = source is None or processor is tokenizer
+        self._source = source or source_of(tokenizer)
+        self._image_token, self._day = own(image_token), day
+        self._variables = cast(Variables, _own({**tokenizer.special_tokens_map, **variables}))
+        self.is_there = self._source is not None
         self._usual = ""
         """What it writes behind the messages of most rows."""
 
-    def __call__(self, messages: Sequence[Message]) -> str:
-        """The messages in the words of the template, and what opens the model's own."""
-        return self._render(messages, is_asked=True)
+    @property
+    def writes_the_day(self) -> bool:
+        """Whether the text depends on the day. Raises TemplateError where the template is not valid."""
+        environment = environment_of(self._source or "")
+        return _CLOCK in meta.find_undeclared_variables(environment.parse(self._source or ""))
 
-    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+    def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced:
+        """The messages in the words of the template, and what opens the model's own.
+
+        Where the last message is the assistant's, the text ends with it, for the model to go on.
+        """
+        goes_on = messages[-1].role == "assistant"
+        text = self._render(messages, variables, is_asked=not goes_on)
+        return _until(text, messages[-1]) if goes_on else text
+
+    def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
         """What opens the model's own. It may hang on the row: some templates read `/no_think` in a system message."""
+        if messages[-1].role == "assistant":
+            return ""
         if self._usual and text.endswith(self._usual):
             return self._usual
         try:
-            whole, told = (self._render(messages, is_asked=is_asked) for is_asked in (True, False))
+            whole, told = (plain(self._render(messages, variables, is_asked=is_asked)) for is_asked in (True, False))
         except FAILS:  # a template that must be asked: nobody can tell where its own words begin
             return ""
         opened = whole.removeprefix(told) if whole.startswith(told) else ""
         self._usual = self._usual or opened
         return opened
 
-    def _render(self, messages: Sequence[Message], *, is_asked: bool) -> str:
+    def _render(self, messages: Sequence[Message], variables: Variables, *, is_asked: bool) -> Traced:
         content = self._text if self._takes_text else _parts
-        spelled: list[dict[str, object]] = [{"role": one.role, "content": content(one.parts)} for one in messages]
-        return self._holder.apply_chat_template(
-            spelled, tokenize=False, add_generation_prompt=is_asked, **self._variables
+        return join(
+            self._template.generate(
+                messages=[_message(one, content(one.parts)) for one in messages],
+                tools=None,
+                documents=None,
+                add_generation_prompt=is_asked,
+                **{_CLOCK: self._now, **self._variables, **cast(Variables, _data(variables))},
+            )
         )
 
-    def _text(self, parts: Sequence[str | None]) -> str:
+    @cached_property
+    def _template(self) -> Template:
+        return traced(environment_of(self._source or "")).from_string(self._source or "")
+
+    def _now(self, format: str) -> Traced:
+        now = datetime.combine(self._day, time()) if self._day else datetime.now()
+        return own(now.strftime(format))
+
+    def _text(self, parts: Sequence[str | None]) -> Traced:
         """A message as the template of a tokenizer takes it: one text, each image a token in it."""
-        text = ""
+        texts: list[str] = []
         for before, part in zip([None, *parts], parts, strict=False):
-            text += self._image_token if part is None else part if before is None else f"\n{part}"
-        return text
+            texts += [self._image_token] if part is None else [part] if before is None else ["\n", part]
+        return join(texts)
 
 
-def _parts(parts: Sequence[str | None]) -> list[dict[str, str]]:
+def _message(message: Message, content: object) -> dict[str, object]:
+    spelled: dict[str, object] = {"role": _WORDS[message.role], "content": content}
+    if message.reasoning is not None:  # under the two names that transformers gives it
+        spelled |= dict.fromkeys(("reasoning_content", "thinking"), Traced(message.reasoning))
+    return spelled
+
+
+def _parts(parts: Sequence[str | None]) -> list[dict[str, Traced]]:
     """A message as the template of a processor takes it."""
-    return [{"type": "image"} if part is None else {"type": "text", "text": part} for part in parts]
+    return [
+        {"type": _WORDS["image"]} if part is None else {"type": _WORDS["text"], "text": join([part])} for part in parts
+    ]
+
+
+def _until(text: Traced, last: Message) -> Traced:
+    """A prompt that ends with its last message: without what the template writes behind one that is complete."""
+    said = (last.parts[-1] or "").rstrip()
+    end = len(text)
+    while end and is_own(text, end - 1, end):
+        end -= 1
+    if not said:
+        raise RowRejected(Code.PROMPT, "the last message, which the model is to go on with, is empty")
+    if not text[:end].rstrip().endswith(said):
+        raise RowRejected(Code.PROMPT, "the model's chat template does not end with the message to go on with")
+    return text[:end]
+
+
+def _own(value: object) -> object:
+    return _with(value, own)
+
+
+def _data(value: object) -> object:
+    return _with(value, Traced)
+
+
+def _with(value: object, change: Callable[[str], Traced]) -> object:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _with(item, change) for key, item in cast(Mapping[str, object], value).items()}
+    if isinstance(value, list | tuple):
+        return [_with(item, change) for item in cast(Sequence[object], value)]
+    return value

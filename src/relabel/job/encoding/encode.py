@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from relabel.data.prompts.origin import plain
 from relabel.errors import RowRejected
+from relabel.job.encoding.chat_template import Variables
 from relabel.job.encoding.conversation import Decode, PromptSource, Row
 from relabel.job.encoding.encoded import Encoded
 from relabel.job.encoding.tokenize import PromptTokenizer
@@ -36,9 +38,12 @@ class Encoder:
         self._template_end = template_end
         """The own words at the end of a prompt that has no chat template; None where it has one."""
 
-    def encode(self, row: Row, decode: Decode) -> Encoded:
-        """What the model reads of a row. Raises RowRejected with the reason where it cannot be encoded."""
-        encoded = self._encode(row, decode)
+    def encode(self, row: Row, decode: Decode, variables: Variables) -> Encoded:
+        """What the model reads of a row, whose `variables` for the chat template go over those of the spec.
+
+        Raises RowRejected with the reason where it cannot be encoded.
+        """
+        encoded = self._encode(row, decode, variables)
         length = len(encoded.prompt_ids)
         for _ in range(MAX_CUTS):
             excess = len(encoded.prompt_ids) - self._max_tokens
@@ -47,7 +52,7 @@ class Encoder:
             if self._truncate is None or not (text := self._source.cuttable(row)):
                 raise self._too_long(length)
             row = {**row, self._truncate: self._tokenizer.without_tail(text, excess)}
-            encoded = self._encode(row, decode)
+            encoded = self._encode(row, decode, variables)
         if len(encoded.prompt_ids) > self._max_tokens:
             raise self._too_long(length)
         if length <= self._max_tokens:
@@ -58,16 +63,16 @@ class Encoder:
     def prompt_text(self, row: Row) -> str | None:
         """The rendered prompt of a row that cannot be encoded; None where there is none, either."""
         try:
-            return self._tokenizer.shown(self._tokenizer.render(self._source.read(row, lambda _: []).messages))
+            return plain(self._tokenizer.render(self._source.read(row, lambda _: []).messages, {}))
         except RowRejected:
             return None
 
-    def _encode(self, row: Row, decode: Decode) -> Encoded:
+    def _encode(self, row: Row, decode: Decode, variables: Variables) -> Encoded:
         conversation = self._source.read(row, decode)
-        text = self._tokenizer.render(conversation.messages)
+        text = self._tokenizer.render(conversation.messages, variables)
         encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place)
         if (reply_start := self._template_end) is None:
-            reply_start = self._tokenizer.reply_start(conversation.messages, text)
+            reply_start = self._tokenizer.reply_start(conversation.messages, variables, text)
         return replace(encoded, reply_start=reply_start)
 
     def _too_long(self, length: int) -> RowRejected:

@@ -35,9 +35,11 @@ def probe(tokenizer: PromptTokenizer, source: PromptSource, model: Model, second
     parts = [part for message in source.example for part in message.parts]
     images = [_noise(model.image_pixels)] * parts.count(None)
     try:
-        text = within(seconds, lambda: tokenizer.renderer(source.example))
+        text = within(seconds, lambda: tokenizer.renderer(source.example, {}))
         if len(text) > MAX_PROMPT_CHARACTERS:
             raise ValueError(f"its chat template makes {len(text)} characters of one word")
+        if lost := tokenizer.control.foreign(text):
+            raise ValueError(f"it cannot be told where its chat template takes {lost[0]!r} from")
         place = tokenizer.image_place(text) if images else ""
         encoded = tokenizer.tokenize(text, images, place)
     except FAILS as error:

@@ -16,14 +16,6 @@ class AddedToken(Protocol):
     special: bool
 
 
-class Templated(Protocol):
-    """Whatever has a chat template."""
-
-    def apply_chat_template(
-        self, conversation: list[dict[str, object]], *, tokenize: bool, add_generation_prompt: bool, **variables: object
-    ) -> str: ...
-
-
 class Tokens(TypedDict):
     """What a tokenizer makes of a text."""
 
@@ -32,10 +24,12 @@ class Tokens(TypedDict):
     """The first character of each token and the one after its last; there where it is asked for."""
 
 
-class Tokenizer(Templated, Protocol):
+class Tokenizer(Protocol):
     """Text to token ids."""
 
     bos_token: str | None
+    chat_template: str | dict[str, str] | None
+    special_tokens_map: Mapping[str, object]
 
     @property
     def added_tokens_decoder(self) -> Mapping[int, AddedToken]: ...
@@ -52,10 +46,11 @@ class ImageProcessor(Protocol):
     image_std: Sequence[float]
 
 
-class Processor(Templated, Protocol):
+class Processor(Protocol):
     """Text and its images to token ids and tensors."""
 
     tokenizer: Tokenizer
+    chat_template: str | dict[str, str] | None
     image_processor: ImageProcessor
 
     def __call__(

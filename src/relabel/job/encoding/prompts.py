@@ -1,6 +1,6 @@
 """A row in, the conversation that its prompt is out: from the templates of a spec, or from a chat in a column.
 
-The row's own control tokens are marked in it. Knows no chat template, no tokens and no limits of a model.
+Knows no chat template, no tokens and no limits of a model.
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from relabel.data.images.value import each_image
-from relabel.data.prompts.chat import Message, read_chat
+from relabel.data.prompts.chat import Chat, Message, read_chat
 from relabel.data.prompts.template import PromptTemplate
 from relabel.errors import RowRejected
-from relabel.job.encoding.control_tokens import ControlTokens
 from relabel.job.encoding.conversation import Conversation, Decode, Row
 from relabel.rejected import Code
 from relabel.spec import Prompt
@@ -20,8 +19,8 @@ from relabel.spec import Prompt
 class TemplatePrompt:
     """The `user` and `system` templates of a spec over the columns of a row. Raises SpecError where they are wrong."""
 
-    def __init__(self, prompt: Prompt, control: ControlTokens) -> None:
-        self._prompt, self._control = prompt, control
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
         self._template = PromptTemplate(prompt)
         text = dict.fromkeys(self._template.columns, "prompt")
         self.columns: Mapping[str, str] = text | dict.fromkeys(prompt.images, "prompt.image")
@@ -30,15 +29,14 @@ class TemplatePrompt:
     def read(self, row: Row, decode: Decode) -> Conversation:
         values = [image for column in self._prompt.images for image in each_image(row.get(column))]
         images = decode(values)
-        marked = {column: self._control.mark(value) for column, value in self._template.values(row).items()}
-        text = self._template.render(marked, self._control.join)
+        text = self._template.render(row)
         return Conversation(messages=self._messages(text.user, text.system, len(values)), images=images)
 
     def cuttable(self, row: Row) -> str:
         if self._prompt.truncate not in self._template.columns:
             return ""
-        value = self._template.values(row)[self._prompt.truncate]
-        return str(value) if value else ""
+        value = row[self._prompt.truncate]
+        return value.decode() if isinstance(value, bytes) else str(value) if value else ""
 
     def _messages(self, user: str, system: str | None, num_images: int) -> tuple[Message, ...]:
         first = () if system is None else (Message(role="system", parts=(system,)),)
@@ -48,18 +46,37 @@ class TemplatePrompt:
 class ChatPrompt:
     """A whole chat in a column, images included; the same one for every label of a row."""
 
-    def __init__(self, prompt: Prompt, control: ControlTokens, *, takes_images: bool) -> None:
+    def __init__(self, prompt: Prompt, *, takes_images: bool) -> None:
         self._column = prompt.messages or ""
-        self._control, self._takes_images = control, takes_images
-        self.columns: Mapping[str, str] = {self._column: "prompt.messages"}
+        self._takes_images, self._goes_on = takes_images, prompt.continue_final_message
+        self._images = prompt.images
+        self.columns: Mapping[str, str] = {
+            self._column: "prompt.messages",
+            **dict.fromkeys(prompt.images, "prompt.image"),
+        }
         self.example = (Message(role="user", parts=(None, "text") if takes_images else ("text",)),)
 
     def read(self, row: Row, decode: Decode) -> Conversation:
-        chat = read_chat(row[self._column])
+        chat = read_chat(row[self._column], has_images=bool(self._images))
+        if chat.messages[-1].role == "assistant" and not self._goes_on:
+            raise RowRejected(
+                Code.PROMPT,
+                "the last message is the assistant's: drop it, or go on with it by prompt.continue_final_message: true",
+            )
         if chat.image_urls and not self._takes_images:
             raise RowRejected(Code.IMAGE, "the messages hold one, and the model takes none")
-        images = decode(chat.image_urls)
-        return Conversation(messages=chat.with_texts(self._control.mark_beside).messages, images=images)
+        images = decode(self._images_of(chat, row))
+        return Conversation(messages=chat.messages, images=images)
 
     def cuttable(self, row: Row) -> str:
         return ""
+
+    def _images_of(self, chat: Chat, row: Row) -> list[object]:
+        """What the images of a chat are made of, in order: those of the columns stand where the messages leave room."""
+        held = [image for column in self._images if row[column] is not None for image in each_image(row[column])]
+        if not self._images and chat.num_places:
+            raise RowRejected(Code.IMAGE, "the messages leave it to a column: name that in prompt.image")
+        if len(held) != chat.num_places:
+            raise RowRejected(Code.IMAGE, f"{len(held)} in the columns, {chat.num_places} places in the messages")
+        own = iter(held)
+        return [next(own) if url is None else url for url in chat.image_urls]

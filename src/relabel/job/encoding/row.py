@@ -121,9 +121,9 @@ class RowEncoder:
 def _sources(spec: Spec, tokenizer: PromptTokenizer) -> tuple[PromptSource, ...]:
     """One for each query; the same for all where the row brings the whole chat."""
     if spec.prompt.messages is not None:
-        chat = ChatPrompt(spec.prompt, tokenizer.control, takes_images=tokenizer.takes_images)
+        chat = ChatPrompt(spec.prompt, takes_images=tokenizer.takes_images)
         return (chat,) * len(spec.queries)
-    return tuple(TemplatePrompt(query.prompt, tokenizer.control) for query in spec.queries)
+    return tuple(TemplatePrompt(query.prompt) for query in spec.queries)
 
 
 def _check_room(spec: Spec, num_tokens: int, *, has_images: bool) -> None:
@@ -136,7 +136,7 @@ def _check_room(spec: Spec, num_tokens: int, *, has_images: bool) -> None:
 
 def _encoded(encoder: Encoder, row: Row, decode: Decode, own: OwnSettings | None) -> Encoded | Rejected:
     try:
-        return replace(encoder.encode(row, decode), settings=own)
+        return replace(encoder.encode(row, decode, own.template_variables if own else {}), settings=own)
     except RowRejected as error:
         return error.rejected
     except SourceUnreadable:

@@ -7,7 +7,8 @@ RowRejected that names fields of the API and never quotes the row. Knows nothing
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated
 
@@ -79,6 +80,8 @@ class OwnSettings:
     """Stop strings; none takes those of the spec."""
     json_schema: str | None = None
     """The JSON schema that the texts are held to, as JSON."""
+    template_variables: Mapping[str, object] = field(default_factory=dict)
+    """Of the model's chat template, over those of the spec. Done with once the prompt is rendered."""
 
     def constraint(self, label: Label, thoughts: Thoughts | None = None) -> Constraint | None:
         """What the texts of one label are held to for this row, behind the thoughts."""

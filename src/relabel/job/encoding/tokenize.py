@@ -15,10 +15,11 @@ from PIL import Image
 
 from relabel.data.labels.reasoning_formats import FORMATS, find_format, unknown_marks
 from relabel.data.prompts.chat import Message
+from relabel.data.prompts.origin import Traced, plain
 from relabel.engine.model.pixels import quantise
 from relabel.engine.model.processor import load_processor
 from relabel.errors import ModelRefused, RowRejected
-from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer, render
+from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer, Variables, render
 from relabel.job.encoding.control_tokens import ControlTokens
 from relabel.job.encoding.encoded import Encoded
 from relabel.job.encoding.processor import Processor, Tokenizer
@@ -50,7 +51,7 @@ class PromptTokenizer:
         tokens = [getattr(loaded, name, None) for name in ("image_token", "boi_token")]
         self._image_tokens = [token for token in tokens if isinstance(token, str)]
         image_token = str(getattr(loaded, "image_token", ""))
-        chat = ChatTemplate(loaded, self._tokenizer, image_token, prompt.chat_template_kwargs)
+        chat = ChatTemplate(loaded, self._tokenizer, image_token, prompt.chat_template_kwargs, prompt.date)
         if prompt.chat == "always" and not chat.is_there:
             raise ModelRefused(
                 f"{model.path} has no chat template: set prompt.chat: never to send the rendered text as it is, "
@@ -62,20 +63,16 @@ class PromptTokenizer:
         # chat templates of text models write their own first token; those of processors may leave it out
         self._adds_bos = prompt.chat == "never" or self.takes_images
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The prompt of a row, in which its control tokens are marked. Raises RowRejected."""
-        return self.control.close(render(self.renderer, messages))
+    def render(self, messages: Sequence[Message], variables: Variables) -> Traced:
+        """The prompt of a row. Raises RowRejected."""
+        return render(self.renderer, messages, variables)
 
-    def reply_start(self, messages: Sequence[Message], text: str) -> str:
+    def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
         """What opens the model's own text in a rendered prompt, as the chat template alone wrote it.
 
         Empty where the template writes no mark of reasoning, which saves rendering a row again.
         """
-        return self.renderer.reply_start(messages, text) if self._writes_marks else ""
-
-    def shown(self, text: str) -> str:
-        """The same prompt for a person: without marks."""
-        return "".join(piece for piece, _ in self.control.split(text))
+        return self.renderer.reply_start(messages, variables, text) if self._writes_marks else ""
 
     def image_place(self, text: str) -> str:
         """What stands in a rendered prompt for each of its images; empty where only the processor knows.
@@ -104,7 +101,7 @@ class PromptTokenizer:
         if len(with_images) > 1:  # only the processor knows how the tensors of several images are laid out
             whole = self._piece("".join(with_images), list(images), is_first=True).tensors
             tensors = tensors | {name: tensor for name, tensor in whole.items() if name not in SEQUENCE_INPUTS}
-        return replace(encoded, tensors=tensors, text="".join(piece for piece, _ in pieces))
+        return replace(encoded, tensors=tensors, text=plain(text))
 
     def without_tail(self, text: str, num_tokens: int) -> str:
         """The text less its last tokens, cut where a token begins."""

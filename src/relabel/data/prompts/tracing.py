@@ -1,0 +1,73 @@
+"""Jinja templates whose own text is known in what they write: see `origin`.
+
+Every literal of a template is its own, in its text and in its expressions. Knows how Jinja compiles a template; nothing
+of rows, prompts or chat templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from jinja2 import Environment, nodes, pass_eval_context
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.filters import sync_do_join
+
+from relabel.data.prompts.origin import Traced, join, own
+
+
+def traced(environment: Environment) -> Environment:
+    """The same environment, whose templates write `Traced` texts. What they are given is data, unless it is traced."""
+    same = environment.overlay()
+    same.extend(own_texts={})
+    same.code_generator_class = _Code
+    same.concat = join  # pyright: ignore[reportAttributeAccessIssue]
+    same.filters = {**environment.filters, "join": _join}
+    return same
+
+
+class _Code(CodeGenerator):
+    """Writes each literal of a template as a text that is the template's own."""
+
+    def visit_Const(self, node: nodes.Const, frame: Frame) -> None:
+        self.write(self._literal(node.as_const(frame.eval_ctx)))
+
+    def visit_TemplateData(self, node: nodes.TemplateData, frame: Frame) -> None:
+        if frame.eval_ctx.volatile:
+            return super().visit_TemplateData(node, frame)
+        return self.write(self._literal(node.as_const(frame.eval_ctx)))
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        if frame.eval_ctx.volatile or frame.eval_ctx.autoescape:
+            return super().visit_Concat(node, frame)
+        self.write("environment.concat(map(str, (")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        return self.write(")))")
+
+    def _output_const_repr(self, group: Iterable[str]) -> str:
+        return self._known("".join(group))
+
+    def _literal(self, value: object) -> str:
+        """The source of a constant. Jinja computes what it can before any row is there: also lists, and pairs."""
+        if type(value) is str:
+            return self._known(value)
+        if isinstance(value, list | tuple):
+            texts = "".join(f"{self._literal(item)}, " for item in cast(Sequence[object], value))
+            return f"[{texts}]" if isinstance(value, list) else f"({texts})"
+        if isinstance(value, dict):
+            pairs = cast(dict[object, object], value).items()
+            return f"{{{''.join(f'{self._literal(key)}: {self._literal(item)}, ' for key, item in pairs)}}}"
+        return str(value) if isinstance(value, float) else repr(value)
+
+    def _known(self, text: str) -> str:
+        texts: dict[str, Traced] = self.environment.own_texts  # pyright: ignore[reportAttributeAccessIssue]
+        texts[text] = own(text)
+        return f"environment.own_texts[{text!r}]"
+
+
+@pass_eval_context
+def _join(context: nodes.EvalContext, value: Iterable[object], d: str = "", attribute: str | int | None = None) -> str:
+    """Jinja's own filter joins by a text that knows nothing."""
+    return sync_do_join(context, value, d if isinstance(d, Traced) else Traced(d), attribute)
