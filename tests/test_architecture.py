@@ -28,7 +28,7 @@ class Room:
 
 
 ENGINE_ROOMS = {
-    f"engine/{name}" for name in ("api", "scheduling", "model", "sampling", "runner", "continuous", "static")
+    f"engine/{name}" for name in ("grammar", "api", "scheduling", "model", "sampling", "runner", "continuous", "static")
 }
 DATA_ROOMS = {
     f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
@@ -51,7 +51,8 @@ ROOMS = {
         knows={"spec", "data/sources/unit.py", "data/sources/plan.py", "data/labels", "data/quality", "data/store"},
         packages={"numpy", "pyarrow", "pydantic"},
     ),
-    "engine/api": Room(packages={"llguidance", "numpy"}),
+    "engine/grammar": Room(packages={"llguidance", "regex"}),
+    "engine/api": Room(knows={"engine/grammar"}, packages={"numpy"}),
     "engine/scheduling": Room(),
     "engine/model": Room(
         knows={"engine/api"}, packages={"huggingface_hub", "jinja2", "numpy", "torch", "transformers"}

@@ -104,7 +104,7 @@ def retry(
 
 def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str) -> dict[str, object]:
     """The fields of the spec that a recipe was made from, less its resources."""
-    fields = {key: value for key, value in recipe.items() if key != "model_identity"}
+    fields = {key: value for key, value in recipe.items() if key not in ("model_identity", "rules")}
     if fields.get("labels"):
         fields.pop("label", None)
         fields["labels"] = [{**label, "gate": gates.get(label["name"], _UNCHECKED)} for label in fields["labels"]]

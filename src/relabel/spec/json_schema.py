@@ -9,7 +9,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any, Never, cast
 from urllib.parse import unquote
@@ -18,17 +18,17 @@ import jsonschema_rs
 import yaml
 from pydantic import BaseModel
 
+from relabel.spec.formats import format_checks
+from relabel.spec.schema_places import MAX_LEVELS, levels, places
+
+RULES = 2
+"""Of formats, patterns, drafts, and of the columns of an `allOf`. Another version labels the same text otherwise."""
 JsonSchema = dict[str, Any]
 """A JSON schema, or an object in one; what its keys hold depends on the key."""
 
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=2**26)
 """Most patterns take linear time. Only those with lookaround or back references track back: on a text of 100,000
 characters for 2 s at most. `^.{1,10000}$` needs 20 MB."""
-_UNCHECKED_FORMATS = (
-    *("duration", "hostname", "idn-email", "idn-hostname", "iri", "iri-reference", "json-pointer"),
-    *("relative-json-pointer", "uri", "uri-reference", "uri-template"),
-)
-"""Formats that only describe: no label is rejected for one. "example.com" is a fine answer where `uri` stands."""
 _AT_THE_TOP = {
     "$id": "so that references in it mean another document",
     "$schema": "so that part of it would be read by other rules",
@@ -50,6 +50,7 @@ def load_schema(value: object) -> JsonSchema:
         raise ValueError("the JSON schema is nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"the JSON schema holds a value that JSON does not have: {error}") from error
+    _check_levels(schema)
     for key, why in _AT_THE_TOP.items():
         if any(_strings([part for name, part in schema.items() if name != key], key)):
             raise ValueError(f"the JSON schema has {key} inside, {why}; remove it")
@@ -74,7 +75,7 @@ def compiled(schema: JsonSchema) -> jsonschema_rs.Validator:
             schema,
             pattern_options=_PATTERNS,
             validate_formats=True,
-            formats=dict.fromkeys(_UNCHECKED_FORMATS, lambda _: True),
+            formats=dict(format_checks()),
             retriever=_retrieve,
         )
     except jsonschema_rs.ValidationError as error:
@@ -82,8 +83,18 @@ def compiled(schema: JsonSchema) -> jsonschema_rs.Validator:
         raise ValueError(f"the JSON schema is not valid at ${place}: {error.message[:200]}") from error
 
 
+def rules_of(schema: JsonSchema) -> int | None:
+    """The version of the rules that judge values, None where all versions agree on the schema."""
+    drafts = (None, "https://json-schema.org/draft/2020-12/schema")
+    is_ruled = schema.get("$schema") not in drafts or any(
+        node.keys() & {"format", "pattern", "patternProperties"} or len(node.get("allOf", ())) > 1
+        for _, node in places(schema)
+    )
+    return RULES if is_ruled else None
+
+
 def resolved(schema: JsonSchema, node: object) -> object:
-    """A node of a schema with what its $ref or its allOf of one stands for put in place."""
+    """A node of a schema with what its $ref and its allOf stand for put in place."""
     return _follow(schema, node)[0]
 
 
@@ -111,6 +122,22 @@ def target_of(schema: JsonSchema, reference: str) -> object:
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ValueError(f"the JSON schema refers to {reference!r}, which it does not have") from error
     return node
+
+
+def _check_levels(schema: JsonSchema) -> None:
+    own = set(_references(schema))
+    if len(own) > MAX_LEVELS or levels(schema) + sum(levels(_target(schema, name)) for name in own) > MAX_LEVELS:
+        raise ValueError(
+            f"the JSON schema has more than {MAX_LEVELS:,} levels of schemas in one another, references followed; "
+            "leave out $defs that it does not need"
+        )
+
+
+def _target(schema: JsonSchema, reference: str) -> object:
+    try:
+        return target_of(schema, reference)
+    except ValueError:
+        return None  # named by whoever follows it
 
 
 def _child(node: object, step: str) -> object:
@@ -176,16 +203,24 @@ def _reachable(schema: JsonSchema, start: str) -> set[str]:
     return found
 
 
-def _follow(schema: JsonSchema, node: object) -> tuple[object, set[str]]:
+def _follow(schema: JsonSchema, node: object, before: Set[str] = frozenset()) -> tuple[object, set[str]]:
     """The node that a node stands for, and the references on the way there."""
-    passed = set()
+    passed = set(before)
     while isinstance(node, dict):
         beside = dict(node)
         if "$ref" in node and node["$ref"] not in passed:
             passed.add(reference := beside.pop("$ref"))
             target = target_of(schema, reference)
-        elif len(node.get("allOf", ())) == 1:
-            [target] = beside.pop("allOf")
+        elif members := node.get("allOf"):
+            target: object = {}
+            for member in reversed(beside.pop("allOf")):
+                followed, others = _follow(schema, member, passed)
+                passed = passed | others
+                if isinstance(followed, dict) and isinstance(target, dict):
+                    own = {key: part for key, part in followed.items() if key != "$ref"}  # else a circle
+                    target = _merged(own, target)
+                elif len(members) == 1:
+                    target = followed
         else:
             break
         node = _merged(target, beside) if isinstance(target, dict) else target

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relabel.spec.formats import unchecked_format
 from relabel.spec.label import Label
 from relabel.spec.section import BOOKKEEPING
 from relabel.spec.sections import Prompt, Sampling
@@ -50,6 +51,8 @@ def check_query(query: Query, where: str) -> None:
             f"{where}label.attempts would be the same text again: set label.retry_temperatures, for example [0.7], "
             "or sampling.temperature above 0"
         )
+    if label.json_schema is not None and (why := unchecked_format(label.json_schema)) is not None:
+        raise ValueError(f"{where}label.json_schema: {why}")
     if label.vote and sampling.num_samples == 1:
         raise ValueError(f"{where}label.vote needs sampling.num_samples above 1")
     if (longer := label.max_new_tokens_on_retry) is not None and longer <= sampling.max_new_tokens:

@@ -61,6 +61,8 @@ def test_a_label_has_the_same_columns_and_types_for_a_whole_run(label, types):
         ({"items": {"type": "string"}}, pa.list_(STRING)),
         ({"$ref": "#/$defs/point"}, POINT_TYPE),
         ({"allOf": [{"$ref": "#/$defs/point"}], "description": "where"}, POINT_TYPE),
+        ({"allOf": [POINT, {"required": ["x"]}]}, POINT_TYPE),
+        ({"allOf": [{"$ref": "#/$defs/point"}, {"properties": {"z": {}}}]}, pa.struct([*POINT_TYPE, ("z", JSON)])),
         ({"$ref": "#/$defs/point", "properties": {"z": {}}}, pa.struct([*POINT_TYPE, pa.field("z", JSON)])),
     ],
 )
@@ -116,7 +118,6 @@ def test_a_union_with_null_or_of_numbers_has_a_type(node, type):
         {"anyOf": [{"type": "array", "items": {}}, {"type": "array", "items": {"type": "string"}}]},
         {"anyOf": [POINT, {"type": "integer"}]},
         {"anyOf": [POINT, {"type": "object", "properties": {"z": {"type": "integer"}}}]},
-        {"allOf": [POINT, {"required": ["x"]}]},
         {"type": "object"},
         {"type": "object", "properties": {}},
         {"type": "object", "additionalProperties": {"type": "integer"}},

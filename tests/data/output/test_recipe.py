@@ -226,3 +226,14 @@ def test_of_a_long_text_the_place_that_differs_is_shown():
     assert "a cat" in change
     assert "a dog" in change
     assert len(change) < 200
+
+
+def test_a_schema_that_versions_judge_differently_has_its_rules_in_the_recipe():
+    def recipe(schema):
+        return recipe_of("label.json_schema", schema)
+
+    assert "rules" not in recipe({"type": "object"})
+    assert "rules" not in recipe_of()
+    new = recipe({"type": "string", "format": "date"})
+    old = {key: value for key, value in new.items() if key != "rules"}
+    assert changed_fields(old, new) == ["rules.json_schema: (absent) -> 2"]

@@ -5,6 +5,7 @@ Knows what a spec says of labels; nothing of how text was generated or parsed.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,17 +15,29 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from relabel.data.labels.arrow_types import label_types
 from relabel.spec import Label, NamedLabel
+from relabel.spec.schema_places import places
 from relabel.spec.section import column_of
 
 
 def labels_of(recipe: Mapping[str, object]) -> dict[str, Label]:
     """The labels of a recipe by name; the name of a single one is empty. Raises ValueError where there are none."""
     found = _LABELLED.validate_python(recipe)
-    if found.labels:
-        return {label.name: label for label in found.labels}
-    if found.label is None:
+    if not found.labels and found.label is None:
         raise ValueError("there is neither a label nor labels")
-    return {"": found.label}
+    named: dict[str, Label] = {label.name: label for label in found.labels or ()}
+    labels = named or ({"": found.label} if found.label else {})
+    return labels if recipe.get("rules") else {name: _before_rules(label) for name, label in labels.items()}
+
+
+def _before_rules(label: Label) -> Label:
+    """Before there were rules in recipes, what several members of an `allOf` declare became no columns."""
+    if label.json_schema is None:
+        return label
+    schema = copy.deepcopy(label.json_schema)
+    for _, node in places(schema):
+        if len(node.get("allOf", ())) > 1:
+            del node["allOf"]
+    return label.model_copy(update={"json_schema": schema})
 
 
 def output_schema(kept: pa.Schema, labels: Mapping[str, Label], num_samples: int = 1) -> pa.Schema:

@@ -46,7 +46,8 @@ def make_parser(label: Label) -> Parser:
     def parse(text: str) -> dict[str, object]:
         if not (stripped := text.strip()):
             raise RowRejected(NOTHING_WRITTEN.code, NOTHING_WRITTEN.detail)
-        return {column: arrow_value(value, types[column]) for column, value in take(stripped).items()}
+        found = take(text if label.parse == "regex" else stripped)  # a pattern may ask for the space around
+        return {column: arrow_value(value, types[column]) for column, value in found.items()}
 
     return parse
 
@@ -64,7 +65,7 @@ def _take_match(label: Label) -> Taker:
 
     def take(text: str) -> Mapping[str, JsonValue]:
         try:
-            found = pattern.fullmatch(text, timeout=PATTERN_SECONDS) or pattern.search(text, timeout=PATTERN_SECONDS)
+            found = _found(pattern, text)
         except TimeoutError as error:
             raise RowRejected(Code.PARSE, f"the pattern took more than {PATTERN_SECONDS} s") from error
         if found is None:
@@ -72,6 +73,14 @@ def _take_match(label: Label) -> Taker:
         return found.groupdict() or {label.column: found[0]}
 
     return take
+
+
+def _found(pattern: regex.Pattern[str], text: str) -> regex.Match[str] | None:
+    """The whole text as it is read, or as it was written, or the first piece of it that matches."""
+    for whole in (text.strip(), text, text.removeprefix(" ")):
+        if found := pattern.fullmatch(whole, timeout=PATTERN_SECONDS):
+            return found
+    return pattern.search(text.strip(), timeout=PATTERN_SECONDS)
 
 
 def _take_choice(label: Label) -> Taker:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from relabel.spec import Spec
+from relabel.spec.json_schema import rules_of
 
 Recipe = Mapping[str, Any]
 """Plain JSON: sections of the spec by name, each a dict of its fields, a list or null, as a version has them."""
@@ -36,6 +37,9 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
     for label in (recipe["label"], *recipe["labels"]):
         if label["json_schema"] is not None:  # as text: the order of its properties is that of the columns
             label["json_schema"] = json.dumps(label["json_schema"], ensure_ascii=False)
+    rules = [rules_of(label.json_schema) for label in spec.labels or [spec.label] if label.json_schema is not None]
+    if any(rules):  # an output that others began has no such field: it goes on where all rules say the same
+        recipe["rules"] = {"json_schema": max(filter(None, rules))}
     return {**recipe, "model_identity": dict(model_identity)}
 
 

@@ -9,6 +9,7 @@ Knows nothing of files. A record is a dict of values, or the reason why there is
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -65,6 +66,22 @@ def infer_schema(records: Sequence[Record]) -> pa.Schema:
     return pa.schema([(name, _type_of(values)) for name, values in seen.items() if is_unicode(name)])
 
 
+def json_text(value: object) -> str:
+    """A value of JSON as its text; null for a number that JSON does not have, such as NaN."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def is_unicode(value: object) -> bool:
     """Whether all text in the value can be written as UTF-8: JSON may hold half a surrogate pair."""
     pending = [value]
@@ -95,7 +112,7 @@ def _fit(value: object, kind: pa.DataType) -> object:
     if value is None:
         return None
     if pa.types.is_string(kind):
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return value if isinstance(value, str) else json_text(value)
     if pa.types.is_floating(kind) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if pa.types.is_int64(kind) and type(value) is int and not -(2**63) <= value < 2**63:
