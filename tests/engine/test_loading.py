@@ -131,6 +131,7 @@ def test_a_truncated_weight_file_is_refused(folder: Path, keep: int) -> None:
 
 
 def test_a_missing_shard_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-00002.safetensors"}}))
     with pytest.raises(ModelRefused, match=r"model-00002\.safetensors is missing"):
         load_model(str(folder))

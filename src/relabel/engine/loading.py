@@ -41,17 +41,19 @@ def load_engine(
     dtype: str = "auto",
     device: str = "cpu",
     revision: str | None = None,
+    adapter: str | None = None,
     batch_tokens: int | None = None,
     kv_memory: int | None = None,
 ) -> Engine:
     """Load the model at `path` (a folder or a hub name), find the fastest way to run it that is right, make it ready.
 
     `batching` is auto, continuous or static; both of the first fall back to static where they must, and say why.
+    `adapter` is the folder of a LoRA adapter, which is merged into the model.
     `batch_tokens` bounds a batch of the static engine, `kv_memory` is bytes of keys and values of the continuous one.
     """
     if batching not in ("auto", "continuous", "static"):
         raise ModelRefused(f"batching {batching!r} is not known; use auto, continuous or static")
-    model = load_model(path, revision=revision, dtype=dtype, device=device)
+    model = load_model(path, revision=revision, adapter=adapter, dtype=dtype, device=device)
     return make_engine(
         model,
         load_tokenizer(path, revision),

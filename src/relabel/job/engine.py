@@ -20,6 +20,7 @@ CONSTRAINT = "constraint=None"
 SPEC_NAMES = {
     "path": "model.path",
     "revision": "model.revision",
+    "adapter": "model.adapter",
     "kv_memory": "resources.kv_memory",
     "device='cpu'": "resources.gpus_per_actor: 0",
     CONSTRAINT: "label.constrain: false",
@@ -48,6 +49,7 @@ def engine_of(spec: Spec) -> Engine:
         dtype=spec.model.dtype,
         device="cuda" if spec.resources.gpus_per_actor else "cpu",
         revision=spec.model.revision,
+        adapter=spec.model.adapter,
         batch_tokens=spec.resources.batch_tokens,
         kv_memory=spec.resources.kv_memory,
         sampling=sampling_of(spec.queries[0]),

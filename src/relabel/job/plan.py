@@ -20,7 +20,7 @@ def plan(spec: Spec) -> dict[str, object]:
     Also looks at the first rows as a run would encode them: `first_rows` has how many of them have no prompt, and
     `problem` the sentence where that is more than `gate.max_rejected`.
     """
-    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision))
+    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision, spec.model.adapter))
     store = _existing(spec.output.path)
     known = check_recipe(store, resolved.recipe) if store else None
     planned = resolved.plan(known)

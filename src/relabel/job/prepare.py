@@ -89,7 +89,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
 
     The encoder is that of the rows, for whoever looks at some of them on the driver.
     """
-    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision))
+    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision, spec.model.adapter))
     _refuse_output_in_source(resolved.spec, store.url)
     run = open_run(
         store,
@@ -108,7 +108,9 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     `spec` is what the parts were made by, `asked` the same with what a retry may set. Where the model's branch has
     moved since, its commit of then is asked.
     """
-    identity = model_identity(spec.model.path, known.recorded.model_identity.revision or spec.model.revision)
+    identity = model_identity(
+        spec.model.path, known.recorded.model_identity.revision or spec.model.revision, spec.model.adapter
+    )
     check_recipe(store, make_recipe(spec, identity))
     resolved = resolve(asked, identity)
     plan = resolved.plan_again(known)
@@ -134,9 +136,10 @@ def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:
     """The spec with what depends on the working directory and on the day settled."""
     source = absolute_source(spec.source)
     root = (source.image_root or source_root(source)) if spec.prompt.images else None
-    path = os.path.expanduser(spec.model.path)
+    path, adapter = os.path.expanduser(spec.model.path), spec.model.adapter
     model = {
         "path": os.path.abspath(path) if os.path.isdir(path) else spec.model.path,
+        "adapter": adapter and os.path.abspath(os.path.expanduser(adapter)),
         "revision": identity.get("revision", spec.model.revision),
     }
     return spec.model_copy(

@@ -27,15 +27,15 @@ from relabel.spec.load import split_override
 
 log = logging.getLogger("relabel")
 
-MOVED = "model.path"
-"""Where the model of the run lies now: the same one, so that it is the same recipe."""
+MOVED = ("model.path", "model.adapter")
+"""Where the model of the run and its adapter lie now: the same ones, so that it is the same recipe."""
 SETTABLE = (
     "label.attempts",
     "label.retry_temperatures",
     "label.max_new_tokens_on_retry",
     "label.gate",
     "resources",
-    MOVED,
+    *MOVED,
 )
 
 
@@ -77,8 +77,9 @@ def retry(
     gates = {name: gate.model_dump() for name, gate in read_gates(store).items()}
     fields = _fields_of(known.recipe, gates, store.url)
     made_by = make_spec(fields, f"{store.url}/{RUN}")
-    if any(override.startswith(f"{MOVED}=") for override in overrides):
-        made_by = make_spec(_changed(fields, [one for one in overrides if one.startswith(f"{MOVED}=")]), "--set")
+    moved = [override for override in overrides if override.partition("=")[0] in MOVED]
+    if moved:
+        made_by = make_spec(_changed(fields, moved), "--set")
     asked = make_spec(_changed(fields, overrides), "--set")
     wanted = Retry(reasons=frozenset(reasons))
     job, plan = prepare_retry(made_by, asked, known, store, wanted)

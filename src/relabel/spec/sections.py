@@ -120,6 +120,10 @@ class Model(Section):
     revision: str | None = None
     """The commit of the hub repository, 40 hexadecimal digits; a branch or tag is refused because it moves. The
     default is the newest commit: once there is a newer one, a further run into the same output is refused."""
+    adapter: str | None = None
+    """The folder of a LoRA adapter (`adapter_config.json` and `adapter_model.safetensors`), which is merged into the
+    model's weights when it is loaded. The default is the adapter that lies in the model's own folder, if there is one.
+    """
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """The number type of weights and activations. `auto` is the one that the checkpoint was saved in."""
     max_prompt_tokens: Annotated[int, Field(ge=1)] = 2048

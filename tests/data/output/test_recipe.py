@@ -100,7 +100,7 @@ def test_the_table_above_has_every_field_that_decides_the_result():
     others = {"resources", "labels"}
     sections = {name: field.annotation for name, field in Spec.model_fields.items() if name not in others}
     every = {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
-    assert CHANGES.keys() == every - {"output.path", "label.gate", "model.path", "model.revision"}
+    assert CHANGES.keys() == every - {"output.path", "label.gate", "model.path", "model.revision", "model.adapter"}
     assert SPEED.keys() == Resources.model_fields.keys()
 
 
@@ -148,7 +148,10 @@ def test_where_the_parts_go_does_not_change_the_fingerprint():
     assert recipe_of("output.path", "elsewhere") == recipe_of()
 
 
-@pytest.mark.parametrize(("field", "value"), [("model.path", "models/other"), ("model.revision", "0" * 40)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("model.path", "models/other"), ("model.revision", "0" * 40), ("model.adapter", "adapters/other")],
+)
 def test_where_the_model_is_counts_for_nothing_beside_what_it_is_and_is_there_to_be_read(field, value):
     moved = recipe_of(field, value)
     assert fingerprint(moved) == fingerprint(recipe_of())

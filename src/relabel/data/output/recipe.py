@@ -19,13 +19,14 @@ Recipe = Mapping[str, Any]
 _ABSENT = "(absent)"
 _LATER = {"prompt": {"continue_final_message": False, "date": None}}
 """Keys that earlier versions did not have, with the value that stands for what they did: it is left out."""
-_WHERE_THE_MODEL_IS = ("path", "revision")
+_WHERE_THE_MODEL_IS = ("path", "revision", "adapter")
 
 
 def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
     """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten.
 
-    The model's path and revision are there for whoever reads the recipe back: beside an identity they do not count.
+    Where the model and its adapter are is there for whoever reads the recipe back: beside an identity it does
+    not count.
     """
     recipe = spec.model_dump(
         mode="json", exclude={"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}

@@ -1,16 +1,14 @@
-"""The files of a model: where they are, whether they are safe and whole, and what tells two models apart.
+"""The files of a model: where they are, and whether they are safe and whole.
 
 Reads small files and headers, never loads weights.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers import CONFIG_MAPPING
@@ -22,34 +20,12 @@ SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 """Configs, tokenizer, processor, chat templates; patterns for a download as well."""
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-NUM_SAMPLES = 64
-SAMPLE_BYTES = 64 * 2**10
-"""Of each weight file in the digest, evenly spread: training changes nearly every tensor; reading all takes minutes."""
-
-
-def model_identity(path: str, revision: str | None = None) -> dict[str, str]:
-    """What the fingerprint of a run holds of its model, found without loading it: a commit, or digests of the files."""
-    if not _is_folder(path):
-        return {"name": path, "revision": find_commit(path, revision)}
-    folder = locate(path, revision)
-    check_config(folder)
-    weights = hashlib.sha256()
-    for file in check_weights(folder):
-        weights.update(f"{file.name} {file.stat().st_size} ".encode())
-        for block in _sampled(file):
-            weights.update(block)
-    config = ("config.json", "generation_config.json", INDEX)
-    others = sorted({file.name for pattern in SMALL_FILES for file in folder.glob(pattern)} - set(config))
-    return {
-        "config": _digest(folder, config),
-        "tokenizer_and_processor": _digest(folder, others),
-        "weights": weights.hexdigest(),
-    }
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def locate(path: str, revision: str | None = None, *, weights: bool = False) -> Path:
     """The folder of a model: as named, or downloaded from the hub at one commit; weights only if asked for."""
-    if _is_folder(path):
+    if is_folder(path):
         if revision is not None:
             raise ArgumentRefused("", "revision", f" belongs to a model of the hub, but {path} is a folder; remove it")
         folder = Path(path).expanduser()
@@ -60,13 +36,22 @@ def locate(path: str, revision: str | None = None, *, weights: bool = False) -> 
     folder = download(path, commit, SMALL_FILES)
     if weights:
         check_config(folder)
-        download(path, commit, _weight_names(folder))
+        names = [*_weight_names(folder), ADAPTER_WEIGHTS]
+        if not all((download(path, commit, names) / name).is_file() for name in names[:-1]):
+            download(path, commit, [SINGLE])  # the index is stale
     return folder
 
 
 def check_config(folder: Path) -> dict[str, object]:
     """The config of a model that transformers has a class for; one that needs code of its repository is refused."""
-    config = _read_json(folder / "config.json")
+    if not (folder / "config.json").is_file() and (folder / ADAPTER).is_file():
+        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+        raise ArgumentRefused(
+            f"{folder} is an adapter without a model (its base is {base}): name the base in ",
+            "path",
+            " and this folder in adapter",
+        )
+    config = read_json(folder / "config.json")
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         if "auto_map" in config:
@@ -87,18 +72,19 @@ def check_weights(folder: Path) -> list[Path]:
     """The safetensors files of a folder, each as long as its header says; pickled weights are never loaded."""
     files = [folder / name for name in _weight_names(folder)]
     for file in files:
-        _check_length(file)
+        header_of(file)
     return files
 
 
-def _is_folder(path: str) -> bool:
+def is_folder(path: str) -> bool:
     looks_like_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path) and not path.startswith(".")
     return os.path.isdir(os.path.expanduser(path)) or not looks_like_name
 
 
 def _weight_names(folder: Path) -> list[str]:
-    if (folder / INDEX).is_file():
-        weight_map = _read_json(folder / INDEX).get("weight_map")
+    """The single file where it is there, as transformers takes it: an index beside it may be of an earlier save."""
+    if not (folder / SINGLE).is_file() and (folder / INDEX).is_file():
+        weight_map = read_json(folder / INDEX).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
             raise ModelRefused(f"{folder / INDEX} has no weight_map; download the model again")
         if not all(isinstance(name, str) for name in weight_map.values()):
@@ -115,8 +101,11 @@ def _weight_names(folder: Path) -> list[str]:
     return [SINGLE]
 
 
-def _check_length(file: Path) -> None:
-    """A safetensors file is 8 bytes, a header, and buffers that end where the file ends."""
+def header_of(file: Path) -> dict[str, object]:
+    """The tensors of a safetensors file by name, which is whole: 8 bytes, a header, and buffers that end where it ends.
+
+    Raises ModelRefused for any other file.
+    """
     if not file.is_file():
         pickled = [
             other.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for other in file.parent.glob(pattern)
@@ -141,31 +130,10 @@ def _check_length(file: Path) -> None:
         ) from error
     if 8 + header_size + max(ends, default=0) != size:
         raise ModelRefused(f"{file} is truncated or damaged ({size:,} bytes); download it again")
+    return header
 
 
-def _sampled(file: Path) -> Iterator[bytes]:
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        if size <= NUM_SAMPLES * SAMPLE_BYTES:
-            yield stream.read()
-            return
-        yield stream.read(8 + struct.unpack("<Q", stream.read(8))[0])
-        for sample in range(NUM_SAMPLES):
-            stream.seek(sample * (size - SAMPLE_BYTES) // (NUM_SAMPLES - 1))
-            yield stream.read(SAMPLE_BYTES)
-
-
-def _digest(folder: Path, names: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for name in names:
-        if (folder / name).is_file():
-            content = (folder / name).read_bytes()
-            digest.update(f"{name} {len(content)} ".encode())
-            digest.update(content)
-    return digest.hexdigest()
-
-
-def _read_json(file: Path) -> dict[str, object]:
+def read_json(file: Path) -> dict[str, object]:
     try:
         value = json.loads(file.read_bytes())
     except FileNotFoundError as error:

@@ -20,13 +20,18 @@ from relabel.errors import ModelRefused
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 Loaded = TypeVar("Loaded")
 
 
 def load_processor(path: str, revision: str | None = None) -> PreTrainedTokenizerBase | ProcessorMixin:
-    """The processor of an image-text-to-text model, or the tokenizer of a causal one, padding on the left."""
+    """The processor of an image-text-to-text model, or the tokenizer of a causal one, padding on the left.
+
+    Also the tokenizer of a model that sees and has no file that says how: it will do where no image is asked.
+    """
     folder = locate(path, revision)
-    if check_config(folder)["model_type"] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+    sees = check_config(folder)["model_type"] in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    if not sees or not any((folder / name).is_file() for name in PROCESSOR_FILES):
         return _load(AutoTokenizer.from_pretrained, folder)
     from transformers import AutoProcessor  # 3 s of imports that text does not need
 

@@ -22,9 +22,10 @@ def why_not_packed(model: PreTrainedModel) -> str | None:
         return "it is an encoder-decoder"
     if not is_paddable(model) or not set(getattr(text, "layer_types", None) or ()) <= PACKABLE:
         return "it has layers other than full and sliding attention"
-    if "token_type_ids" in arguments or getattr(text, "use_bidirectional_attention", None):
+    sees = "pixel_values" in arguments
+    if (sees and "token_type_ids" in arguments) or getattr(text, "use_bidirectional_attention", None):
         return "tokens of its images see those after them"
-    if "pixel_values" in arguments and "mm_encoder_outputs" not in arguments:
+    if sees and "mm_encoder_outputs" not in arguments:
         return "it does not take the features of images apart from their pixels"
     if rope.get("rope_type") in ("dynamic", "longrope"):
         return "its rotary positions depend on the longest row of a batch"

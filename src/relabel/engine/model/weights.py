@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
 )
 
+from relabel.engine.model.adapter import find_adapter, merge_adapter
 from relabel.engine.model.checkpoint import check_config, check_weights, locate
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.sizes import free_bytes
@@ -37,8 +38,10 @@ DTYPES = {
 }
 
 
-def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", device: str = "cpu") -> PreTrainedModel:
-    """A causal or image-text-to-text model in eval mode on its device."""
+def load_model(
+    path: str, *, revision: str | None = None, adapter: str | None = None, dtype: str = "auto", device: str = "cpu"
+) -> PreTrainedModel:
+    """A causal or image-text-to-text model in eval mode on its device, its LoRA adapter merged into its weights."""
     if dtype not in DTYPES:
         raise ModelRefused(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
     if device == "cuda" and not torch.cuda.is_available():
@@ -46,6 +49,7 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
     folder = locate(path, revision, weights=True)
     kind = check_config(folder)["model_type"]
     check_weights(folder)
+    adapter_folder = find_adapter(folder, adapter)
     if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         auto = AutoModelForImageTextToText
     elif kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
@@ -62,6 +66,7 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            adapter_kwargs={"subfolder": "none"},  # else transformers, where peft is there, adds one without merging it
         )
     except Exception as error:  # a damaged config makes transformers raise anything
         if is_out_of_memory(error) or is_device_fault(error):
@@ -76,6 +81,9 @@ def load_model(path: str, *, revision: str | None = None, dtype: str = "auto", d
         raise ModelRefused(f"{path} lacks {len(absent)} weights ({absent[0]}, ...); download the model again")
     if unused := sorted(info["unexpected_keys"]):
         log.warning("%s has %d weights that its config.json leaves unused (%s, ...)", path, len(unused), unused[0])
+    if adapter_folder is not None:
+        model = merge_adapter(model, adapter_folder)
+        log.info("the adapter %s is merged into the model", adapter_folder)
     _check_ids(path, model.generation_config)
     cast(torch.nn.Module, model.eval()).to(torch.device(device))  # whose hints of `to` are lost in PreTrainedModel
     return model if device != "cpu" or computes_bfloat16() else widened(model)

@@ -58,7 +58,10 @@ class PromptTokenizer:
                 "or choose an instruction-tuned model"
             )
         if prompt.images and not self.takes_images:
-            raise ModelRefused(f"{model.path} takes no images, but prompt.image names {prompt.images[0]!r}")
+            raise ModelRefused(
+                f"{model.path} takes no images, or lacks the file that says how (processor_config.json or "
+                f"preprocessor_config.json), but prompt.image names {prompt.images[0]!r}"
+            )
         self.renderer: Renderer = chat if prompt.chat == "always" else PlainText(image_token)
         # chat templates of text models write their own first token; those of processors may leave it out
         self._adds_bos = prompt.chat == "never" or self.takes_images

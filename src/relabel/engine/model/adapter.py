@@ -1,0 +1,65 @@
+"""A LoRA adapter beside a model or in a folder of its own: whether it can be used, and its weights merged into those.
+
+After merging nothing of it is left but other weights, so that every engine runs it at the speed of the model. Knows
+nothing of how a model is loaded.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from relabel.engine.model.checkpoint import ADAPTER, ADAPTER_WEIGHTS, header_of, read_json
+from relabel.errors import ArgumentRefused, ModelRefused
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def find_adapter(model: Path, path: str | None = None) -> Path | None:
+    """The folder of the adapter that goes with a model: the one at `path`, else the model's own; None where none is.
+
+    Raises ArgumentRefused or ModelRefused where it cannot be merged.
+    """
+    folder = model if path is None else Path(path).expanduser()
+    if not (folder / ADAPTER).is_file():
+        if path is None:
+            return None
+        raise ArgumentRefused(f"{folder} holds no {ADAPTER}; ", "adapter", " must be the folder of a LoRA adapter")
+    if path is not None and (model / ADAPTER).is_file():
+        raise ArgumentRefused(f"{model} has an adapter of its own beside its weights; leave out ", "adapter", "")
+    kind = read_json(folder / ADAPTER).get("peft_type")
+    if kind != "LORA":
+        raise ModelRefused(f"{folder} is an adapter of type {kind!r}; only LORA can be merged into a model's weights")
+    if not (folder / ADAPTER_WEIGHTS).is_file() and any(folder.glob("adapter_model.*")):
+        raise ModelRefused(
+            f"{folder} holds its weights pickled, which can run code when they are read; save {ADAPTER_WEIGHTS}"
+        )
+    header_of(folder / ADAPTER_WEIGHTS)
+    return folder
+
+
+def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """The model with the weights of the adapter added to its own. Raises ModelRefused where the two do not fit."""
+    try:
+        from peft import PeftModel, get_peft_model_state_dict  # an extra: few runs have an adapter
+    except ImportError as error:
+        raise ModelRefused(f"{folder} is a LoRA adapter: pip install 'ray-relabel[adapters]' to use it") from error
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of weights that are missing, which is checked below
+            adapted = PeftModel.from_pretrained(model, str(folder))
+            wanted, given = (
+                set(get_peft_model_state_dict(adapted)),
+                set(header_of(folder / ADAPTER_WEIGHTS)) - {"__metadata__"},
+            )
+            if odd := sorted(wanted ^ given):
+                raise ValueError(f"{len(odd)} of its weights have no counterpart in the model, the first {odd[0]}")
+            merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+        why = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ModelRefused(f"the adapter {folder} does not fit this model: {why}") from error
+    return merged
