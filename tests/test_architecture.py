@@ -28,7 +28,8 @@ class Room:
 
 
 ENGINE_ROOMS = {
-    f"engine/{name}" for name in ("grammar", "api", "scheduling", "model", "sampling", "runner", "continuous", "static")
+    f"engine/{name}"
+    for name in ("grammar", "api", "scheduling", "checkpoint", "model", "sampling", "runner", "continuous", "static")
 }
 DATA_ROOMS = {
     f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
@@ -54,8 +55,9 @@ ROOMS = {
     "engine/grammar": Room(packages={"llguidance", "regex"}),
     "engine/api": Room(knows={"engine/grammar"}, packages={"numpy"}),
     "engine/scheduling": Room(),
+    "engine/checkpoint": Room(packages={"huggingface_hub", "peft", "torch", "transformers"}),
     "engine/model": Room(
-        knows={"engine/api"}, packages={"huggingface_hub", "jinja2", "numpy", "peft", "torch", "transformers"}
+        knows={"engine/api", "engine/checkpoint"}, packages={"jinja2", "numpy", "torch", "transformers"}
     ),
     "engine/sampling": Room(
         knows={"engine/api", "engine/model"}, packages={"llguidance", "numpy", "torch", "transformers"}

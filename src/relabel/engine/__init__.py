@@ -19,9 +19,9 @@ from relabel.engine.scheduling.step import Limits
 from relabel.engine.scripted import ScriptedEngine
 
 if TYPE_CHECKING:
+    from relabel.engine.checkpoint.identity import model_identity
     from relabel.engine.continuous.engine import ContinuousEngine
     from relabel.engine.loading import load_engine
-    from relabel.engine.model.identity import model_identity
     from relabel.engine.model.processor import load_processor, load_tokenizer
     from relabel.engine.model.weights import load_model
     from relabel.engine.sampling.stops import find_stop_tokens
@@ -35,7 +35,7 @@ _HOMES = {
     "load_model": "model.weights",
     "load_processor": "model.processor",
     "load_tokenizer": "model.processor",
-    "model_identity": "model.identity",
+    "model_identity": "checkpoint.identity",
 }
 
 __all__ = [

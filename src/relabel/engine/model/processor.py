@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from transformers import AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from relabel.engine.model.checkpoint import check_config, locate
+from relabel.engine.checkpoint.files import check_config, locate
 from relabel.errors import ModelRefused
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from transformers import CONFIG_MAPPING
 
-from relabel.engine.model.hub import download, find_commit
+from relabel.engine.checkpoint.hub import download, find_commit
 from relabel.errors import ArgumentRefused, ModelRefused
 
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")

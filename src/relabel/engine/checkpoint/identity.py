@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from relabel.engine.model.adapter import find_adapter
-from relabel.engine.model.checkpoint import (
+from relabel.engine.checkpoint.adapter import find_adapter
+from relabel.engine.checkpoint.files import (
     ADAPTER,
     ADAPTER_WEIGHTS,
     INDEX,
@@ -20,7 +20,7 @@ from relabel.engine.model.checkpoint import (
     is_folder,
     locate,
 )
-from relabel.engine.model.hub import find_commit
+from relabel.engine.checkpoint.hub import find_commit
 
 NUM_SAMPLES = 64
 SAMPLE_BYTES = 64 * 2**10

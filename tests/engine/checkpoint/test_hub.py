@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from relabel.engine.model.hub import NUM_TRIES, ask_hub, find_commit
+from relabel.engine.checkpoint.hub import NUM_TRIES, ask_hub, find_commit
 from relabel.errors import ModelRefused
 
 

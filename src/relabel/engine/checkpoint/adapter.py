@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from relabel.engine.model.checkpoint import ADAPTER, ADAPTER_WEIGHTS, header_of, read_json
+from relabel.engine.checkpoint.files import ADAPTER, ADAPTER_WEIGHTS, header_of, read_json
 from relabel.errors import ArgumentRefused, ModelRefused
 
 if TYPE_CHECKING:
