@@ -1,15 +1,19 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from relabel import make_spec
+from relabel.data.output.manifest import RUN
 from relabel.data.store.store import Store
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import SourceRefused, SpecError
 from relabel.job.plan import plan
 from relabel.job.prepare import prepare, resolve
+from relabel.job.preview import preview
 from relabel.job.stages.block import MAX_BLOCK_BYTES
+from tests.tiny import save_model
 
 
 def spec_of(model, **prompt):
@@ -62,3 +66,30 @@ def test_what_is_relative_here_is_absolute_for_the_workers(fields, tmp_path, mon
     job, *_ = prepare(make_spec(fields), Store("out"))
     assert job.output == str(tmp_path / "out")
     assert job.spec.source.paths[0].startswith("/")
+
+
+DATED = "{{ strftime_now('%d %b %Y') }}: {% for m in messages %}{{ m.content }}{% endfor %}"
+
+
+def test_the_day_that_a_chat_template_writes_is_that_of_the_first_run(fields, tmp_path, caplog):
+    fields["model"]["path"] = str(save_model(tmp_path / "dated", chat_template=DATED))
+    on_a_day = {**fields, "prompt": {**fields["prompt"], "date": "2024-07-26"}}
+    store = Store(fields["output"]["path"])
+    prepare(make_spec(on_a_day), store)
+    job, *_ = prepare(make_spec(fields), store)
+    assert str(job.spec.prompt.date) == "2024-07-26"
+    assert "this output takes 2024-07-26 for today; prompt.date sets it" in caplog.text
+    assert preview(make_spec(fields), 1)["prompt"][0].startswith("26 Jul 2024: ")
+    assert plan(make_spec(fields))["rows"]
+
+
+def test_a_new_output_notes_today_and_one_that_noted_no_day_goes_on_without(fields, tmp_path):
+    fields["model"]["path"] = str(save_model(tmp_path / "dated", chat_template=DATED))
+    store = Store(fields["output"]["path"])
+    job, *_ = prepare(make_spec(fields), store)
+    assert job.spec.prompt.date is not None
+    document = json.loads((Path(fields["output"]["path"]) / RUN).read_text())
+    del document["recipe"]["prompt"]["date"]
+    (Path(fields["output"]["path"]) / RUN).write_text(json.dumps(document))
+    job, *_ = prepare(make_spec(fields), store)
+    assert job.spec.prompt.date is None

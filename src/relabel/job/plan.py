@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from relabel.data.output.audit import audit
 from relabel.data.output.binding import check_recipe
-from relabel.data.store.store import Store
 from relabel.engine import model_identity
-from relabel.errors import Refused
 from relabel.job.engine import in_words_of_the_spec
-from relabel.job.prepare import resolve
+from relabel.job.prepare import existing, on_its_day, resolve
 from relabel.job.rejects.first_rows import first_rows
 from relabel.spec import Spec
 
@@ -20,8 +18,9 @@ def plan(spec: Spec) -> dict[str, object]:
     Also looks at the first rows as a run would encode them: `first_rows` has how many of them have no prompt, and
     `problem` the sentence where that is more than `gate.max_rejected`.
     """
-    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision, spec.model.adapter))
-    store = _existing(spec.output.path)
+    identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
+    store = existing(spec.output.path)
+    resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     known = check_recipe(store, resolved.recipe) if store else None
     planned = resolved.plan(known)
     tally = first_rows(planned, resolved.encoder, resolved.job(planned.columns))
@@ -35,10 +34,3 @@ def plan(spec: Spec) -> dict[str, object]:
         "first_rows": tally.to_json(),
         "problem": tally.problem(spec.queries),
     }
-
-
-def _existing(url: str) -> Store | None:
-    try:
-        return Store(url, create=False)
-    except Refused:
-        return None

@@ -6,15 +6,17 @@ Runs on the driver, loads no weights and starts no Ray.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 import pyarrow as pa
 
 from relabel.data.images.column_type import check_image_columns
 from relabel.data.output.binding import check_recipe, open_run
-from relabel.data.output.manifest import Run
+from relabel.data.output.manifest import Run, read_run
 from relabel.data.output.recipe import fingerprint, make_recipe
 from relabel.data.prompts.columns import check_columns
 from relabel.data.sources import absolute_source, source_root
@@ -23,13 +25,15 @@ from relabel.data.sources.plan import Plan, make_plan
 from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
-from relabel.errors import SourceRefused, SpecError
+from relabel.errors import Refused, SourceRefused, SpecError
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of, in_words_of_the_spec
 from relabel.job.job import Job, Retry
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
 from relabel.version import __version__
+
+log = logging.getLogger("relabel")
 
 TEXT_ROWS, IMAGE_ROWS = 1024, 128
 PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "pillow")
@@ -89,7 +93,8 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
 
     The encoder is that of the rows, for whoever looks at some of them on the driver.
     """
-    resolved = resolve(spec, model_identity(spec.model.path, spec.model.revision, spec.model.adapter))
+    identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
+    resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     _refuse_output_in_source(resolved.spec, store.url)
     run = open_run(
         store,
@@ -130,6 +135,31 @@ def resolve(spec: Spec, identity: Mapping[str, object]) -> Resolved:
             check_constraint(constraint)
     spec = _anywhere(spec, identity)
     return Resolved(recipe=recipe, spec=spec, encoder=RowEncoder(spec, spec.source.image_root))
+
+
+def existing(url: str) -> Store | None:
+    """The store at a path or URL, None where there is none yet."""
+    try:
+        return Store(url, create=False)
+    except Refused:
+        return None
+
+
+def on_its_day(resolved: Resolved, spec: Spec, identity: Mapping[str, object], store: Store | None) -> Resolved:
+    """The same, with the day that prompts take for today settled where they write it: that of the output's first run.
+
+    An output that an earlier version began knows no day, and goes on with the day of each run.
+    """
+    if spec.prompt.date is not None or not resolved.encoder.writes_the_day:
+        return resolved
+    known = read_run(store) if store else None
+    if known is not None and fingerprint(known.recipe) == fingerprint(resolved.recipe):
+        log.warning("the chat template writes today's date, and earlier runs into this output did not note theirs")
+        return resolved
+    noted = known and known.recipe["prompt"].get("date")
+    day = date.fromisoformat(noted) if isinstance(noted, str) else date.today()
+    log.warning("the chat template writes today's date: this output takes %s for today; prompt.date sets it", day)
+    return resolve(spec.model_copy(update={"prompt": spec.prompt.model_copy(update={"date": day})}), identity)
 
 
 def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:

@@ -15,7 +15,7 @@ from relabel.errors import SourceRefused
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
-from relabel.job.prepare import check_source_columns, resolve
+from relabel.job.prepare import check_source_columns, existing, on_its_day, resolve
 from relabel.job.rejects.tally import RejectTally
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
@@ -32,7 +32,7 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     too, and the table also has the columns of the output.
     Raises Refused where the spec, the source or the model cannot be used, and SourceUnreadable for a broken file.
     """
-    resolved = resolve(spec, {})
+    resolved = on_its_day(resolve(spec, {}), spec, {}, existing(spec.output.path))
     spec, encoder = resolved.spec, resolved.encoder
     units = list(_first_units(spec, resolved.unit_rows(None), num_rows))
     if not units:

@@ -127,10 +127,10 @@ def test_an_answer_of_the_api_is_a_message():
         ([USER, {"role": "tool", "content": "secret"}], "message 2 has a role other than"),
         ([{"role": ["secret"], "content": "x"}], "message 1 has a role other than"),
         ([{"content": "secret"}], "message 1 has a role other than"),
-        ([USER | {"tool_calls": [{"secret": 1}]}], "message 1 has the key tool_calls, which a prompt does not take"),
-        ([USER | {"mood": "secret"}], "message 1 has the key mood, which a prompt does not take"),
+        ([USER | {"tool_calls": [{"secret": 1}]}], "message 1 has tool_calls, which a prompt does not take"),
+        ([USER | {"mood": "secret"}], "message 1 has mood, which a prompt does not take"),
         ([USER | {"a secret sentence": "x"}], "message 1 has a key, which a prompt does not take"),
-        ([USER | {"reasoning_content": 5}], "message 1 has the key reasoning_content of another kind than text"),
+        ([USER | {"reasoning_content": 5}], "message 1 has reasoning_content of another kind than text"),
         ([{"role": "user"}], "message 1 has no content"),
         ([{"role": "user", "content": []}], "message 1 has no content"),
         ([{"role": "user", "content": 5}], "the content of message 1 is neither text nor a list"),
@@ -159,7 +159,7 @@ def test_a_chat_too_long_to_be_tokenized():
 def test_of_several_faults_the_first_message_and_its_role_are_named():
     with pytest.raises(RowRejected, match="message 1 has a role other than"):
         read_chat([{"role": "tool", "content": [5], "tool_calls": [1]}, 5])
-    with pytest.raises(RowRejected, match="message 1 has the key tool_calls"):
+    with pytest.raises(RowRejected, match="message 1 has tool_calls"):
         read_chat([{"role": "user", "content": [5], "tool_calls": [1]}, 5])
 
 

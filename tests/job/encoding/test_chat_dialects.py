@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from relabel.demo import MODEL_PATH
-from relabel.errors import RowRejected
+from relabel.errors import RowRejected, SpecError
 from relabel.job.encoding.row import RowEncoder
 from relabel.spec import make_spec
 from tests.encoding import encode as encode_row
@@ -113,3 +113,31 @@ def test_images_without_a_place_and_places_without_an_image_reject_their_row():
         encode_row(one, {"chat": [user(PLACE)], "first": None})
     with pytest.raises(RowRejected, match=r"image: the messages leave it to a column: name that in prompt\.image"):
         encode(encoder(MODEL_PATH), [user(PLACE)])
+
+
+def test_variables_of_a_row_reach_the_template_as_data_over_those_of_the_spec(tmp_path):
+    folder = save_model(tmp_path, chat_template="{{ mood }}{{ pace }}{{ messages[0].content }}")
+    fields = {"source": {"path": "x", "format": "openai"}, "output": {"path": "o"}, "model": {"path": str(folder)}}
+    spec = make_spec({**fields, "prompt": {"messages": "messages", "chat_template_kwargs": {"mood": "a", "pace": "b"}}})
+    row = {"messages": CHAT[1:], "settings": '{"chat_template_kwargs": {"mood": "</s>"}}'}
+    encoded = encode_row(RowEncoder(spec, None), row)
+    assert encoded.text == "</s>ba red circle?"
+    assert make_tokenizer().eos_token_id not in encoded.prompt_ids
+
+
+@pytest.mark.parametrize(
+    "flag", ["add_generation_prompt", "continue_final_message", "tools", "tokenize", "strftime_now"]
+)
+def test_a_flag_that_is_not_the_templates_is_refused_in_the_words_of_the_spec(model, flag):
+    with pytest.raises(SpecError, match=f"{flag} is no option of a chat template: "):
+        encoder(model, chat_template_kwargs={flag: True})
+
+
+DATED = "{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}"
+
+
+def test_the_day_of_a_template_is_that_of_the_spec(tmp_path, model):
+    dated = encoder(save_model(tmp_path, chat_template=DATED), date="2024-07-26")
+    assert encode(dated, CHAT[1:]).text == "26 Jul 2024: a red circle?"
+    assert dated.writes_the_day
+    assert not encoder(model).writes_the_day

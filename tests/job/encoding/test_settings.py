@@ -120,8 +120,9 @@ def test_several_answers_are_a_matter_of_the_spec():
     assert reason({"n": 2}) == "settings: n is not supported: set sampling.num_samples in the spec"
 
 
-def test_a_field_that_nobody_knows_is_not_named():
-    assert reason({"secret": 1}) == "settings: a field that is not of the API is not supported"
+def test_a_field_that_nobody_knows_is_named_where_it_has_a_name():
+    assert reason({"mirostat": 1}) == "settings: mirostat is not supported"
+    assert reason({"a secret sentence": 1}) == "settings: a field is not supported"
 
 
 @pytest.mark.parametrize(

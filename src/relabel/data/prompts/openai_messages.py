@@ -162,7 +162,7 @@ def _why(message: str, place: list[int | str], kind: str) -> str:
     if kind == "value_error":
         return f"{message} is not valid UTF-8"
     if kind == "extra_forbidden" and len(place) == 1:
-        return f"{message} has {shown_key(place[0])}, which a prompt does not take"
+        return f"{message} has {shown_name(place[0], 'a key')}, which a prompt does not take"
     match place:
         case []:
             return f"{message} is not an object"
@@ -177,9 +177,9 @@ def _why(message: str, place: list[int | str], kind: str) -> str:
         case ["content", *_]:
             return f"{message} has a part that is neither text nor an image"
         case _:
-            return f"{message} has {shown_key(place[0])} of another kind than text"
+            return f"{message} has {shown_name(place[0], 'a key')} of another kind than text"
 
 
-def shown_key(key: object) -> str:
+def shown_name(key: object, other: str) -> str:
     """A key of an object in a row, where it is a name; what is longer, or no name, may be anything."""
-    return f"the key {key}" if isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", key, re.ASCII) else "a key"
+    return key if isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", key, re.ASCII) else other

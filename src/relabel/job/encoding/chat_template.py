@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from functools import cached_property
 from typing import Protocol, cast
 
-from jinja2 import Template, TemplateError, meta
+from jinja2 import Template, TemplateError, nodes
 
 from relabel.data.prompts.chat import Message
 from relabel.data.prompts.origin import Traced, is_own, join, own, plain
@@ -96,8 +96,10 @@ class ChatTemplate:
     @property
     def writes_the_day(self) -> bool:
         """Whether the text depends on the day. Raises TemplateError where the template is not valid."""
-        environment = environment_of(self._source or "")
-        return _CLOCK in meta.find_undeclared_variables(environment.parse(self._source or ""))
+        if self._source is None:
+            return False
+        names = environment_of(self._source).parse(self._source).find_all(nodes.Name)
+        return any(node.name == _CLOCK for node in names)
 
     def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced:
         """The messages in the words of the template, and what opens the model's own.

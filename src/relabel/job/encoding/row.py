@@ -33,6 +33,8 @@ class RowEncoder:
     def __init__(self, spec: Spec, image_root: str | None, probe_seconds: float = PROBE_SECONDS) -> None:
         self._queries = spec.queries
         tokenizer = PromptTokenizer(spec.model, spec.prompt)
+        self.writes_the_day = tokenizer.writes_the_day
+        """Whether the prompts depend on the day, which `prompt.date` can settle."""
         self.reasoning = tokenizer.reasoning
         """The name of the format of the model's reasoning; None where none fits."""
         sources = _sources(spec, tokenizer)

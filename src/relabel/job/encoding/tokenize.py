@@ -62,6 +62,8 @@ class PromptTokenizer:
                 f"{model.path} takes no images, or lacks the file that says how (processor_config.json or "
                 f"preprocessor_config.json), but prompt.image names {prompt.images[0]!r}"
             )
+        self.writes_the_day = prompt.chat == "always" and chat.writes_the_day
+        """Whether the text of a prompt depends on the day."""
         self.renderer: Renderer = chat if prompt.chat == "always" else PlainText(image_token)
         # chat templates of text models write their own first token; those of processors may leave it out
         self._adds_bos = prompt.chat == "never" or self.takes_images

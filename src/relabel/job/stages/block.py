@@ -44,6 +44,11 @@ OWN_SETTINGS = pa.struct(
         ("temperature", pa.float64()),
         ("top_p", pa.float64()),
         ("seed", pa.uint64()),
+        ("min_new_tokens", pa.int32()),
+        ("top_k", pa.int32()),
+        ("min_p", pa.float64()),
+        ("repetition_penalty", pa.float64()),
+        ("stop_token_ids", pa.list_(pa.int32())),
         ("stop", pa.list_(pa.string())),
         ("json_schema", pa.string()),
     ]
@@ -120,7 +125,7 @@ def unit_of(block: pa.Table) -> Unit:
 
 def settings_column(settings: Sequence[OwnSettings | None]) -> pa.Array:
     """The rows' own sampling settings as they travel."""
-    return pa.array([None if own is None else asdict(own) for own in settings], OWN_SETTINGS)
+    return pa.array([None if own is None else _travelling(own) for own in settings], OWN_SETTINGS)
 
 
 def settings_of(block: pa.Table) -> list[OwnSettings | None]:
@@ -128,7 +133,16 @@ def settings_of(block: pa.Table) -> list[OwnSettings | None]:
     if SETTINGS not in block.column_names:
         return [None] * block.num_rows
     values = block[SETTINGS].to_pylist()
-    return [None if value is None else OwnSettings(**{**value, "stop": tuple(value["stop"])}) for value in values]
+    lists = ("stop", "stop_token_ids")
+    return [
+        None if value is None else OwnSettings(**{**value, **{name: tuple(value[name]) for name in lists}})
+        for value in values
+    ]
+
+
+def _travelling(own: OwnSettings) -> dict[str, object]:
+    """All but the variables of the chat template, which the row's prompt was rendered with by now."""
+    return {name: getattr(own, name) for name in OWN_SETTINGS.names}
 
 
 def completions_column(rows: Sequence[Sequence[Completion] | None]) -> pa.Array:

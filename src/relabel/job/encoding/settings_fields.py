@@ -1,0 +1,163 @@
+"""The fields of a request by which a row sets how it is sampled: those of OpenAI's API, and of vLLM beside them.
+
+Total: any text gives fields or a RowRejected that names one and never quotes its value. Knows nothing of labels.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from relabel.data.prompts.openai_messages import shown_name
+from relabel.errors import RowRejected
+from relabel.rejected import Code
+
+MAX_SCHEMA_CHARACTERS = 50_000
+"""Of a JSON schema: compiling one takes half a second by then."""
+
+NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
+    "add_generation_prompt": (True,),
+    "add_special_tokens": (False,),
+    "allowed_token_ids": ([],),
+    "audio": (),
+    "bad_words": ([],),
+    "best_of": (1,),
+    "continue_final_message": (False,),
+    "documents": ([],),
+    "echo": (False,),
+    "frequency_penalty": (0,),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "guided_choice": (),
+    "guided_grammar": (),
+    "guided_regex": (),
+    "guided_whitespace_pattern": (),
+    "ignore_eos": (False,),
+    "include_reasoning": (True,),
+    "include_stop_str_in_output": (False,),
+    "length_penalty": (1,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "n": (1,),
+    "parallel_tool_calls": (True, False),
+    "prediction": (),
+    "presence_penalty": (0,),
+    "prompt_logprobs": (0,),
+    "reasoning_effort": (),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True, False),
+    "stream": (False,),
+    "stream_options": (),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "use_beam_search": (False,),
+    "verbosity": (),
+    "web_search_options": (),
+}
+"""Fields of OpenAI and of vLLM that cannot be obeyed, and the values with which they ask for nothing."""
+IN_THE_SPEC = {
+    "n": "sampling.num_samples",
+    "continue_final_message": "prompt.continue_final_message",
+    "guided_choice": "label.choices",
+    "guided_regex": "label.pattern",
+}
+"""What of these is set for all rows alike."""
+
+NewTokens = Annotated[int, Field(ge=1, lt=2**31)]
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+Stop = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Fields(BaseModel):
+    """The fields of the API that a row may set."""
+
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
+
+    max_tokens: NewTokens | None = None
+    max_completion_tokens: NewTokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=10)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    response_format: dict[str, object] | None = None
+    # what vLLM takes beside the fields of OpenAI
+    min_tokens: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    top_k: Annotated[int, Field(ge=-1, lt=2**31)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=64)] | None = None
+    chat_template_kwargs: dict[str, object] | None = None
+    guided_json: dict[str, object] | str | None = None
+    structured_outputs: dict[str, object] | None = None
+
+
+def read_fields(settings: object) -> Fields:
+    """The fields in the JSON text of a row. Raises RowRejected (settings)."""
+    try:
+        fields = json.loads(settings if isinstance(settings, str) else "")
+    except (ValueError, RecursionError) as error:
+        raise RowRejected(Code.SETTINGS, "not JSON") from error
+    if not isinstance(fields, dict):
+        raise RowRejected(Code.SETTINGS, "not a JSON object")
+    known = {name: fields[name] for name in Fields.model_fields if name in fields}
+    for name in sorted(fields.keys() - known.keys()):
+        if fields[name] is not None and fields[name] not in NEUTRAL_VALUES.get(name, ()):
+            remedy = f": set {IN_THE_SPEC[name]} in the spec" if name in IN_THE_SPEC else ""
+            raise RowRejected(Code.SETTINGS, f"{shown_name(name, 'a field')} is not supported{remedy}")
+    try:
+        own = Fields.model_validate(known)
+    except ValidationError as error:
+        name = error.errors()[0]["loc"][0]
+        raise RowRejected(Code.SETTINGS, f"{name} is out of range, or of another kind than the API's") from error
+    if None not in (own.max_tokens, own.max_completion_tokens) and own.max_tokens != own.max_completion_tokens:
+        raise RowRejected(Code.SETTINGS, "max_tokens and max_completion_tokens differ")
+    return own
+
+
+def schema_of(fields: Fields) -> str | None:
+    """The JSON schema that a text is held to, as JSON; None where it is free. Raises RowRejected (settings)."""
+    return _schema(_format_of(fields))
+
+
+def _format_of(fields: Fields) -> dict[str, object] | None:
+    """The format of a text, by the one of its three names that is there."""
+    others = {name: getattr(fields, name) for name in ("guided_json", "structured_outputs") if getattr(fields, name)}
+    if not others:
+        return fields.response_format
+    if len(others) > 1 or fields.response_format not in (None, {"type": "text"}):
+        raise RowRejected(Code.SETTINGS, f"{next(iter(others))} does not go with another format of the text")
+    ((name, value),) = others.items()
+    schema = value if name == "guided_json" else value.get("json") if value.keys() == {"json"} else None
+    if schema is None:
+        raise RowRejected(Code.SETTINGS, f"{name} is not supported but for json: set label.parse in the spec")
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except (ValueError, RecursionError) as error:
+            raise RowRejected(Code.SETTINGS, f"{name} has no JSON schema") from error
+    return {"type": "json_schema", "json_schema": {"schema": schema}}
+
+
+def _schema(response_format: dict[str, object] | None) -> str | None:
+    """The JSON schema that a text is held to, as JSON; None where it is free."""
+    if response_format is None or response_format.get("type") == "text":
+        return None
+    if response_format.get("type") == "json_object":
+        return '{"type":"object"}'
+    described = response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, dict) else None
+    if response_format.get("type") != "json_schema" or not isinstance(schema, dict):
+        raise RowRejected(
+            Code.SETTINGS, "response_format is neither text, json_object nor a json_schema with its schema"
+        )
+    try:
+        text = json.dumps(schema)
+    except RecursionError as error:
+        raise RowRejected(Code.SETTINGS, "the JSON schema of response_format is nested too deeply") from error
+    if len(text) > MAX_SCHEMA_CHARACTERS:
+        raise RowRejected(Code.SETTINGS, f"a JSON schema of {len(text)} characters, limit {MAX_SCHEMA_CHARACTERS}")
+    return text
