@@ -3,7 +3,8 @@
 from relabel.data.output.audit import audit, conclude
 from relabel.data.output.binding import open_run
 from relabel.data.output.recipe import fingerprint
-from relabel.data.quality.figures import measure, merge
+from relabel.data.quality.measure import measure
+from relabel.data.quality.merge import merge
 from relabel.data.store.store import Store
 from relabel.spec import Gate
 from tests.outputs import RECIPE, make_plan, planned_file, publish

@@ -10,7 +10,7 @@ from relabel.data.output.manifest import write_gates
 from relabel.data.output.recipe import fingerprint
 from relabel.data.output.status import status
 from relabel.data.output.verify import verify
-from relabel.data.quality.figures import measure
+from relabel.data.quality.measure import measure
 from relabel.data.store.stamp import make_stamp
 from relabel.data.store.store import Store
 from relabel.errors import Refused

@@ -1,7 +1,9 @@
 import pytest
 
-from relabel.data.quality.figures import Quality, measure, merge
+from relabel.data.quality.figures import Quality
 from relabel.data.quality.gate import exceeded
+from relabel.data.quality.measure import measure
+from relabel.data.quality.merge import merge
 from relabel.spec import Gate
 
 LOOP = "round and " * 20

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from relabel.data.quality.figures import measure
+from relabel.data.quality.measure import measure
 from relabel.data.sources.unit import Unit
 from relabel.data.store.stamp import make_stamp, read_stamp
 from tests.outputs import planned_file, rows_of

@@ -14,7 +14,8 @@ from relabel.data.output.binding import output_lost
 from relabel.data.output.manifest import SUCCESS, Run, read_run
 from relabel.data.output.report import Report
 from relabel.data.quality import gate
-from relabel.data.quality.figures import Quality, merge
+from relabel.data.quality.figures import Quality
+from relabel.data.quality.merge import merge
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.unit import Unit
 from relabel.data.store.objects import Version

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from relabel.data.quality.figures import Quality, Reference
+from relabel.data.quality.examples import Reference
+from relabel.data.quality.figures import Quality
 from relabel.spec import Gate
 
 _SHARES = {

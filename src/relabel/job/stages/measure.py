@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from relabel.data.labels.parsers import make_parser
-from relabel.data.quality.figures import Quality, measure
+from relabel.data.quality.figures import Quality
+from relabel.data.quality.measure import measure
 from relabel.errors import RowRejected
 from relabel.job.stages.outcome import LabelOutcome
 from relabel.spec import Label, Query
