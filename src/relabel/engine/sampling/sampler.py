@@ -22,15 +22,18 @@ HEAD = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """The row that stands at a place."""
+class _Row:
+    """What the row in a slot brings to the choice of its tokens."""
 
     sampling: Sampling
     stops: int
+    """The number of its group of stop tokens."""
     uniforms: np.ndarray
-    """[steps] of float32."""
+    """[steps] of float32, a draw each; none where the row is greedy."""
     forced_ids: Sequence[int]
+    """Tokens that are taken whatever the logits say; empty where the model chooses."""
     matcher: Matcher | None
+    """The state of its grammar; None without a constraint."""
 
     def is_plain_at(self, step: int) -> bool:
         """Whether the most probable token is the one, with nothing to be adjusted or kept."""
@@ -40,20 +43,20 @@ class _Place:
 
 
 class Sampler:
-    """Chooses the tokens of up to `num_places` rows. A row stands at one place (a slot, a row of a batch) all along."""
+    """Chooses the tokens of up to `num_slots` rows. A row keeps its slot: one of the KV cache, or a row of a batch."""
 
-    def __init__(self, num_places: int, stops: StopTokens, grammars: Grammars) -> None:
-        self._places: dict[int, _Place] = {}
-        self._num_places, self._stops, self._grammars = num_places, stops, grammars
+    def __init__(self, num_slots: int, stops: StopTokens, grammars: Grammars) -> None:
+        self._rows: dict[int, _Row] = {}
+        self._num_slots, self._stops, self._grammars = num_slots, stops, grammars
         self._chosen: Chosen | None = None
-        self._seen_PV: torch.Tensor | None = None
+        self._seen_SV: torch.Tensor | None = None
         """Tokens that a row holds already; made when the first row with a penalty comes."""
 
-    def put(self, place: int, request: Request, sampling: Sampling) -> None:
-        """A new row stands at `place`; whatever stood there is forgotten."""
+    def put(self, slot: int, request: Request, sampling: Sampling) -> None:
+        """A new row is in `slot`; whatever was there is forgotten."""
         steps = sampling.max_new_tokens if sampling.temperature > 0 else 0
         stops, constraint = sampling.stop_token_ids, sampling.constraint
-        self._places[place] = _Place(
+        self._rows[slot] = _Row(
             sampling=sampling,
             stops=self._stops.group(stops),
             uniforms=draw_uniforms(sampling.seed, request.id, steps),
@@ -62,25 +65,25 @@ class Sampler:
         )
         if sampling.repetition_penalty != 1:
             table = self._stops.table_GV
-            if self._seen_PV is None:
-                self._seen_PV = table.new_zeros(self._num_places, table.shape[1])
-            self._seen_PV[place] = False
+            if self._seen_SV is None:
+                self._seen_SV = table.new_zeros(self._num_slots, table.shape[1])
+            self._seen_SV[slot] = False
             known = [token for token in request.prompt_ids if token < table.shape[1]]
-            self._seen_PV[place].index_fill_(0, upload(known, table.device, torch.long), True)
+            self._seen_SV[slot].index_fill_(0, upload(known, table.device, torch.long), True)
 
     def choose(
-        self, logits_RV: torch.Tensor, places: Sequence[int], steps: Sequence[int]
+        self, logits_RV: torch.Tensor, slots: Sequence[int], steps: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The tokens of the rows at `places`, each at its own step from 0: ids [R], whether its logits are finite [R],
+        """The tokens of the rows in `slots`, each at its own step from 0: ids [R], whether its logits are finite [R],
         and log-probabilities [R], which are 0 for rows that did not ask for them.
 
         Rows that are not finite get some valid id.
         """
         # one pass: the maximum is NaN with any NaN, inf with any inf, and -inf when no token is possible
         top_R, tokens_R = logits_RV.max(-1)
-        rows = [self._places[place] for place in places]
+        rows = [self._rows[slot] for slot in slots]
         if not all(row.is_plain_at(step) for row, step in zip(rows, steps, strict=True)):
-            tokens_R = self._choose(logits_RV, places, rows, steps)
+            tokens_R = self._choose(logits_RV, slots, rows, steps)
         logprobs_R = torch.zeros(len(rows), device=logits_RV.device)
         if wanted := [at for at, row in enumerate(rows) if row.sampling.logprobs]:
             index = upload(wanted, logits_RV.device)
@@ -89,10 +92,10 @@ class Sampler:
         return tokens_R, top_R.isfinite(), logprobs_R
 
     def _choose(
-        self, logits_RV: torch.Tensor, places: Sequence[int], rows: Sequence[_Place], steps: Sequence[int]
+        self, logits_RV: torch.Tensor, slots: Sequence[int], rows: Sequence[_Row], steps: Sequence[int]
     ) -> torch.Tensor:
         device = logits_RV.device
-        logits_RV = self._adjusted(logits_RV, places, rows, steps)
+        logits_RV = self._adjusted(logits_RV, slots, rows, steps)
         tokens_R = logits_RV.argmax(-1)
         for sampling, members in _by_settings(rows).items():
             index = upload(members, device)
@@ -105,22 +108,22 @@ class Sampler:
         if given := [at for at, row in enumerate(rows) if row.forced_ids]:
             tokens = [rows[at].forced_ids[min(steps[at], len(rows[at].forced_ids) - 1)] for at in given]
             tokens_R.index_copy_(0, upload(given, device), upload(tokens, device))
-        if self._seen_PV is not None:
+        if self._seen_SV is not None:
             # a number that is assigned by index is copied to the device each time, and the host waits for that
-            at_R = upload(places, device) * self._seen_PV.shape[1] + tokens_R
-            self._seen_PV.view(-1).index_fill_(0, at_R, True)
+            at_R = upload(slots, device) * self._seen_SV.shape[1] + tokens_R
+            self._seen_SV.view(-1).index_fill_(0, at_R, True)
         if any(row.matcher for row in rows):
             self._chosen = Chosen([row.matcher for row in rows], tokens_R)
         return tokens_R
 
     def _adjusted(
-        self, logits_RV: torch.Tensor, places: Sequence[int], rows: Sequence[_Place], steps: Sequence[int]
+        self, logits_RV: torch.Tensor, slots: Sequence[int], rows: Sequence[_Row], steps: Sequence[int]
     ) -> torch.Tensor:
         device = logits_RV.device
-        if self._seen_PV is not None:
+        if self._seen_SV is not None:
             penalties = upload([row.sampling.repetition_penalty for row in rows], device)[:, None]
             punished = torch.where(logits_RV > 0, logits_RV / penalties, logits_RV * penalties)
-            seen_RV = self._seen_PV[upload(places, device)]
+            seen_RV = self._seen_SV[upload(slots, device)]
             logits_RV = torch.where(seen_RV, punished, logits_RV)
         early = [step < row.sampling.min_new_tokens for row, step in zip(rows, steps, strict=True)]
         if any(early):
@@ -195,7 +198,7 @@ def draw(
     return chosen_B
 
 
-def _by_settings(rows: Sequence[_Place]) -> dict[tuple[float, float, int, float], list[int]]:
+def _by_settings(rows: Sequence[_Row]) -> dict[tuple[float, float, int, float], list[int]]:
     """The rows that are sampled, by the settings of their draw: one kernel a setting, and never a neighbour's sizes."""
     groups: dict[tuple[float, float, int, float], list[int]] = {}
     for at, row in enumerate(rows):
