@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relabel.data.sources.plan import make_plan
+from relabel.data.sources.planning import make_plan
 from relabel.spec import Source
 
 

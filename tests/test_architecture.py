@@ -38,7 +38,10 @@ STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job
 ROOMS = {
     "spec": Room(packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
-    "data/sources": Room(knows={"spec", "data/storage"}, packages={"fsspec", "pyarrow", "pydantic"}),
+    "data/sources": Room(
+        knows={"spec", "data/storage", "data/sources/formats"}, packages={"fsspec", "pyarrow", "pydantic"}
+    ),
+    "data/sources/formats": Room(knows={"spec", "data/sources"}, packages={"pyarrow"}),
     "data/images": Room(
         knows={"data/storage", "data/sources/files.py"}, packages={"PIL", "numpy", "obstore", "pyarrow"}
     ),

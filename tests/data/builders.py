@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from relabel.data.sources import columns_of, list_files, read, scan
+from relabel.data.sources import list_files, read, scan
+from relabel.data.sources.planning import make_plan
 from relabel.spec import Source
 
 
@@ -58,12 +59,24 @@ def write_tar(path, members, format=tarfile.USTAR_FORMAT):
     return path
 
 
+def files_of(source):
+    return list_files(source).files
+
+
+def units_of(file, source, unit_rows):
+    return scan(file, source, unit_rows).units
+
+
+def columns_of(file, source):
+    return scan(file, source, 1000).columns
+
+
 def read_all(source, columns, keep=(), unit_rows=3):
     """Every row of a source as (values of the columns, reason), in order, and the kept columns as one table."""
     rows, kept = [], []
     schema = kept_schema(source, keep)
-    for file in list_files(source):
-        for unit in scan(file, source, unit_rows):
+    for file in files_of(source):
+        for unit in units_of(file, source, unit_rows):
             part = read(unit, source, columns, schema)
             assert len(part.reasons) == part.kept.num_rows == unit.num_rows
             values = zip(*(part.columns[name] for name in columns), strict=True) if columns else [()] * unit.num_rows
@@ -73,7 +86,7 @@ def read_all(source, columns, keep=(), unit_rows=3):
 
 
 def kept_schema(source, keep):
-    columns = columns_of(list_files(source)[0], source)
+    columns = make_plan(source, 1000, kept=keep).columns
     return pa.schema([columns.field(name) for name in keep])
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from relabel.data.sources import read
-from relabel.data.sources.plan import make_plan
+from relabel.data.sources.planning import make_plan
 from relabel.errors import SourceUnreadable
 from relabel.rejected import Code
 from tests.pictures import encoded, png

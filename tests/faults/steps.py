@@ -17,7 +17,7 @@ from relabel.data.output.binding import open_run
 from relabel.data.output.manifest import Run
 from relabel.data.output.report import Report
 from relabel.data.sources import read
-from relabel.data.sources.plan import make_plan
+from relabel.data.sources.planning import make_plan
 from relabel.data.sources.unit import Unit
 from relabel.data.store.failpoints import OnFailpoint, pass_by
 from relabel.data.store.objects import Version

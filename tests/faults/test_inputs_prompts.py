@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from relabel.data.sources import read
-from relabel.data.sources.plan import make_plan
+from relabel.data.sources.planning import make_plan
 from relabel.errors import RowRejected
 from relabel.job.encoding.row import RowEncoder
 from relabel.rejected import Rejected

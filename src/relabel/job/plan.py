@@ -15,6 +15,8 @@ from relabel.spec import Spec
 def plan(spec: Spec) -> dict[str, object]:
     """What a run would find and do, as figures. Raises Refused like a run.
 
+    `passed_over` counts what lies in the source and is not read, by suffix; `notes` has a sentence for each file
+    without rows and for each column whose values may not fit.
     Also looks at the first rows as a run would encode them: `first_rows` has how many of them have no prompt, and
     `problem` the sentence where that is more than `gate.max_rejected`.
     """
@@ -25,11 +27,13 @@ def plan(spec: Spec) -> dict[str, object]:
     planned = resolved.plan(known)
     tally = first_rows(planned, resolved.encoder, resolved.job(planned.columns))
     return {
-        "files": len(planned.files),
+        "files": sum(bool(one.units) for one in planned.files),
         "units": planned.num_units,
         "rows": planned.num_rows,
         "unit_rows": resolved.unit_rows(known),
         "units_done": audit(planned, store, known.fingerprint).published if store and known else 0,
+        "passed_over": planned.passed_over,
+        "notes": list(planned.notes),
         "unreadable": [{"file": path, "why": why} for path, why in planned.unreadable],
         "first_rows": tally.to_json(),
         "problem": tally.problem(spec.queries),

@@ -19,9 +19,11 @@ from relabel.data.output.binding import check_recipe, open_run
 from relabel.data.output.manifest import Run, read_run
 from relabel.data.output.recipe import fingerprint, make_recipe
 from relabel.data.prompts.columns import check_columns
-from relabel.data.sources import absolute_source, source_root
-from relabel.data.sources.files import absolute, matches
-from relabel.data.sources.plan import Plan, make_plan
+from relabel.data.sources.files import absolute
+from relabel.data.sources.finding import matches
+from relabel.data.sources.plan import Plan
+from relabel.data.sources.planning import make_plan
+from relabel.data.sources.roots import absolute_source, source_root
 from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
@@ -52,7 +54,13 @@ class Resolved:
 
     def plan(self, known: Run | None, *, redo_changed: bool = False) -> Plan:
         """The units of the source, on top of what is known. Raises SourceRefused, SourceChanged or SpecError."""
-        plan = make_plan(self.spec.source, self.unit_rows(known), known and known.plan, redo_changed=redo_changed)
+        plan = make_plan(
+            self.spec.source,
+            self.unit_rows(known),
+            known and known.plan,
+            redo_changed=redo_changed,
+            kept=self.spec.output.keep,
+        )
         self._check(plan)
         return plan
 

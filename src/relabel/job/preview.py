@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping, Set
 from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
 from rich.console import Console
 
-from relabel.data.sources import columns_of, list_files, read, scan
+from relabel.data.sources import format_of, list_files, read, scan
+from relabel.data.sources.types import Columns
 from relabel.data.sources.unit import Unit
 from relabel.errors import SourceRefused
 from relabel.job.encoding.row import RowEncoder
@@ -34,10 +35,10 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     """
     resolved = on_its_day(resolve(spec, {}), spec, {}, existing(spec.output.path))
     spec, encoder = resolved.spec, resolved.encoder
-    units = list(_first_units(spec, resolved.unit_rows(None), num_rows))
+    needed = {*spec.output.keep, *encoder.columns}
+    units, columns = _first_units(spec, resolved.unit_rows(None), num_rows, needed)
     if not units:
         raise SourceRefused("the source has no rows; name files that hold some in source.path")
-    columns = columns_of(units[0].file, spec.source)
     check_source_columns(spec, encoder, columns)
     job = resolved.job(columns)
     table = pd.concat([_prompts(unit, encoder, job) for unit in units], ignore_index=True)
@@ -76,13 +77,20 @@ def _reason(spec: Spec, row: Mapping[Hashable, object]) -> str | None:
     return next((str(row[column_of(name, "reason")]) for name in without), None)
 
 
-def _first_units(spec: Spec, unit_rows: int, num_rows: int) -> Iterator[Unit]:
-    for file in list_files(spec.source):
-        for unit in scan(file, spec.source, unit_rows):
-            if num_rows <= 0:
-                return
-            yield replace(unit, num_rows=min(unit.num_rows, num_rows))
-            num_rows -= unit.num_rows
+def _first_units(spec: Spec, unit_rows: int, num_rows: int, needed: Set[str]) -> tuple[list[Unit], pa.Schema]:
+    """Units of the first rows, and the columns of as many files as it takes to find those rows and these columns."""
+    columns = Columns(union=format_of(spec.source).union)
+    units: list[Unit] = []
+    for file in list_files(spec.source).files:
+        scanned = scan(file, spec.source, unit_rows)
+        columns.add(scanned.columns, file.path)
+        for unit in scanned.units:
+            if num_rows > 0:
+                units.append(replace(unit, num_rows=min(unit.num_rows, num_rows)))
+                num_rows -= unit.num_rows
+        if num_rows <= 0 and needed <= set(columns.schema.names):
+            break
+    return units, columns.schema
 
 
 def _prompts(unit: Unit, encoder: RowEncoder, job: Job) -> pd.DataFrame:

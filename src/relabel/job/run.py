@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
+from relabel.data.sources.listing import say
 from relabel.data.sources.plan import Plan
 from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, Refused
@@ -32,6 +33,9 @@ class RunReport:
     """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone; `goodput`, and
     `batching`: how the engines batched, the verdict of their checks at the start, and why."""
 
+    passed_over: Mapping[str, int]
+    """Files of the source's folders and members of its archives that are not read, by suffix or kind."""
+
     @property
     def complete(self) -> bool:
         """Whether every row of the source is in the output, once."""
@@ -44,7 +48,7 @@ class RunReport:
 
     def to_json(self) -> dict[str, object]:
         """One flat line of figures."""
-        return {**self.audit.to_json(), "done_now": self.done_now}
+        return {**self.audit.to_json(), "passed_over": dict(self.passed_over), "done_now": self.done_now}
 
 
 def run(
@@ -63,6 +67,10 @@ def run(
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
     for part in start.deleted:
         log.warning("%s is of a plan or a recipe that was given up: deleted", part)
+    if plan.passed_over:
+        log.warning("not read: %s", say(plan.passed_over))
+    for note in plan.notes:
+        log.warning("%s", note)
     for path, why in plan.unreadable:
         log.warning("the source file %s is left out: %s", path, why)
     if not start.done:
@@ -82,7 +90,7 @@ def run(
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
     for problem in [*_stopped(figures), *report.problems]:
         log.warning("%s", problem)
-    return RunReport(audit=report, done_now=figures)
+    return RunReport(audit=report, done_now=figures, passed_over=plan.passed_over)
 
 
 def _refuse_hopeless(spec: Spec, plan: Plan, encoder: RowEncoder, job: Job) -> None:

@@ -37,6 +37,12 @@ class Source(Section):
     format: Literal["parquet", "jsonl", "csv", "webdataset", "images", "openai"]
     """The format of the files. `images` is folders of image files; `openai` is batch files of OpenAI's API, whose rows
     bring their own messages and sampling settings."""
+    delimiter: str | None = None
+    """The character between two fields of a CSV file. The default is a comma, a semicolon, a tab or a bar, where the
+    first records have equal numbers of fields by it."""
+    encoding: str | None = None
+    """The encoding of CSV files, such as `cp1252` or `utf-16`. The default is the one that the file's first bytes name,
+    UTF-8, or cp1252 where it is no UTF-8."""
     unit_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rows in one unit, the range of rows that is scheduled and published as one file. The default is 1,024 rows of
     text, or at most 128 rows with images, divided by the number of texts for each row."""
@@ -50,6 +56,30 @@ class Source(Section):
         if not path or any(not pattern for pattern in path):
             raise ValueError("name at least one path")
         return path
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n '):
+            raise ValueError(r'a delimiter is one character, no quote, space or line end; a tab is "\t"')
+        return delimiter
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str | None) -> str | None:
+        try:
+            if encoding is not None:
+                "".encode(encoding)
+        except (LookupError, UnicodeError, ValueError) as error:
+            raise ValueError("Python knows no such encoding of text; name one such as cp1252 or utf-16") from error
+        return encoding
+
+    @model_validator(mode="after")
+    def _is_of_csv(self) -> Source:
+        for key in ("delimiter", "encoding"):
+            if getattr(self, key) is not None and self.format != "csv":
+                raise ValueError(f"{key} goes with format: csv")
+        return self
 
     @property
     def paths(self) -> list[str]:

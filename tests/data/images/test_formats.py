@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from relabel.data.images.formats import LEFT_OUT, not_read, readable_formats
-from relabel.data.sources.image_folder import SUFFIXES
+from relabel.data.sources.formats.image_folder import SUFFIXES
 from tests.data.images.decoding import decode, encode, gradient, why
 
 WRITTEN = ["AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "IM", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "SPIDER", "TGA", "TIFF", "WEBP"]  # fmt: skip # noqa: E501

@@ -4,7 +4,8 @@ import os
 import pyarrow as pa
 import pytest
 
-from relabel.data.sources.plan import Plan, _first_columns, make_plan
+from relabel.data.sources.plan import Plan
+from relabel.data.sources.planning import make_plan
 from relabel.errors import SourceChanged
 from tests.data.builders import source_of, write_bytes, write_json, write_parquet
 
@@ -63,10 +64,11 @@ def test_a_broken_file_is_tried_again_and_the_first_columns_stay(tmp_path):
     assert plan.columns == known.columns
 
 
-def test_columns_are_of_the_first_file_with_rows(tmp_path):
+def test_columns_are_those_of_all_files(tmp_path):
     write_json(tmp_path / "a.jsonl", [])
     write_json(tmp_path / "b.jsonl", [{"id": 1}])
-    assert make_plan(source_of(tmp_path, "jsonl"), 4).columns.names == ["id"]
+    write_json(tmp_path / "c.jsonl", [{"id": 1, "late": "x"}])
+    assert make_plan(source_of(tmp_path, "jsonl"), 4).columns.names == ["id", "late"]
 
 
 def test_a_source_of_broken_files_only_has_no_columns(tmp_path):
@@ -146,19 +148,3 @@ def test_a_changed_file_that_cannot_be_read_is_named_and_its_old_labels_are_to_g
     plan = make_plan(source, 4, known, redo_changed=True)
     assert paths(plan) == ["a.parquet"]
     assert [path for path, _ in plan.unreadable] == ["b.parquet"]
-
-
-def test_the_columns_are_those_of_the_first_file_that_can_still_be_read(tmp_path):
-    """A file may break between the scan of its units and the look at its columns."""
-
-    def columns_without(*broken):
-        source = source_of(tmp_path, "parquet")
-        files = make_plan(source, 4).files
-        for name in broken:
-            write_bytes(tmp_path / f"{name}.parquet", b"broken")
-        return _first_columns(files, source)
-
-    write_files(tmp_path, "a", "b")
-    assert columns_without("a").names == ["id"]
-    write_files(tmp_path, "a", "b")
-    assert columns_without("a", "b").names == []

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from relabel.data.sources import list_files, scan
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import SpecError
 from relabel.job.encoding.row import RowEncoder
@@ -17,7 +16,7 @@ from relabel.job.stages import block as blocks
 from relabel.job.stages.read import encode_unit
 from relabel.rejected import Rejected
 from relabel.spec import make_spec
-from tests.data.builders import write_json, write_lines, write_parquet
+from tests.data.builders import files_of, units_of, write_json, write_lines, write_parquet
 from tests.data.images.answers import fault, server
 from tests.encoding import encode
 from tests.pictures import png
@@ -87,8 +86,8 @@ def write(folder, format):
 
 def read_block(spec, made):
     columns = pa.schema([("images", pa.string())])
-    (file,) = list_files(spec.source)
-    (unit,) = scan(file, spec.source, 8)
+    (file,) = files_of(spec.source)
+    (unit,) = units_of(file, spec.source, 8)
     return encode_unit(unit, made, Job(fingerprint="x", spec=spec, kept=columns.empty_table().select([]).schema))
 
 

@@ -34,6 +34,9 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
     for section, defaults in _LATER.items():
         recipe[section] = {k: v for k, v in recipe[section].items() if k not in defaults or v != defaults[k]}
     recipe["source"]["path"] = spec.source.paths
+    for key in ("delimiter", "encoding"):  # a version without them made the same recipe
+        if recipe["source"][key] is None:
+            del recipe["source"][key]
     recipe["prompt"]["image"] = spec.prompt.images
     for label in (recipe["label"], *recipe["labels"]):
         if label["json_schema"] is not None:  # as text: the order of its properties is that of the columns

@@ -7,11 +7,23 @@ from collections.abc import Mapping
 
 from relabel.errors import SpecError
 
+_NUM_NAMED = 50
+
 
 def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
     """Refuse columns that the source does not have. `needed` maps a column to the spec key that names it."""
     for column, key in sorted(needed.items()):
+        if known.count(column) > 1:
+            raise SpecError(f"{key} names column {column!r}, which the source has more than once; rename one of them")
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise SpecError(f"{key} names column {column!r}{hint}; the source has: {', '.join(sorted(known))}")
+            names = sorted(set(known))
+            rest = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
+            odd = next(
+                (f"; in a template {{{{ row[{name!r}] }}}} reaches it" for name in near[:1] if not name.isidentifier()),
+                "",
+            )
+            raise SpecError(
+                f"{key} names column {column!r}{hint}; the source has: {', '.join(names[:_NUM_NAMED])}{rest}{odd}"
+            )

@@ -11,16 +11,14 @@ from __future__ import annotations
 import functools
 import io
 import os
-import re
 import urllib.parse
-from collections.abc import Collection, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import fsspec.core
 import pyarrow as pa
 import pyarrow.fs as pafs
-from fsspec.utils import glob_translate
 
 from relabel.data.sources.unit import SourceFile
 from relabel.data.storage.clouds import readable
@@ -33,7 +31,6 @@ MAX_IMAGE_BYTES = 256 * 2**20
 """An image file above this is not even read; the spec's own limit is applied to what was read."""
 
 _BUFFER_BYTES = 2**20
-_GLOB = re.compile(r"[*?\[]")
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -54,17 +51,6 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(urllib.parse.unquote(rest) if mark else path))
 
 
-def split_glob(pattern: str) -> tuple[str, list[str]]:
-    """An absolute pattern as the folder before its first glob character, and the components from there on."""
-    components = pattern.split("/")
-    first = next((k for k, component in enumerate(components) if _GLOB.search(component)), None)
-    if first is None:
-        return pattern, []
-    if "://" in pattern and first < 3:
-        raise SourceRefused(f"{pattern}: a glob cannot stand in the place of the bucket; name the bucket")
-    return "/".join(components[:first]) or "/", components[first:]
-
-
 def relative(url: str, root: str) -> str | None:
     """The path of `url` below `root`, "" for the root itself, or None where it is not below it."""
     if url == root:
@@ -77,49 +63,20 @@ def is_hidden(path: str) -> bool:
     return any(name.startswith(("_", ".")) for name in path.split("/"))
 
 
-def find(pattern: str, suffixes: Collection[str]) -> list[Entry]:
-    """The files that an absolute pattern names. A folder stands for the files below it with one of the suffixes."""
-    base_url, components = split_glob(pattern)
-    filesystem, base = locate(base_url)
-    while components and components[-1] == "**":
-        components.pop()
-    found = {}
-    try:
-        for info in _glob(filesystem, base, components):
-            below = _list(filesystem, info.path, recursive=True) if info.type == pafs.FileType.Directory else [info]
-            for file in below:
-                inner = relative(file.path, info.path)
-                if file.type == pafs.FileType.File and (not inner or _is_wanted(inner, suffixes)):
-                    url = base_url + file.path[len(base) :] if base != "/" else file.path
-                    found[url] = Entry(url=url, size=file.size or 0, version=_version(filesystem, file))
-    except (OSError, pa.ArrowException) as error:
-        raise SourceRefused(f"{pattern}: cannot be listed: {sentence(error)}") from error
-    return list(found.values())
-
-
-def matches(pattern: str, url: str) -> bool:
-    """Whether `find(pattern, ...)` would name `url`, as itself or as a file below a folder."""
-    base, components = split_glob(pattern)
-    path = relative(url, base)
-    if path is None or is_hidden(path):
-        return False
-    while components and components[-1] == "**":
-        components.pop()
-    if not components:
-        return True
-    is_match = re.compile(glob_translate("/".join(components))).match
-    names = path.split("/")
-    return any(is_match("/".join(names[: depth + 1])) for depth in range(len(names)))
-
-
 def list_folder(url: str) -> list[Entry]:
     """The files that lie directly in a folder, by name."""
     filesystem, path = locate(url)
-    infos = [info for info in _list(filesystem, path, recursive=False) if info.type == pafs.FileType.File]
-    return [
-        Entry(url=f"{url.rstrip('/')}/{info.base_name}", size=info.size or 0, version=_version(filesystem, info))
-        for info in sorted(infos, key=lambda info: info.base_name)
-    ]
+    infos: dict[str, pafs.FileInfo] = {}
+    for info in filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True)):
+        with suppress(UnicodeDecodeError):  # a name that is not UTF-8, which planning told of
+            if info.type == pafs.FileType.File:
+                infos[info.base_name] = info
+    return [entry_of(filesystem, infos[name], f"{url.rstrip('/')}/{name}") for name in sorted(infos)]
+
+
+def entry_of(filesystem: pafs.FileSystem, info: pafs.FileInfo, url: str) -> Entry:
+    """What is known of a file that a filesystem lists."""
+    return Entry(url=url, size=info.size or 0, version=_version(filesystem, info))
 
 
 def locate(url: str) -> tuple[pafs.FileSystem, str]:
@@ -175,7 +132,7 @@ def reading(file: SourceFile) -> Generator[None]:
     """What goes wrong with a file's bytes inside is a SourceUnreadable that names the file."""
     try:
         yield
-    except (OSError, EOFError, UnicodeDecodeError, MemoryError, pa.ArrowException) as error:
+    except (OSError, EOFError, UnicodeError, MemoryError, pa.ArrowException) as error:
         raise SourceUnreadable(f"{file.url} cannot be read: {sentence(error)}; replace it or take it away") from error
 
 
@@ -191,35 +148,6 @@ def _connect(scheme: str, host: str) -> tuple[pafs.FileSystem, str]:
         return readable(scheme, host), host
     filesystem, base = fsspec.core.url_to_fs(f"{scheme}://{host}")
     return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), base
-
-
-def _glob(filesystem: pafs.FileSystem, folder: str, components: list[str]) -> Iterator[pafs.FileInfo]:
-    if not components:
-        yield filesystem.get_file_info(folder)
-        return
-    head, *rest = components
-    if head == "**":
-        is_match = re.compile(glob_translate("/".join(components))).match
-        start = len(folder.rstrip("/")) + 1
-        for info in _list(filesystem, folder, recursive=True):
-            if is_match(info.path[start:]) and not is_hidden(info.path[start:]):
-                yield info
-        return
-    is_match = re.compile(glob_translate(head)).match
-    for info in _list(filesystem, folder, recursive=False):
-        if is_match(info.base_name) and not is_hidden(info.base_name):
-            if not rest:
-                yield info
-            elif info.type == pafs.FileType.Directory:
-                yield from _glob(filesystem, info.path, rest)
-
-
-def _list(filesystem: pafs.FileSystem, folder: str, *, recursive: bool) -> list[pafs.FileInfo]:
-    return filesystem.get_file_info(pafs.FileSelector(folder, allow_not_found=True, recursive=recursive))
-
-
-def _is_wanted(path: str, suffixes: Collection[str]) -> bool:
-    return path.lower().endswith(tuple(suffixes)) and not is_hidden(path)
 
 
 def _version(filesystem: pafs.FileSystem, info: pafs.FileInfo) -> str:

@@ -9,28 +9,25 @@ Knows nothing of parts, recipes or where plans are kept.
 from __future__ import annotations
 
 import base64
-import dataclasses
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import pyarrow as pa
 from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
-from relabel.data.sources import columns_of, list_files, scan
 from relabel.data.sources.unit import SourceFile, Unit
-from relabel.errors import SourceChanged, SourceUnreadable
-from relabel.spec import Source
-
-NUM_SCANS = 16
-"""Files scanned side by side: a scan mostly waits for its storage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
+    """A file of the source and its units."""
+
     file: SourceFile
     units: tuple[Unit, ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """Members of it that no column holds, by suffix or kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +38,11 @@ class Plan:
     unreadable: tuple[tuple[str, str], ...] = ()
     """Path of each file that could not be scanned, and why. Every plan tries them again."""
     columns: pa.Schema
-    """Columns and types of the first readable file; they stay when files are added."""
+    """Columns of all readable files, in types that hold their values; they stay when files are added."""
+    listed_over: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Files beside those of the source that none of it are, by suffix or name. Seen anew by every plan."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What is to be said of the files that this plan scanned: which have no rows, whose values may not fit."""
 
     @property
     def units(self) -> Iterator[Unit]:
@@ -55,6 +56,14 @@ class Plan:
     def num_rows(self) -> int:
         return sum(unit.num_rows for unit in self.units)
 
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """All that lies in the source and is not read: files, and members of files, by suffix or kind."""
+        total = Counter(self.listed_over)
+        for planned in self.files:
+            total.update(planned.passed_over)
+        return dict(total.most_common())
+
     def to_json(self) -> dict[str, object]:
         """The plan as plain, compact data."""
         files = [
@@ -64,6 +73,8 @@ class Plan:
                 "size": planned.file.size,
                 "version": planned.file.version,
                 "units": [[unit.first_row, unit.num_rows, unit.offset] for unit in planned.units],
+                **({"stem": planned.file.own_stem} if planned.file.own_stem else {}),
+                **({"passed_over": dict(planned.passed_over)} if planned.passed_over else {}),
             }
             for planned in self.files
         ]
@@ -94,14 +105,16 @@ class _CompactFile:
     version: StrictStr
     units: tuple[tuple[_Number, _Number, _Number], ...]
     """First row, number of rows and offset of each unit, in order."""
+    stem: StrictStr = ""
+    passed_over: dict[StrictStr, _Number] = field(default_factory=dict)
 
     def planned(self) -> PlannedFile:
-        file = SourceFile(path=self.path, url=self.url, size=self.size, version=self.version)
+        file = SourceFile(path=self.path, url=self.url, size=self.size, version=self.version, own_stem=self.stem)
         units = (
             Unit(file=file, index=index, first_row=first_row, num_rows=num_rows, offset=offset)
             for index, (first_row, num_rows, offset) in enumerate(self.units)
         )
-        return PlannedFile(file=file, units=tuple(units))
+        return PlannedFile(file=file, units=tuple(units), passed_over=self.passed_over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,70 +127,3 @@ class _Compact:
 
 
 _COMPACT = TypeAdapter(_Compact)
-
-
-def make_plan(source: Source, unit_rows: int, known: Plan | None = None, redo_changed: bool = False) -> Plan:
-    """List the source and scan what `known` does not hold as it is.
-
-    A file that changed since `known` is refused with SourceChanged, or scanned anew where `redo_changed`; one that
-    vanished is always refused. A file that cannot be read is noted and costs only itself.
-    """
-    listed = list_files(source)
-    old = {planned.file.path: planned for planned in known.files} if known else {}
-    changed = [file for file in listed if file.path in old and _differs(file, old[file.path].file)]
-    vanished = old.keys() - {file.path for file in listed}
-    if vanished:
-        raise SourceChanged(
-            f"gone from the source since its labels were made: {_names(vanished)}; "
-            f"put it back, or use a new output folder"
-        )
-    if changed and not redo_changed:
-        raise SourceChanged(
-            f"changed in the source since its labels were made: {_names([file.path for file in changed])}; "
-            f"run with --redo-changed to label it anew, or use a new output folder"
-        )
-    redone = {file.path for file in changed}
-
-    def plan_file(file: SourceFile) -> PlannedFile | tuple[str, str]:
-        if file.path in old and file.path not in redone:
-            return _at(file, old[file.path])
-        try:
-            return PlannedFile(file=file, units=tuple(scan(file, source, unit_rows)))
-        except SourceUnreadable as error:
-            return file.path, str(error)
-
-    with ThreadPoolExecutor(NUM_SCANS) as pool:
-        outcomes = list(pool.map(plan_file, listed))
-    files = tuple(outcome for outcome in outcomes if isinstance(outcome, PlannedFile))
-    return Plan(
-        files=files,
-        unreadable=tuple(outcome for outcome in outcomes if isinstance(outcome, tuple)),
-        columns=known.columns if known and known.files else _first_columns(files, source),
-    )
-
-
-def _differs(file: SourceFile, other: SourceFile) -> bool:
-    return (file.size, file.version) != (other.size, other.version)
-
-
-def _at(file: SourceFile, known: PlannedFile) -> PlannedFile:
-    """What is known of a file, under the url it has now."""
-    if file == known.file:
-        return known
-    return PlannedFile(file=file, units=tuple(dataclasses.replace(unit, file=file) for unit in known.units))
-
-
-def _first_columns(files: Sequence[PlannedFile], source: Source) -> pa.Schema:
-    """Of the first file that can be read, and has rows where any file has."""
-    for planned in sorted(files, key=lambda planned: not planned.units):
-        try:
-            return columns_of(planned.file, source)
-        except SourceUnreadable:  # it was sound when it was scanned: reading its units will name it
-            continue
-    return pa.schema([])
-
-
-def _names(paths: Collection[str]) -> str:
-    """Up to five paths, and how many more."""
-    first = ", ".join(sorted(paths)[:5])
-    return first if len(paths) <= 5 else f"{first} and {len(paths) - 5} more"

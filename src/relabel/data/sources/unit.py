@@ -29,9 +29,14 @@ class SourceFile:
     version: str
     """Modification time, or for a folder of images a digest of its listing; empty where the store tells no time."""
 
+    own_stem: str = ""
+    """The stem of a file whose plain one was another's when it was planned."""
+
     @property
     def stem(self) -> str:
-        """The path without its suffixes of format and compression: the beginning of its parts' names."""
+        """The beginning of its parts' names: the path without its suffixes of format and compression, if it is free."""
+        if self.own_stem:
+            return self.own_stem
         folder, _, name = self.path.rpartition("/")
         for suffix in (".gz", ".zst", ".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tar"):
             name = name.removesuffix(suffix) or name
@@ -64,4 +69,6 @@ class Rows:
     reasons: list[Rejected | None]
     """Why row k cannot be used (`source: ...`), or None."""
     kept: pa.Table
-    """The kept columns in the run's fixed types."""
+    """The kept columns in the run's fixed types; null where a value is none of its type."""
+    remarks: list[str | None]
+    """What became of row k's kept values that are none of their type, or None."""

@@ -14,24 +14,32 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from relabel.data.sources.types import WIDE, json_union
 from relabel.data.sources.unit import Rows
 from relabel.rejected import Code, Rejected
 
 Record = Mapping[str, object] | Rejected
 
-_PYTHON_TYPES = {pa.bool_(): bool, pa.int64(): int, pa.binary(): bytes}
+_PYTHON_TYPES = {pa.bool_(): bool, pa.binary(): bytes}
 
 
 def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema) -> Rows:
-    """Rows with the asked columns as they are and the kept columns in their fixed types; a missing key is a null."""
+    """Rows with the asked columns as they are and the kept columns in their fixed types; a missing key is a null.
+
+    A value that is only kept never costs a row: where it is none of its type it is null, with a remark.
+    """
     reasons: list[Rejected | None] = [record if isinstance(record, Rejected) else None for record in records]
+    misfits = Misfits(len(records))
     values: dict[str, list[object]] = {}
     for name in dict.fromkeys([*columns, *kept.names]):
         values[name] = [None if isinstance(record, Rejected) else record.get(name) for record in records]
         for row, value in enumerate(values[name]):
             if not is_unicode(value):
                 values[name][row] = None
-                reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds invalid UTF-8")
+                if name in columns:
+                    reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds invalid UTF-8")
+                else:
+                    misfits.add(row, f"column {name} holds invalid UTF-8")
     arrays = []
     for field in kept:
         fitted = []
@@ -40,13 +48,24 @@ def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema
                 fitted.append(_fit(value, field.type))
             except (TypeError, OverflowError, RecursionError):
                 fitted.append(None)
-                reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {field.name} is not {field.type}")
+                misfits.add(row, f"column {field.name} is not {field.type}")
         arrays.append(pa.array(fitted, field.type))
     asked = {
         name: [value if why is None else None for value, why in zip(values[name], reasons, strict=True)]
         for name in columns
     }
-    return Rows(columns=asked, reasons=reasons, kept=make_table(arrays, kept, len(reasons)))
+    return Rows(columns=asked, reasons=reasons, kept=make_table(arrays, kept, len(reasons)), remarks=misfits.remarks)
+
+
+class Misfits:
+    """What became of the kept values of some rows that are none of their type."""
+
+    def __init__(self, num_rows: int) -> None:
+        self.remarks: list[str | None] = [None] * num_rows
+        """For each row the first one, or None."""
+
+    def add(self, row: int, why: str) -> None:
+        self.remarks[row] = self.remarks[row] or f"kept as null: {why}"
 
 
 def make_table(arrays: Sequence[pa.Array | pa.ChunkedArray], schema: pa.Schema, num_rows: int) -> pa.Table:
@@ -56,14 +75,55 @@ def make_table(arrays: Sequence[pa.Array | pa.ChunkedArray], schema: pa.Schema, 
     return pa.Table.from_arrays(list(arrays), schema=schema)
 
 
-def infer_schema(records: Sequence[Record]) -> pa.Schema:
-    """Types for the columns of some first records. What is no plain bool, number or text is kept as its JSON text."""
-    seen: dict[str, list[object]] = {}
-    for record in records:
-        if not isinstance(record, Rejected):
-            for name, value in record.items():
-                seen.setdefault(name, []).append(value)
-    return pa.schema([(name, _type_of(values)) for name, values in seen.items() if is_unicode(name)])
+class RecordTypes:
+    """Types for the columns of records, as they come. What is no plain bool, number or text is kept as JSON text."""
+
+    def __init__(self) -> None:
+        self._shapes: set[tuple[object, ...]] = set()
+        self._types: dict[str, pa.DataType] = {}
+
+    def add(self, record: Record) -> None:
+        """Take in one record; of records with the same keys and types but the first it takes a microsecond."""
+        if isinstance(record, Rejected):
+            return
+        shape = (*record, *map(type, record.values()))
+        if shape in self._shapes:
+            return
+        if len(self._shapes) < _MAX_SHAPES:
+            self._shapes.add(shape)
+        for name, value in record.items():
+            self._types[name] = json_union(self._types.get(name, pa.null()), _TYPES.get(type(value), pa.string()))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns by first appearance."""
+        return pa.schema([(name, kind) for name, kind in self._types.items() if is_unicode(name)])
+
+
+class Wide(int):
+    """An integer of 64 bits beyond 2**53."""
+
+
+class Huge(int):
+    """An integer of more than 64 bits."""
+
+
+def read_int(digits: str) -> int:
+    """For a JSON decoder: an integer whose class says how wide it is. Raises ValueError above 4,300 digits."""
+    number = int(digits)
+    if len(digits) < 16 or -(2**53) <= number <= 2**53:
+        return number
+    return Wide(number) if -(2**63) <= number < 2**63 else Huge(number)
+
+
+_MAX_SHAPES = 10_000
+_TYPES: dict[type[object], pa.DataType] = {
+    type(None): pa.null(),
+    bool: pa.bool_(),
+    int: pa.int64(),
+    Wide: WIDE,
+    float: pa.float64(),
+}
 
 
 def json_text(value: object) -> str:
@@ -99,23 +159,20 @@ def is_unicode(value: object) -> bool:
     return True
 
 
-def _type_of(values: list[object]) -> pa.DataType:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values if isinstance(value, int)):
-        return pa.int64()
-    return pa.float64() if float in kinds and kinds <= {int, float} else pa.string()
-
-
 def _fit(value: object, kind: pa.DataType) -> object:
     if value is None:
         return None
     if pa.types.is_string(kind):
         return value if isinstance(value, str) else json_text(value)
     if pa.types.is_floating(kind) and isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int) and int(float(value)) != value:
+            raise OverflowError
         return float(value)
-    if pa.types.is_int64(kind) and type(value) is int and not -(2**63) <= value < 2**63:
+    if pa.types.is_int64(kind):
+        if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
+            return value
         raise OverflowError
     if type(value) is _PYTHON_TYPES.get(kind):
         return value

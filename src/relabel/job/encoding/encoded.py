@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from relabel.job.encoding.settings import OwnSettings
+from relabel.rejected import Rejected
 
 Tensors = dict[str, np.ndarray]
 
@@ -25,3 +26,10 @@ class Encoded:
     """`truncated: ...` where the prompt was cut to fit."""
     settings: OwnSettings | None = None
     """The row's own sampling settings; None where its source has none."""
+
+
+def with_remark(one: Encoded | Rejected, remark: str) -> Encoded | Rejected:
+    """The same with one more remark; a reason is left as it is."""
+    if isinstance(one, Rejected):
+        return one
+    return replace(one, remark=remark if one.remark is None else f"{one.remark}; {remark}")

@@ -14,7 +14,7 @@ from PIL import Image
 from relabel.data.images.root import open_root
 from relabel.data.images.value import decode_image
 from relabel.data.prompts.template import template_end
-from relabel.data.sources.openai import SETTINGS
+from relabel.data.sources.formats.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
 from relabel.job.encoding.conversation import Decode, PromptSource, Row
 from relabel.job.encoding.encode import Encoder

@@ -15,7 +15,7 @@ import pyarrow as pa
 from relabel.data.sources import read
 from relabel.data.sources.unit import Unit
 from relabel.errors import PartDamaged, SourceUnreadable
-from relabel.job.encoding.encoded import Encoded, Tensors
+from relabel.job.encoding.encoded import Encoded, Tensors, with_remark
 from relabel.job.encoding.settings import OwnSettings
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
@@ -50,6 +50,9 @@ def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt 
         encoder.check_root()
     except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
+    for row, remark in enumerate(rows.remarks):
+        if remark is not None and row in encoded:
+            encoded[row] = [with_remark(one, remark) for one in encoded[row]]
     columns: dict[str, pa.Array] = {}
     known: dict[int, Tensors] = {row: {} for row in encoded}
     for index, query in enumerate(queries):

@@ -3,10 +3,11 @@ import os
 import pyarrow as pa
 import pytest
 
-from relabel.data.sources import absolute_source, list_files, read, scan
+from relabel.data.sources import read
+from relabel.data.sources.roots import absolute_source
 from relabel.errors import SourceRefused, SourceUnreadable
 from relabel.rejected import Code, Rejected
-from tests.data.builders import read_all, source_of, write_bytes
+from tests.data.builders import files_of, read_all, source_of, units_of, write_bytes
 
 
 def fill(root, *names):
@@ -18,7 +19,7 @@ def test_each_folder_is_a_file_and_each_image_a_row(tmp_path):
     root = tmp_path / "photos"
     fill(root, "b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "cats/2.webp", "cats/10.jpg", "_trash/x.jpg", "empty/x.md")
     source = source_of(root, "images")
-    assert [(file.path, file.stem) for file in list_files(source)] == [("cats", "cats"), ("photos", "photos")]
+    assert [(file.path, file.stem) for file in files_of(source)] == [("cats", "cats"), ("photos", "photos")]
     rows, kept = read_all(source, ["path", "image"], ["path"], unit_rows=1)
     names = ["cats/10.jpg", "cats/2.webp", "a.PNG", "b.jpg"]
     assert rows == [((name, name.encode()), None) for name in names]
@@ -54,7 +55,7 @@ def folder_with_a_lost_image(tmp_path):
     fill(tmp_path, "b.jpg")
     os.symlink(tmp_path / "b.jpg", tmp_path / "in/b.jpg")
     source = source_of(tmp_path / "in", "images")
-    (unit,) = scan(list_files(source)[0], source, 8)
+    (unit,) = units_of(files_of(source)[0], source, 8)
     (tmp_path / "b.jpg").unlink()
     return unit, source
 
@@ -76,11 +77,11 @@ def test_an_absolute_source_is_read_in_any_working_directory(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     given = source_of("photos", "images", image_root=".")
     source = absolute_source(given)
-    files = list_files(given)
-    assert list_files(source) == files
+    files = files_of(given)
+    assert files_of(source) == files
     assert source.image_root == str(tmp_path)
     monkeypatch.chdir(tmp_path / "elsewhere")
-    names = [read(scan(file, source, 8)[0], source, ["path"], pa.schema([])).columns["path"] for file in files]
+    names = [read(units_of(file, source, 8)[0], source, ["path"], pa.schema([])).columns["path"] for file in files]
     assert names == [["in/b.jpg"], ["a.jpg"]]
 
 
@@ -88,7 +89,7 @@ def test_an_absolute_source_is_read_in_any_working_directory(tmp_path, monkeypat
 def test_a_folder_that_changed_is_another_version(tmp_path, change):
     fill(tmp_path, "a.jpg", "b.jpg")
     source = source_of(tmp_path, "images")
-    (before,) = list_files(source)
+    (before,) = files_of(source)
     match change:
         case "add":
             fill(tmp_path, "c.jpg")
@@ -98,16 +99,16 @@ def test_a_folder_that_changed_is_another_version(tmp_path, change):
             (tmp_path / "a.jpg").write_bytes(b"more than before")
         case "touch":
             os.utime(tmp_path / "a.jpg", ns=(1, 1))
-    (after,) = list_files(source)
+    (after,) = files_of(source)
     assert after.version != before.version
     with pytest.raises(SourceUnreadable, match="changed after it was planned"):
-        scan(before, source, 8)
+        units_of(before, source, 8)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     fill(tmp_path, "a.txt")
     with pytest.raises(SourceRefused, match="matches no images file"):
-        list_files(source_of(tmp_path / "*", "images"))
+        files_of(source_of(tmp_path / "*", "images"))
 
 
 def test_every_format_that_is_read_is_a_row_under_any_of_its_suffixes(tmp_path):

@@ -4,9 +4,18 @@ import random
 import pyarrow as pa
 import pytest
 
-from relabel.data.sources import columns_of, files, list_files, read, scan
+from relabel.data.sources import files, read
+from relabel.data.sources.planning import make_plan
 from relabel.errors import SourceUnreadable
-from tests.data.builders import kept_schema, read_all, source_of, write_bytes, write_json, write_lines
+from tests.data.builders import (
+    files_of,
+    read_all,
+    source_of,
+    units_of,
+    write_bytes,
+    write_json,
+    write_lines,
+)
 
 SUFFIXES = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".json"]
 
@@ -23,7 +32,7 @@ def test_rows(tmp_path, suffix):
 def test_units_in_any_order(tmp_path, suffix):
     write_json(tmp_path / f"a{suffix}", [{"n": n} for n in range(1000)])
     source = source_of(tmp_path, "jsonl")
-    units = scan(list_files(source)[0], source, 64)
+    units = units_of(files_of(source)[0], source, 64)
     assert sum(unit.num_rows for unit in units) == 1000
     for unit in random.Random(3).sample(units * 2, len(units) * 2):
         assert read(unit, source, ["n"], pa.schema([])).columns["n"] == list(
@@ -100,7 +109,7 @@ def test_an_empty_file_has_no_units(tmp_path):
     write_bytes(tmp_path / "a.jsonl", b"")
     write_bytes(tmp_path / "b.jsonl.gz", b"")
     source = source_of(tmp_path, "jsonl")
-    assert [scan(file, source, 2) for file in list_files(source)] == [[], []]
+    assert [units_of(file, source, 2) for file in files_of(source)] == [[], []]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES[1:3])
@@ -110,14 +119,14 @@ def test_a_truncated_archive_is_named_at_the_scan(tmp_path, suffix, part):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     source = source_of(tmp_path, "jsonl")
     with pytest.raises(SourceUnreadable, match=rf"a\{suffix}"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_what_is_no_archive_is_named(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(b'{"n": 1}\n')
     source = source_of(tmp_path, "jsonl")
     with pytest.raises(SourceUnreadable, match=r"a\.jsonl\.gz"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_types_of_kept_columns(tmp_path):
@@ -127,7 +136,7 @@ def test_types_of_kept_columns(tmp_path):
     ]
     write_json(tmp_path / "a.jsonl", records)
     source = source_of(tmp_path, "jsonl")
-    columns = columns_of(list_files(source)[0], source)
+    columns = make_plan(source, 8).columns
     kinds = {field.name: str(field.type) for field in columns}
     assert kinds == {
         "b": "bool", "i": "int64", "f": "double", "s": "string", "late": "double",
@@ -151,19 +160,14 @@ def test_types_of_kept_columns(tmp_path):
     ]
 
 
-def test_a_kept_value_of_another_type_costs_its_row_and_not_the_others(tmp_path):
+def test_a_kept_column_of_many_types_is_json_text(tmp_path):
     write_json(tmp_path / "a.jsonl", [{"id": 1, "x": 0.5, "b": True, "t": "a"}])
     wrong = [{"id": "2"}, {"id": 2**63}, {"id": True}, {"id": 1.0}, {"x": "a"}, {"x": True}, {"b": 1}, {"x": 10**400}]
     write_json(tmp_path / "b.jsonl", [{"t": "b"} | record for record in wrong] + [{"id": 3, "x": 1, "t": "c"}])
     rows, kept = read_all(source_of(tmp_path, "jsonl"), ["t"], ["id", "x", "b"])
-    kinds = ["id is not int64"] * 4 + ["x is not double"] * 2 + ["b is not bool", "x is not double"]
-    assert rows == [
-        (("a",), None),
-        *[((None,), f"source: column {kind}") for kind in kinds],
-        (("c",), None),
-    ]
-    assert kept["id"].to_pylist() == [1, *[None] * 8, 3]
-    assert kept["x"].to_pylist() == [0.5, *[None] * 8, 1.0]
+    assert rows == [(("a",), None), *[(("b",), None)] * 8, (("c",), None)]
+    assert kept.schema.types == [pa.string(), pa.string(), pa.string()], "no other type holds both"
+    assert kept["id"].to_pylist() == ["1", "2", str(2**63), "true", "1.0", *[None] * 4, "3"]
 
 
 def test_a_bad_row_keeps_what_is_sound_of_it(tmp_path):
@@ -173,10 +177,27 @@ def test_a_bad_row_keeps_what_is_sound_of_it(tmp_path):
     assert kept.to_pylist() == [{"id": 1, "t": None}]
 
 
-def test_types_come_from_the_first_file(tmp_path):
-    write_json(tmp_path / "a.jsonl", [{"id": 1}])
-    write_json(tmp_path / "b.jsonl", [{"id": "x"}])
-    assert kept_schema(source_of(tmp_path, "jsonl"), ["id"]) == pa.schema([("id", pa.int64())])
+def test_a_kept_value_that_its_type_does_not_hold_is_null_with_a_remark_and_costs_no_label(tmp_path):
+    """As when a file that came later has other values than those that fixed the types."""
+    kept = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("b", pa.bool_())])
+    wrong = [
+        {"id": "2"},
+        {"id": 2**63},
+        {"id": True},
+        {"x": "a"},
+        {"x": True},
+        {"b": 1},
+        {"x": 10**400},
+        {"x": 2**53 + 1},
+    ]
+    write_json(tmp_path / "a.jsonl", [{"t": "b"} | record for record in [*wrong, {"id": 2.0, "x": 1}]])
+    source = source_of(tmp_path, "jsonl")
+    (unit,) = units_of(files_of(source)[0], source, 100)
+    rows = read(unit, source, ["t"], kept)
+    assert (rows.columns, rows.reasons) == ({"t": ["b"] * 9}, [None] * 9)
+    kinds = ["id is not int64"] * 3 + ["x is not double"] * 2 + ["b is not bool"] + ["x is not double"] * 2
+    assert rows.remarks == [*(f"kept as null: column {kind}" for kind in kinds), None]
+    assert rows.kept.to_pylist() == [*[{"id": None, "x": None, "b": None}] * 8, {"id": 2, "x": 1.0, "b": None}]
 
 
 def test_row_text_is_never_in_a_reason(tmp_path):

@@ -4,8 +4,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relabel.data.sources import columns_of, list_files, read, scan
-from tests.data.builders import kept_schema, read_all, source_of, write_json, write_lines
+from relabel.data.sources import read
+from tests.data.builders import (
+    columns_of,
+    files_of,
+    kept_schema,
+    read_all,
+    source_of,
+    units_of,
+    write_json,
+    write_lines,
+)
 
 COLUMNS = ["messages", "settings"]
 MESSAGES = [{"role": "user", "content": "tëxt"}]
@@ -37,7 +46,7 @@ def test_rows(tmp_path, suffix):
 def test_the_columns_are_the_same_for_every_file(tmp_path):
     write_lines(tmp_path / "a.jsonl", ["nonsense"])
     source = source_of(tmp_path, "openai")
-    assert {field.name: str(field.type) for field in columns_of(list_files(source)[0], source)} == {
+    assert {field.name: str(field.type) for field in columns_of(files_of(source)[0], source)} == {
         "custom_id": "string",
         "messages": "string",
         "settings": "string",
@@ -116,7 +125,7 @@ def test_units_in_any_order(tmp_path):
     write_json(tmp_path / "a.jsonl.gz", [line(str(n)) for n in range(100)])
     source = source_of(tmp_path, "openai")
     schema = kept_schema(source, ["custom_id"])
-    for unit in reversed(scan(list_files(source)[0], source, 16)):
+    for unit in reversed(units_of(files_of(source)[0], source, 16)):
         kept = read(unit, source, COLUMNS, schema).kept
         assert kept["custom_id"].to_pylist() == [str(n) for n in range(unit.first_row, unit.first_row + unit.num_rows)]
 

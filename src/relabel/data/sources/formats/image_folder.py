@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pyarrow as pa
 
 from relabel.data.sources import files
 from relabel.data.sources.cutting import cut_rows
+from relabel.data.sources.finding import matches
+from relabel.data.sources.formats.format import Scanned
+from relabel.data.sources.roots import source_root
+from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
 from relabel.errors import SourceUnreadable
@@ -32,6 +36,9 @@ SUFFIXES = (
 )
 # fmt: on
 """Of images: what Pillow calls the formats that are read, in any spelling of upper and lower case."""
+
+union = arrow_union
+
 SCHEMA = pa.schema([("path", pa.string()), ("image", pa.binary())])
 
 _lock = threading.Lock()
@@ -39,12 +46,15 @@ _last_listing: dict[SourceFile, list[files.Entry]] = {}
 """Of the folder read last: a folder of a million images is listed once in a process, not once for each unit."""
 
 
-def group(entries: Iterable[files.Entry], root: str) -> list[SourceFile]:
+def takes(url: str, *, is_named: bool) -> bool:
+    return url.lower().endswith(SUFFIXES)
+
+
+def group(entries: Collection[files.Entry], root: str) -> list[SourceFile]:
     """One source file for every folder that holds an image."""
     folders: dict[str, list[files.Entry]] = {}
     for entry in entries:
-        if entry.url.lower().endswith(SUFFIXES):
-            folders.setdefault(entry.url.rpartition("/")[0] or "/", []).append(entry)
+        folders.setdefault(entry.url.rpartition("/")[0] or "/", []).append(entry)
     return [
         SourceFile(
             path=files.relative(folder, root) or root.rpartition("/")[2] or "images",
@@ -56,15 +66,12 @@ def group(entries: Iterable[files.Entry], root: str) -> list[SourceFile]:
     ]
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> list[Unit]:
-    return cut_rows(file, (0 for _ in _images(file, source)), unit_rows)
+def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+    return Scanned(units=cut_rows(file, (0 for _ in _images(file, source)), unit_rows), columns=SCHEMA)
 
 
-def columns_of(file: SourceFile, source: Source) -> pa.Schema:
-    return SCHEMA
-
-
-def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema, root: str) -> Rows:
+def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
+    root = source_root(source)
     images = _images(unit.file, source)[unit.first_row : unit.first_row + unit.num_rows]
     with_bytes = "image" in (*columns, *kept.names)
     with files.reading(unit.file):
@@ -95,7 +102,7 @@ def _images(file: SourceFile, source: Source) -> list[files.Entry]:
         images = [
             entry
             for entry in files.list_folder(file.url)
-            if entry.url.lower().endswith(SUFFIXES) and any(files.matches(pattern, entry.url) for pattern in patterns)
+            if entry.url.lower().endswith(SUFFIXES) and any(matches(pattern, entry.url) for pattern in patterns)
         ]
     if (sum(image.size for image in images), _digest(images)) != (file.size, file.version):
         raise SourceUnreadable(f"{file.url} changed after it was planned; run the same command again")

@@ -3,9 +3,18 @@ import random
 import pyarrow as pa
 import pytest
 
-from relabel.data.sources import columns_of, list_files, read, scan
+from relabel.data.sources import read
 from relabel.errors import SourceUnreadable
-from tests.data.builders import read_all, source_of, write_bytes, write_json, write_lines
+from tests.data.builders import (
+    columns_of,
+    files_of,
+    read_all,
+    source_of,
+    units_of,
+    write_bytes,
+    write_json,
+    write_lines,
+)
 
 SUFFIXES = [".csv", ".csv.gz", ".csv.zst"]
 
@@ -29,7 +38,7 @@ def test_tabs(tmp_path):
 def test_units_in_any_order(tmp_path, suffix):
     write_lines(tmp_path / f"a{suffix}", ["n,t", *(f'{n},"x\n{n}"' for n in range(500))])
     source = source_of(tmp_path, "csv")
-    units = scan(list_files(source)[0], source, 32)
+    units = units_of(files_of(source)[0], source, 32)
     for unit in random.Random(3).sample(units * 2, len(units) * 2):
         numbers = range(unit.first_row, unit.first_row + unit.num_rows)
         assert read(unit, source, ["t"], pa.schema([])).columns["t"] == [f"x\n{n}" for n in numbers]
@@ -59,31 +68,31 @@ def test_a_quote_that_is_never_closed_costs_the_file(tmp_path, suffix):
     write_lines(tmp_path / f"a{suffix}", ["a,b", "1,2", '3,"open', *["5,6"] * 100])
     source = source_of(tmp_path, "csv")
     with pytest.raises(SourceUnreadable, match="quote is not closed"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_a_row_over_the_limit_costs_the_file(tmp_path):
     write_lines(tmp_path / "a.csv.gz", ["a,b", '3,"open', *["5," + "6" * 10**6] * 80])
     source = source_of(tmp_path, "csv")
     with pytest.raises(SourceUnreadable, match="64 MiB"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(b"", "no header"), (b"\n", "no header"), (b"a,a\n1,2\n", "twice"), (b"a,\xff\n", "UTF-8")]
+    ("content", "why"), [(b"", "no header"), (b"\n", "no header"), (b"a\0,b\n", "NUL"), (b"a,\xff\n", "UTF-8")]
 )
 def test_a_file_without_a_usable_header_costs_itself(tmp_path, content, why):
     write_bytes(tmp_path / "a.csv", content)
     source = source_of(tmp_path, "csv")
     with pytest.raises(SourceUnreadable, match=why):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_a_header_alone_has_no_rows(tmp_path):
     write_bytes(tmp_path / "a.csv", b"a,b\n")
     source = source_of(tmp_path, "csv")
-    assert scan(list_files(source)[0], source, 8) == []
-    assert columns_of(list_files(source)[0], source) == pa.schema([("a", pa.string()), ("b", pa.string())])
+    assert units_of(files_of(source)[0], source, 8) == []
+    assert columns_of(files_of(source)[0], source) == pa.schema([("a", pa.string()), ("b", pa.string())])
 
 
 def test_a_file_without_a_needed_column_costs_itself(tmp_path):
@@ -100,10 +109,10 @@ def test_a_truncated_archive_is_named_at_the_scan(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[:-9])
     source = source_of(tmp_path, "csv")
     with pytest.raises(SourceUnreadable, match=rf"a\{suffix}"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_other_formats_in_the_folder_are_passed_over(tmp_path):
     write_json(tmp_path / "a.jsonl", [{"a": 1}])
     write_lines(tmp_path / "a.csv", ["a", "1"])
-    assert [file.path for file in list_files(source_of(tmp_path, "csv"))] == ["a.csv"]
+    assert [file.path for file in files_of(source_of(tmp_path, "csv"))] == ["a.csv"]

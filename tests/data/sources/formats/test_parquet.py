@@ -7,10 +7,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relabel.data.sources import columns_of, list_files, read, scan
+from relabel.data.sources import read
 from relabel.data.sources.unit import Unit
 from relabel.errors import SourceUnreadable
-from tests.data.builders import invalid_text, kept_schema, read_all, source_of, write_parquet
+from tests.data.builders import (
+    columns_of,
+    files_of,
+    invalid_text,
+    read_all,
+    source_of,
+    units_of,
+    write_parquet,
+)
 
 
 def test_rows_kept_columns_and_types(tmp_path):
@@ -38,13 +46,13 @@ def test_the_writer_s_own_arrow_types_are_not_followed(tmp_path):
     table = pa.table({"t": pa.array(["a", "b"]).dictionary_encode(), "u": pa.array(["a", "b"], pa.large_string())})
     write_parquet(tmp_path / "a.parquet", table)
     source = source_of(tmp_path, "parquet")
-    assert columns_of(list_files(source)[0], source).types == [pa.string(), pa.string()]
+    assert columns_of(files_of(source)[0], source).types == [pa.string(), pa.string()]
 
 
 def test_units_read_in_any_order_and_by_several_threads_give_the_same_rows(tmp_path):
     write_parquet(tmp_path / "a.parquet", {"n": range(5000), "t": [f"row {n}" for n in range(5000)]}, group_rows=1700)
     source = source_of(tmp_path, "parquet")
-    units = scan(list_files(source)[0], source, 128)
+    units = units_of(files_of(source)[0], source, 128)
     assert len(units) == 14 + 14 + 13
     work = units * 3
     random.Random(7).shuffle(work)
@@ -68,7 +76,7 @@ def test_units_read_in_any_order_and_by_several_threads_give_the_same_rows(tmp_p
 def test_a_unit_of_several_row_groups(tmp_path):
     write_parquet(tmp_path / "a.parquet", {"n": range(100)}, group_rows=7)
     source = source_of(tmp_path, "parquet")
-    assert [unit.num_rows for unit in scan(list_files(source)[0], source, 32)] == [28, 28, 28, 16]
+    assert [unit.num_rows for unit in units_of(files_of(source)[0], source, 32)] == [28, 28, 28, 16]
     assert read_all(source, ["n"], unit_rows=32)[0] == [((n,), None) for n in range(100)]
 
 
@@ -80,7 +88,7 @@ def test_no_column_asked_for(tmp_path):
 def test_no_rows_no_units(tmp_path):
     write_parquet(tmp_path / "a.parquet", {"n": pa.array([], pa.int64())})
     source = source_of(tmp_path, "parquet")
-    assert scan(list_files(source)[0], source, 8) == []
+    assert units_of(files_of(source)[0], source, 8) == []
 
 
 def test_invalid_utf8_costs_its_row_only(tmp_path):
@@ -89,8 +97,8 @@ def test_invalid_utf8_costs_its_row_only(tmp_path):
         tmp_path / "a.parquet", {"id": range(4), "text": text, "tag": invalid_text([b"a", b"b", b"\xff", b"d"])}
     )
     rows, kept = read_all(source_of(tmp_path, "parquet"), ["text"], ["id", "tag"], unit_rows=4)
-    bad_text, bad_tag = (f"source: column {name} holds invalid UTF-8" for name in ("text", "tag"))
-    assert rows == [(("good",), None), ((None,), bad_text), ((None,), bad_tag), ((None,), bad_text)]
+    bad = "source: column text holds invalid UTF-8"
+    assert rows == [(("good",), None), ((None,), bad), (("fine",), None), ((None,), bad)], "of what is asked, not kept"
     assert kept.to_pydict() == {"id": [0, 1, 2, 3], "tag": ["a", "b", None, "d"]}
     kept.validate(full=True)
 
@@ -109,25 +117,25 @@ def test_a_value_that_python_cannot_hold_costs_its_row_only(tmp_path):
     ]
 
 
-def test_a_kept_column_of_another_type_costs_the_file_unless_nothing_is_lost(tmp_path):
-    write_parquet(tmp_path / "a.parquet", {"id": pa.array([1], pa.int64())})
-    write_parquet(tmp_path / "b.parquet", {"id": pa.array([2], pa.int16())})
-    write_parquet(tmp_path / "c.parquet", {"id": ["3"]})
-    write_parquet(tmp_path / "d.parquet", {"id": [4.5]})
+def test_a_kept_value_is_cast_and_null_with_a_remark_where_it_would_lose_something(tmp_path):
+    write_parquet(tmp_path / "a.parquet", {"id": pa.array([1, 2**60 + 1, None], pa.int64()), "t": ["x"] * 3})
+    write_parquet(tmp_path / "b.parquet", {"id": pa.array([2], pa.int16()), "t": ["x"]})
+    write_parquet(tmp_path / "c.parquet", {"id": ["3"], "t": ["x"]})
+    write_parquet(tmp_path / "d.parquet", {"t": ["x"]})
     source = source_of(tmp_path, "parquet")
-    kept = kept_schema(source, ["id"])
-    a, b, c, d = (scan(file, source, 8)[0] for file in list_files(source))
-    assert [read(unit, source, [], kept).kept["id"].to_pylist() for unit in (a, b)] == [[1], [2]]
-    for unit, found in ((c, "string"), (d, "double")):
-        with pytest.raises(SourceUnreadable, match=rf"{unit.file.path}: column id is {found} but int64"):
-            read(unit, source, [], kept)
+    kept = pa.schema([("id", pa.float64())])
+    rows = [read(units_of(file, source, 8)[0], source, ["t"], kept) for file in files_of(source)]
+    assert [part.kept["id"].to_pylist() for part in rows] == [[1.0, None, None], [2.0], [None], [None]]
+    bad = "kept as null: column id is not double"
+    assert [part.remarks for part in rows] == [[None, bad, None], [None], [bad], [None]]
+    assert all(reason is None for part in rows for reason in part.reasons)
 
 
 @pytest.mark.parametrize("names", [["other"], ["n", "n"]])
 def test_a_file_without_one_such_column_costs_itself(tmp_path, names):
     write_parquet(tmp_path / "a.parquet", pa.table([pa.array([1])] * len(names), names))
     source = source_of(tmp_path, "parquet")
-    (unit,) = scan(list_files(source)[0], source, 8)
+    (unit,) = units_of(files_of(source)[0], source, 8)
     with pytest.raises(SourceUnreadable, match=r"a.parquet has (no|more than one) column n"):
         read(unit, source, ["n"], pa.schema([]))
 
@@ -191,7 +199,7 @@ def test_a_truncated_file_is_named_at_the_scan(tmp_path, part):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     source = source_of(tmp_path, "parquet")
     with pytest.raises(SourceUnreadable, match=r"a\.parquet"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_one_flipped_bit_in_a_page_is_found(tmp_path):
@@ -212,7 +220,7 @@ def test_one_flipped_bit_in_a_page_is_found(tmp_path):
 def test_a_plan_of_more_rows_than_there_are(tmp_path):
     write_parquet(tmp_path / "a.parquet", {"n": range(10)})
     source = source_of(tmp_path, "parquet")
-    (file,) = list_files(source)
+    (file,) = files_of(source)
     with pytest.raises(SourceUnreadable, match="fewer rows"):
         read(Unit(file=file, index=0, first_row=0, num_rows=11), source, ["n"], pa.schema([]))
 

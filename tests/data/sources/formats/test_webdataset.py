@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relabel.data.sources import columns_of, list_files, read, scan
+from relabel.data.sources import read
+from relabel.data.sources.plan import Plan
+from relabel.data.sources.planning import make_plan
 from relabel.errors import SourceUnreadable
-from tests.data.builders import read_all, source_of, write_tar
+from tests.data.builders import columns_of, files_of, read_all, source_of, units_of, write_tar
 
 COLUMNS = ["__key__", "image", "txt", "json"]
 
@@ -50,7 +52,7 @@ def test_a_row_is_the_consecutive_members_with_one_key(tmp_path, format):
 def test_only_what_is_asked_for_is_a_column(tmp_path):
     write_tar(tmp_path / "a.tar", [("1.jpg", b"J"), ("1.txt", b"t"), ("1.cls", b"3")])
     source = source_of(tmp_path, "webdataset")
-    assert columns_of(list_files(source)[0], source).names == COLUMNS
+    assert columns_of(files_of(source)[0], source).names == ["__key__", "jpg", "image", "txt", "cls"]
     assert read_all(source, ["txt"])[0] == [(("t",), None)]
 
 
@@ -59,7 +61,7 @@ def test_units_in_any_order(tmp_path):
         tmp_path / "a.tar", [(f"{n:03d}.{end}", f"{n} {end}".encode()) for n in range(100) for end in ("jpg", "txt")]
     )
     source = source_of(tmp_path, "webdataset")
-    units = scan(list_files(source)[0], source, 7)
+    units = units_of(files_of(source)[0], source, 7)
     assert len(units) == 15
     for unit in random.Random(3).sample(units, len(units)):
         numbers = range(unit.first_row, unit.first_row + unit.num_rows)
@@ -116,7 +118,7 @@ def test_bad_members_cost_their_row(tmp_path):
 def test_an_archive_without_members_has_no_units(tmp_path):
     write_tar(tmp_path / "a.tar", [])
     source = source_of(tmp_path, "webdataset")
-    assert scan(list_files(source)[0], source, 8) == []
+    assert units_of(files_of(source)[0], source, 8) == []
 
 
 @pytest.mark.parametrize("cut", [0, 100, 512, 1000, 1024, 1536, 2560, 4096])
@@ -126,7 +128,7 @@ def test_a_truncated_archive_is_named_at_the_scan(tmp_path, cut):
     path.write_bytes(path.read_bytes()[:cut])
     source = source_of(tmp_path, "webdataset")
     with pytest.raises(SourceUnreadable, match=r"a\.tar"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_a_damaged_header_in_the_middle_is_named(tmp_path):
@@ -136,7 +138,7 @@ def test_a_damaged_header_in_the_middle_is_named(tmp_path):
     path.write_bytes(content)
     source = source_of(tmp_path, "webdataset")
     with pytest.raises(SourceUnreadable, match="byte 1024"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_joined_archives_are_named_and_not_half_read(tmp_path):
@@ -144,7 +146,7 @@ def test_joined_archives_are_named_and_not_half_read(tmp_path):
     path.write_bytes(path.read_bytes() * 2)
     source = source_of(tmp_path, "webdataset")
     with pytest.raises(SourceUnreadable, match="after its end mark"):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 def test_a_header_that_claims_a_huge_size_reads_nothing(tmp_path):
@@ -153,7 +155,7 @@ def test_a_header_that_claims_a_huge_size_reads_nothing(tmp_path):
     (tmp_path / "a.tar").write_bytes(huge.tobuf(tarfile.GNU_FORMAT) + bytes(10240))
     source = source_of(tmp_path, "webdataset")
     with pytest.raises(SourceUnreadable):
-        scan(list_files(source)[0], source, 8)
+        units_of(files_of(source)[0], source, 8)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -172,7 +174,7 @@ def test_no_other_error_escapes_from_a_mutated_archive(tmp_path, data):
     source = source_of(tmp_path, "webdataset")
     units = []
     try:
-        units = scan(list_files(source)[0], source, 2)
+        units = units_of(files_of(source)[0], source, 2)
     except SourceUnreadable:
         return
     for unit in units:
@@ -184,3 +186,29 @@ def test_every_format_that_is_read_is_the_image_of_its_sample(tmp_path, suffix):
     write_tar(tmp_path / "a.tar", [(f"1.{suffix}", b"bytes"), ("1.txt", b"text"), ("2.eps", b"bytes")])
     rows, _ = read_all(source_of(tmp_path / "a.tar", "webdataset"), ["__key__", "image"])
     assert rows == [(("1", b"bytes"), None), (("2", None), None)]
+
+
+def test_keys_and_columns_are_those_of_webdataset_and_what_is_no_column_is_counted(tmp_path):
+    """Its key ends at the first dot of the name: three photos with numbers behind it are three columns of one row."""
+    numbered = [(f"photo.{n:04}.jpg", b"J%d" % n) for n in range(3)]
+    members = [
+        *numbered,
+        ("x.Seg.PNG", b"S"),
+        ("x.cls", b"7"),
+        ("x.cls", b"8"),
+        ("README", b"r"),
+        (".hidden.txt", b"h"),
+    ]
+    write_tar(tmp_path / "a.tar", [*members, special("link.txt", tarfile.SYMTYPE, "x")])
+    source = source_of(tmp_path, "webdataset")
+    plan = make_plan(source, 8)
+    assert plan.columns.names == ["__key__", "0000.jpg", "0001.jpg", "0002.jpg", "seg.png", "cls"]
+    rows, kept = read_all(source, ["__key__", "0001.jpg", "seg.png"], ["cls"])
+    assert rows == [(("photo", b"J1", None), None), (("x", None, b"S"), None)]
+    assert kept["cls"].to_pylist() == [None, "7"]
+    assert plan.passed_over == {
+        "members without a key": 2,
+        "members that come twice": 1,
+        "links and devices in archives": 1,
+    }
+    assert Plan.from_json(plan.to_json()).passed_over == plan.passed_over

@@ -9,11 +9,7 @@ reader, so types are those of Parquet itself, and no extension type is ever made
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
-import base64
-import binascii
 import bisect
-import functools
-import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
@@ -22,37 +18,51 @@ import pyarrow.parquet as pq
 
 from relabel.data.sources import files, streams
 from relabel.data.sources.cutting import cut_groups
+from relabel.data.sources.formats.format import Scanned, one_each, takes_all
+from relabel.data.sources.formats.parquet_footer import (
+    extensions_of,
+    group_rows_of,
+    group_starts,
+    names_of,
+    read_footer,
+)
+from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
-from relabel.data.sources.values import make_table
+from relabel.data.sources.values import Misfits, make_table
 from relabel.errors import SourceUnreadable
 from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
-SUFFIXES = (".parquet",)
+SUFFIXES = (".parquet", ".parq", ".pq")
 
-_MAGIC, _TAIL_BYTES = b"PAR1", 2**16
-_PLAIN_EXTENSIONS = frozenset((b"arrow.json",))
-"""Extension types whose storage is just what a reader wants: text."""
+takes, group, union = takes_all, one_each, arrow_union
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> list[Unit]:
+def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
     with files.reading(file), files.open_file(file.url) as handle:
-        return cut_groups(file, _group_rows(_footer(handle)), unit_rows)
-
-
-def columns_of(file: SourceFile, source: Source) -> pa.Schema:
-    with files.reading(file), files.open_file(file.url) as handle:
-        return pa.schema([(field.name, field.type) for field in _footer(handle).schema.to_arrow_schema()])
+        footer = read_footer(handle)
+        columns = [(field.name, field.type) for field in footer.schema.to_arrow_schema()]
+        return Scanned(units=cut_groups(file, group_rows_of(footer), unit_rows), columns=pa.schema(columns))
 
 
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
-    needed = tuple(dict.fromkeys([*columns, *kept.names]))
-    if not needed:
-        return Rows(columns={}, reasons=[None] * unit.num_rows, kept=make_table([], kept, unit.num_rows))
+    files.check_unchanged(unit.file)
+    remarks: list[str | None] = [None] * unit.num_rows
+    if not columns and not kept.names:
+        return Rows(
+            columns={}, reasons=[None] * unit.num_rows, kept=make_table([], kept, unit.num_rows), remarks=remarks
+        )
     with files.reading(unit.file):
-        earliest = _group_starts(unit.file)[_group_of(unit)]
+        own = names_of(unit.file)
+        # a column that is kept alone may be missing: files of last year have fewer
+        needed = tuple(dict.fromkeys([*columns, *(name for name in kept.names if name in own)]))
+        if not needed:
+            empty = [pa.nulls(unit.num_rows, field.type) for field in kept]
+            table = make_table(empty, kept, unit.num_rows)
+            return Rows(columns={}, reasons=[None] * unit.num_rows, kept=table, remarks=remarks)
+        earliest = group_starts(unit.file)[_group_of(unit)]
         with streams.borrowed((unit.file, needed), earliest, unit.first_row, lambda: _Stream(unit, needed)) as stream:
-            return _rows(unit, stream.take(unit), columns, kept)
+            return _rows(stream.take(unit), columns, kept)
 
 
 class _Stream:
@@ -60,7 +70,7 @@ class _Stream:
 
     def __init__(self, unit: Unit, needed: tuple[str, ...]) -> None:
         self._handle = files.open_file(unit.file.url)
-        metadata = _footer(self._handle)
+        metadata = read_footer(self._handle)
         reader = pq.ParquetFile(
             self._handle,
             metadata=metadata,
@@ -71,7 +81,7 @@ class _Stream:
         )
         _check_columns(unit.file, reader, needed)
         group = _group_of(unit)
-        self.position = _group_starts(unit.file)[group]
+        self.position = group_starts(unit.file)[group]
         self._needed = list(needed)
         self._batches = reader.iter_batches(
             batch_size=unit.num_rows,
@@ -104,20 +114,27 @@ class _Stream:
         self._handle.close()
 
 
-def _rows(unit: Unit, table: pa.Table, columns: Sequence[str], kept: pa.Schema) -> Rows:
+def _rows(table: pa.Table, columns: Sequence[str], kept: pa.Schema) -> Rows:
     reasons: list[Rejected | None] = [None] * table.num_rows
     sound: dict[str, pa.ChunkedArray] = {}
     values: dict[str, list[object]] = {}
+    misfits = Misfits(table.num_rows)
     for name in table.column_names:
         sound[name], bad = _without_bad_text(table.column(name))
         for row in bad:
-            reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds invalid UTF-8")
+            if name in columns:
+                reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds invalid UTF-8")
+            else:
+                misfits.add(row, f"column {name} holds invalid UTF-8")
     for name in columns:
         values[name] = _to_python(sound[name])
         for row, value in enumerate(values[name]):
             if isinstance(value, _Unreadable):
                 reasons[row] = reasons[row] or Rejected(Code.SOURCE, f"column {name} holds a value out of range")
-    arrays = [_cast(unit.file, sound[field.name], field) for field in kept]
+    arrays = [
+        _cast(sound[field.name], field, misfits) if field.name in sound else pa.nulls(table.num_rows, field.type)
+        for field in kept
+    ]
     return Rows(
         columns={
             name: [value if why is None else None for value, why in zip(values[name], reasons, strict=True)]
@@ -125,6 +142,7 @@ def _rows(unit: Unit, table: pa.Table, columns: Sequence[str], kept: pa.Schema) 
         },
         reasons=reasons,
         kept=make_table(arrays, kept, table.num_rows),
+        remarks=misfits.remarks,
     )
 
 
@@ -167,24 +185,38 @@ def _to_python(column: pa.ChunkedArray) -> list[object]:
     return values
 
 
-def _cast(file: SourceFile, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """The column in the run's type, where nothing is lost by it."""
+def _cast(column: pa.ChunkedArray, field: pa.Field, misfits: Misfits) -> pa.ChunkedArray:
+    """The column in the run's type: null, with a remark, where a value would lose something by it."""
     if column.type == field.type:
         return column
-    try:
-        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
-            raise pa.ArrowInvalid("text is not parsed")
-        return column.cast(field.type, safe=True)
-    except pa.ArrowException as error:
-        raise SourceUnreadable(
-            f"{file.url}: column {field.name} is {column.type} but {field.type} in the files before it; "
-            f"make them the same or leave it out of output.keep"
-        ) from error
+    if not _is_parsed(column.type, field.type):
+        with suppress(pa.ArrowException):
+            return column.cast(field.type, safe=True)
+    values: list[pa.Scalar] = []
+    for row, scalar in enumerate(column):
+        values.append(_cast_value(scalar, field.type))
+        if scalar.is_valid and not values[-1].is_valid:
+            misfits.add(row, f"column {field.name} is not {field.type}")
+    return pa.chunked_array([pa.array(values, field.type)])
+
+
+def _cast_value(scalar: pa.Scalar, kind: pa.DataType) -> pa.Scalar:
+    with suppress(pa.ArrowException):
+        if not _is_parsed(scalar.type, kind):
+            return scalar.cast(kind, safe=True)
+    return pa.scalar(None, kind)
+
+
+def _is_parsed(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether a cast would read numbers or dates out of texts."""
+    return (pa.types.is_string(one) or pa.types.is_binary(one)) and not (
+        pa.types.is_string(other) or pa.types.is_binary(other) or pa.types.is_large_string(other)
+    )
 
 
 def _check_columns(file: SourceFile, reader: pq.ParquetFile, needed: Iterable[str]) -> None:
     names = reader.schema_arrow.names
-    extensions = _extensions(reader.metadata)
+    extensions = extensions_of(reader.metadata)
     for name in needed:
         if names.count(name) != 1:
             problem = "has no column" if name not in names else "has more than one column"
@@ -195,55 +227,5 @@ def _check_columns(file: SourceFile, reader: pq.ParquetFile, needed: Iterable[st
             )
 
 
-def _extensions(metadata: pq.FileMetaData) -> dict[str, str]:
-    """The columns that their writer declared as extension types, without making one."""
-    try:
-        hidden = base64.b64decode((metadata.metadata or {}).get(b"ARROW_schema", b""))
-    except binascii.Error as error:
-        raise OSError("its footer is damaged") from error
-    if b"ARROW:extension:name" not in hidden:
-        return {}
-    schema = pa.ipc.read_schema(pa.py_buffer(hidden.replace(b"ARROW:extension:name", b"ARROW_extension:name")))
-    kinds = {field.name: _extension_in(field) for field in schema}
-    return {name: kind for name, kind in kinds.items() if kind}
-
-
-def _extension_in(field: pa.Field) -> str | None:
-    kind = (field.metadata or {}).get(b"ARROW_extension:name")
-    if kind is not None and kind not in _PLAIN_EXTENSIONS:
-        return kind.decode(errors="replace")
-    inner = (field.type.field(k) for k in range(field.type.num_fields))
-    return next((kind for child in inner if (kind := _extension_in(child))), None)
-
-
 def _group_of(unit: Unit) -> int:
-    return bisect.bisect_right(_group_starts(unit.file), unit.first_row) - 1
-
-
-@functools.lru_cache(maxsize=64)
-def _group_starts(file: SourceFile) -> tuple[int, ...]:
-    """The first row of each row group: a reader can begin there."""
-    with files.open_file(file.url) as handle:
-        return tuple(itertools.accumulate(_group_rows(_footer(handle))[:-1], initial=0))
-
-
-def _group_rows(metadata: pq.FileMetaData) -> list[int]:
-    group_rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
-    if any(not 0 <= num_rows < 2**31 for num_rows in group_rows) or sum(group_rows) != metadata.num_rows:
-        raise OSError("the numbers of rows in its footer do not add up")
-    return group_rows
-
-
-def _footer(handle: pa.NativeFile) -> pq.FileMetaData:
-    """The footer, with the embedded Arrow schema renamed so that it is data and nothing more."""
-    size = handle.size()
-    tail = handle.read_at(min(size, _TAIL_BYTES), max(0, size - _TAIL_BYTES))
-    if not tail.endswith(_MAGIC) or len(tail) < 12:
-        raise OSError("it does not end as a Parquet file does: it is cut short or of another format")
-    length = int.from_bytes(tail[-8:-4], "little") + 8
-    if length + 4 > size:
-        raise OSError("its footer is longer than the file")
-    if length > len(tail):
-        tail = handle.read_at(length, size - length)
-    footer = tail[-length:].replace(b"ARROW:schema", b"ARROW_schema")
-    return pq.read_metadata(pa.BufferReader(_MAGIC + footer))
+    return bisect.bisect_right(group_starts(unit.file), unit.first_row) - 1

@@ -12,16 +12,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
-from relabel.data.sources import jsonl
+from relabel.data.sources.formats import jsonl
+from relabel.data.sources.formats.format import Scanned, one_each, takes_all
+from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.data.sources.values import Record, make_rows
 from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+takes, group, union = takes_all, one_each, arrow_union
+
 SCHEMA = pa.schema([("custom_id", pa.string()), ("messages", pa.string()), ("settings", pa.string())])
 SETTINGS = "settings"
 """The column of a row's own sampling settings: the fields of its body, as JSON text."""
@@ -36,12 +41,8 @@ _NO_SAY = frozenset(
 """Fields of a body that are no settings: they do not change what the text is."""
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> list[Unit]:
-    return jsonl.scan(file, source, unit_rows)
-
-
-def columns_of(file: SourceFile, source: Source) -> pa.Schema:
-    return SCHEMA
+def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+    return replace(jsonl.scan(file, source, unit_rows), columns=SCHEMA)
 
 
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
@@ -62,7 +63,7 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
         name: [value if why is None else None for value, why in zip(values, reasons, strict=True)]
         for name, values in rows.columns.items()
     }
-    return Rows(columns=sound, reasons=reasons, kept=rows.kept)
+    return Rows(columns=sound, reasons=reasons, kept=rows.kept, remarks=rows.remarks)
 
 
 def _request(line: dict[str, object]) -> dict[str, str] | Rejected:

@@ -1,0 +1,124 @@
+"""JSON, plain or compressed: an object a line, or all in one array, or each over several lines.
+
+Blank lines are no rows; any other line that is no object is a bad row.
+"""
+
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from relabel.data.sources import files, streams
+from relabel.data.sources.cutting import cut_rows
+from relabel.data.sources.formats.format import Scanned, one_each
+from relabel.data.sources.formats.layout import Layout, layout_of, values
+from relabel.data.sources.types import json_union
+from relabel.data.sources.unit import Rows, SourceFile, Unit
+from relabel.data.sources.values import Record, RecordTypes, make_rows, read_int
+from relabel.errors import SourceUnreadable
+from relabel.rejected import Code, Rejected
+from relabel.spec import Source
+
+SUFFIXES = tuple(name + end for name in (".jsonl", ".ndjson", ".json") for end in ("", ".gz", ".zst"))
+
+group, union = one_each, json_union
+
+_METADATA = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "croissant.json"))
+"""What `datasets` writes beside its data."""
+_PARSER = json.JSONDecoder(parse_int=read_int)
+
+
+def takes(url: str, *, is_named: bool) -> bool:
+    return is_named or url.rpartition("/")[2] not in _METADATA
+
+
+def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+    can_seek = files.compression_of(file) is None
+    types = RecordTypes()
+
+    def offsets(records: Iterator[tuple[int, bytes | None]]) -> Iterator[int]:
+        for offset, text in records:
+            types.add(_parse(text))
+            yield offset if can_seek else 0
+
+    with files.reading(file), files.open_stream(file) as stream:
+        layout = layout_of(stream, is_document=_is_document(file))
+        units = cut_rows(file, offsets(_texts(stream, layout, 0)), unit_rows)
+    if layout is Layout.VALUES and sum(unit.num_rows for unit in units) == 1:
+        note = "it is one JSON object over several lines; write a row on one line if it is one"
+        return Scanned(units=[], columns=pa.schema([]), note=note)
+    return Scanned(units=units, columns=types.schema)
+
+
+def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
+    files.check_unchanged(unit.file)
+    earliest = 0 if files.compression_of(unit.file) else unit.first_row
+    with (
+        files.reading(unit.file),
+        streams.borrowed(unit.file, earliest, unit.first_row, lambda: _Texts(unit, earliest)) as texts,
+    ):
+        return make_rows([_parse(text) for text in texts.take(unit)], columns, kept)
+
+
+class _Texts:
+    """The records of one file as text, from row `position` on."""
+
+    def __init__(self, unit: Unit, position: int) -> None:
+        self.position = position
+        self._stream = files.open_stream(unit.file)
+        self._texts = _texts(self._stream, layout_of(self._stream, is_document=_is_document(unit.file)), unit.offset)
+
+    def take(self, unit: Unit) -> list[bytes | None]:
+        for _ in itertools.islice(self._texts, unit.first_row - self.position):
+            pass
+        texts = [text for _, text in itertools.islice(self._texts, unit.num_rows)]
+        self.position = unit.first_row + len(texts)
+        if len(texts) < unit.num_rows:
+            raise SourceUnreadable(f"{unit.file.url} ends before row {unit.first_row + unit.num_rows}; run again")
+        return texts
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _is_document(file: SourceFile) -> bool:
+    return file.url.lower().removesuffix(".gz").removesuffix(".zst").endswith(".json")
+
+
+def _texts(stream: io.BufferedReader, layout: Layout, start: int) -> Iterator[tuple[int, bytes | None]]:
+    """The byte each record begins at, and its text, or None where it is too long to be held; from a byte on."""
+    if layout is not Layout.LINES:
+        return values(stream, layout, start)
+    if start:
+        stream.seek(start)
+    return _lines(stream, start)
+
+
+def _lines(stream: io.BufferedReader, offset: int) -> Iterator[tuple[int, bytes | None]]:
+    while line := stream.readline(files.MAX_ROW_BYTES + 1):
+        start, end = offset, offset + len(line)
+        is_too_long = len(line) > files.MAX_ROW_BYTES
+        while is_too_long and not line.endswith(b"\n") and (line := stream.readline(files.MAX_ROW_BYTES)):
+            end += len(line)
+        offset = end
+        if is_too_long or line.strip():
+            yield start, None if is_too_long else line
+
+
+def _parse(line: bytes | None) -> Record:
+    if line is None:
+        return Rejected(Code.SOURCE, f"a line of more than {files.MAX_ROW_BYTES >> 20} MiB")
+    try:
+        record = _PARSER.decode(line.decode().removeprefix("\ufeff"))
+    except UnicodeDecodeError:
+        return Rejected(Code.SOURCE, "invalid UTF-8")
+    except (ValueError, RecursionError):
+        return Rejected(Code.SOURCE, "not a line of JSON")
+    return record if isinstance(record, dict) else Rejected(Code.SOURCE, "not a JSON object")

@@ -1,0 +1,159 @@
+"""How a source is planned: listed, scanned where it is new, and its columns unified over all files.
+
+Knows nothing of parts, recipes or where plans are kept.
+"""
+
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from relabel.data.sources import format_of, list_files, scan
+from relabel.data.sources.formats.format import Format, Scanned
+from relabel.data.sources.plan import Plan, PlannedFile
+from relabel.data.sources.types import Columns, misfits
+from relabel.data.sources.unit import SourceFile
+from relabel.errors import SourceChanged, SourceRefused, SourceUnreadable
+from relabel.spec import Source
+
+NUM_SCANS = 16
+"""Files scanned side by side: a scan mostly waits for its storage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What became of one file: known as it is, scanned, or not readable."""
+
+    file: SourceFile
+    known: PlannedFile | None = None
+    scanned: Scanned | None = None
+    why: str = ""
+
+    @property
+    def planned(self) -> PlannedFile | None:
+        if self.scanned is None:
+            return self.known
+        return PlannedFile(file=self.file, units=tuple(self.scanned.units), passed_over=dict(self.scanned.passed_over))
+
+
+def make_plan(
+    source: Source,
+    unit_rows: int,
+    known: Plan | None = None,
+    redo_changed: bool = False,
+    kept: Collection[str] = (),
+) -> Plan:
+    """List the source and scan what `known` does not hold as it is.
+
+    A file that changed since `known` is refused with SourceChanged, or scanned anew where `redo_changed`; one that
+    vanished is always refused. A file that cannot be read is noted and costs only itself. A column of `kept` whose
+    types in two files have none in common is refused with SourceRefused.
+    """
+    old = {planned.file.path: planned for planned in known.files} if known else {}
+    listing = list_files(source, {path: planned.file for path, planned in old.items()})
+    changed = [file for file in listing.files if file.path in old and _differs(file, old[file.path].file)]
+    _refuse_changes(old.keys() - {file.path for file in listing.files}, [] if redo_changed else changed)
+    redone = {file.path for file in changed}
+
+    def plan_file(file: SourceFile) -> _Outcome:
+        if file.path in old and file.path not in redone:
+            return _Outcome(file=file, known=_at(file, old[file.path]))
+        try:
+            return _Outcome(file=file, scanned=scan(file, source, unit_rows))
+        except SourceUnreadable as error:
+            return _Outcome(file=file, why=str(error))
+
+    with ThreadPoolExecutor(NUM_SCANS) as pool:
+        outcomes = list(pool.map(plan_file, listing.files))
+    columns, notes = _columns(outcomes, known if known and known.files else None, format_of(source), kept)
+    unreadable = [(outcome.file.path, outcome.why) for outcome in outcomes if outcome.planned is None]
+    return Plan(
+        files=tuple(planned for outcome in outcomes if (planned := outcome.planned) is not None),
+        unreadable=(*unreadable, *listing.unreadable),
+        columns=columns,
+        listed_over=listing.passed_over,
+        notes=(*notes, *_without_rows(outcomes)),
+    )
+
+
+def _columns(
+    outcomes: Sequence[_Outcome], known: Plan | None, form: Format, kept: Collection[str]
+) -> tuple[pa.Schema, list[str]]:
+    """The columns of the plan, and what is to be said of them.
+
+    Those of a known plan stay, as parts have them: a new file's values are cast, and null where they do not fit.
+    """
+    scanned = [(outcome.file.path, outcome.scanned) for outcome in outcomes if outcome.scanned is not None]
+    columns = Columns(union=form.union)
+    for path, one in scanned:
+        columns.add(one.columns, path)
+    clashes = dict(columns.clashes(kept))
+    notes: list[str] = []
+    if known is None:
+        _refuse_clashes(clashes)
+        return columns.schema, list(_missing(scanned, kept, columns.schema))
+    for path, one in scanned:
+        for name, kind in misfits(known.columns, one.columns, form.union, kept).items():
+            mine = known.columns.field(name).type
+            if form.union(mine, one.columns.field(name).type) is None:
+                clashes.setdefault(name, f"is {kind} in {path} and {mine} in the output: no type holds both")
+            notes.append(f"{path}: column {name} is {kind}, and {mine} in the output: values that do not fit are null")
+    _refuse_clashes(clashes)
+    return known.columns, [*notes, *_missing(scanned, kept, columns.schema)]
+
+
+def _refuse_clashes(clashes: Mapping[str, str]) -> None:
+    for name, why in clashes.items():
+        raise SourceRefused(f"output.keep: column {name!r} {why}, or leave it out of output.keep")
+
+
+def _missing(scanned: Sequence[tuple[str, Scanned]], kept: Collection[str], columns: pa.Schema) -> Iterator[str]:
+    """A sentence for each kept column that only some files have."""
+    for name in kept:
+        without = [path for path, one in scanned if one.units and name not in one.columns.names]
+        if without and name in columns.names:
+            yield f"column {name} is null in {len(without)} files that do not have it, the first: {without[0]}"
+
+
+def _without_rows(outcomes: Sequence[_Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        if outcome.scanned is not None and not outcome.scanned.units:
+            yield f"{outcome.file.path} has no rows{f': {outcome.scanned.note}' if outcome.scanned.note else ''}"
+
+
+def _refuse_changes(vanished: Collection[str], changed: Sequence[SourceFile]) -> None:
+    if vanished:
+        raise SourceChanged(
+            f"gone from the source since its labels were made: {_names(vanished)}; "
+            f"put it back, or use a new output folder"
+        )
+    if changed:
+        raise SourceChanged(
+            f"changed in the source since its labels were made: {_names([file.path for file in changed])}; "
+            f"run with --redo-changed to label it anew, or use a new output folder"
+        )
+
+
+def _differs(file: SourceFile, other: SourceFile) -> bool:
+    return (file.size, file.version) != (other.size, other.version)
+
+
+def _at(file: SourceFile, known: PlannedFile) -> PlannedFile:
+    """What is known of a file, under the url it has now."""
+    if file == known.file:
+        return known
+    units = tuple(dataclasses.replace(unit, file=file) for unit in known.units)
+    return dataclasses.replace(known, file=file, units=units)
+
+
+def _names(paths: Collection[str]) -> str:
+    """Up to five paths, and how many more."""
+    first = ", ".join(sorted(paths)[:5])
+    return first if len(paths) <= 5 else f"{first} and {len(paths) - 5} more"

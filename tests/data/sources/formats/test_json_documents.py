@@ -1,0 +1,106 @@
+"""JSON that is no line an object: arrays on one line or indented, objects over several lines, and what is no data."""
+
+import json
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relabel.data.sources import read, scan
+from relabel.data.sources.planning import make_plan
+from relabel.errors import SourceUnreadable
+from tests.data.builders import files_of, read_all, source_of, units_of, write_bytes, write_json
+
+RECORDS = [{"id": n, "t": f'tëxt "{n}" [x] {{}},', "tags": [n, {"a": None}]} for n in range(7)]
+FORMS = {
+    "an array on one line": json.dumps(RECORDS),
+    "an indented array": json.dumps(RECORDS, indent=2),
+    "an array with an object a line": "[\n" + ",\n".join(map(json.dumps, RECORDS)) + "\n]\n",
+    "an array with a byte order mark": "\ufeff" + json.dumps(RECORDS, ensure_ascii=False),
+    "indented objects": "\n".join(json.dumps(record, indent=4) for record in RECORDS),
+    "lines ended by carriage returns": "\r".join(map(json.dumps, RECORDS)),
+    "lines ended by both": "\r\n".join(map(json.dumps, RECORDS)),
+}
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.json.zst"])
+@pytest.mark.parametrize("form", FORMS)
+def test_rows(tmp_path, name, form):
+    write_bytes(tmp_path / name, FORMS[form].encode())
+    rows, kept = read_all(source_of(tmp_path, "jsonl"), ["t", "tags"], ["id"], unit_rows=2)
+    assert rows == [((record["t"], record["tags"]), None) for record in RECORDS]
+    assert kept["id"].to_pylist() == list(range(7))
+
+
+@pytest.mark.parametrize("form", ["an indented array", "indented objects"])
+def test_they_are_read_under_any_suffix(tmp_path, form):
+    write_bytes(tmp_path / "a.jsonl", FORMS[form].encode())
+    assert len(read_all(source_of(tmp_path, "jsonl"), ["t"])[0]) == 7
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_units_in_any_order_of_a_file_of_several_windows(tmp_path, suffix):
+    records = [{"n": n, "t": "ü" * 3000} for n in range(1000)]
+    write_bytes(tmp_path / f"a.json{suffix}", json.dumps(records, indent=1, ensure_ascii=False).encode())
+    source = source_of(tmp_path, "jsonl")
+    units = units_of(files_of(source)[0], source, 64)
+    for unit in random.Random(3).sample(units, len(units)):
+        numbers = list(range(unit.first_row, unit.first_row + unit.num_rows))
+        assert read(unit, source, ["n"], pa.schema([])).columns["n"] == numbers
+
+
+BROKEN = {
+    "cut short": (b'[{"id": 1}, {"id"', "damaged or cut short"),
+    "cut after a comma": (b'[{"id": 1},', "cut short"),
+    "cut between": (b'[{"id": 1}', "cut short"),
+    "no comma": (b'[{"id": 1} {"id": 2}]', "no comma"),
+    "a comma too many": (b'[{"id": 1},]', "comma behind its last"),
+    "arrays joined": (b'[{"id": 1}]\n[{"id": 2}]', "goes on after"),
+    "an array of numbers": (b"[1, 2, 3]", "not of objects"),
+    "an indented array of arrays": (b"[\n[1],\n[2]\n]", "not of objects"),
+    "utf-16": ('[{"id": 1}]'.encode("utf-16"), "UTF-16"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_document_that_is_none_is_named_with_what_it_is(tmp_path, name):
+    content, why = BROKEN[name]
+    write_bytes(tmp_path / "a.json", content)
+    source = source_of(tmp_path, "jsonl")
+    with pytest.raises(SourceUnreadable, match=f"a.json cannot be read: .*{why}"):
+        scan(files_of(source)[0], source, 8)
+
+
+def test_an_element_that_is_no_object_costs_itself(tmp_path):
+    write_bytes(tmp_path / "a.json", b'[{"t": "x"}, 7, ["y"], {"t": "z"}]')
+    bad = ((None,), "source: not a JSON object")
+    assert read_all(source_of(tmp_path, "jsonl"), ["t"])[0] == [(("x",), None), bad, bad, (("z",), None)]
+
+
+def test_metadata_beside_data_is_no_row_and_a_file_without_one_is_named(tmp_path):
+    info = json.dumps({"features": {"id": {"dtype": "int64"}}, "splits": {}}, indent=2).encode()
+    for name in ("dataset_info.json", "x/state.json", "dataset_dict.json", "about.json"):
+        write_bytes(tmp_path / name, info)
+    write_bytes(tmp_path / "empty.json", b"[]")
+    write_json(tmp_path / "a.jsonl", [{"id": 1}, {"id": 2}])
+    plan = make_plan(source_of(tmp_path, "jsonl"), 8)
+    assert (plan.num_rows, plan.columns.names, plan.unreadable) == (2, ["id"], ())
+    assert plan.passed_over == {"dataset_info.json": 1, "state.json": 1, "dataset_dict.json": 1}
+    note = "it is one JSON object over several lines; write a row on one line if it is one"
+    assert plan.notes == (f"about.json has no rows: {note}", "empty.json has no rows")
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=4)
+OBJECTS = st.dictionaries(st.text(max_size=3), LEAVES | st.lists(LEAVES, max_size=2), max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=st.lists(OBJECTS, min_size=2, max_size=5), indent=st.sampled_from([None, 0, 1, "\t"]), raw=st.booleans())
+def test_an_array_gives_the_rows_that_lines_give(tmp_path_factory, records, indent, raw):
+    root = tmp_path_factory.mktemp("source")
+    records = json.loads(json.dumps(records))
+    text = json.dumps([{"r": record} for record in records], indent=indent, ensure_ascii=raw)
+    write_bytes(root / "a.json", text.encode())
+    assert read_all(source_of(root, "jsonl"), ["r"], unit_rows=2)[0] == [((record,), None) for record in records]
