@@ -19,6 +19,8 @@ CHANGES = {
     "source.format": "jsonl",
     "source.unit_rows": 7,
     "source.image_root": "images",
+    "source.delimiter": ";",
+    "source.encoding": "cp1252",
     "prompt.user": "Describe: {{ alt }}",
     "prompt.messages": "chat",
     "prompt.system": "Be brief.",
@@ -70,6 +72,8 @@ SPEED = {
 
 
 NEEDED = {
+    "source.delimiter": {"source.format": "csv"},
+    "source.encoding": {"source.format": "csv"},
     "prompt.messages": {"prompt.user": None},
     "prompt.continue_final_message": {"prompt.user": None, "prompt.messages": "chat"},
     "label.pattern": {"label.parse": "regex"},
