@@ -50,6 +50,8 @@ def test_plan_counts_and_writes_nothing(spec, tmp_path):
         "unit_rows": 10,
         "units_done": 0,
         "unreadable": [],
+        "passed_over": {},
+        "notes": [],
         "first_rows": {"rows": 63, "rejected": 0, "reasons": {}},
         "problem": None,
     }
