@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import uuid
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from tests.tiny import save_model
 
 settings.register_profile("relabel", deadline=None)  # a busy machine is no failure
 settings.load_profile("relabel")
+
+# a shell's background job ignores it, and so would every process that a test starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOWEST = ("test_points", "test_crash", "test_operations", "test_secrets", "test_flaky_store", "test_machine")
 
