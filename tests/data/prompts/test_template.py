@@ -67,6 +67,8 @@ def test_a_broken_template_is_refused_with_its_line():
 def test_an_unknown_column_is_refused_with_the_known_ones():
     with pytest.raises(SpecError, match=r"prompt names column 'alt_txt' \(did you mean 'alt_text'\?\); the source has"):
         check_columns({"alt_txt": "prompt"}, ["id", "alt_text"])
+    with pytest.raises(SpecError, match="not one row of the source can be read as an object"):
+        check_columns({"alt_txt": "prompt"}, [])
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

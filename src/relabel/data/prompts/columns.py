@@ -15,6 +15,11 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
     for column, key in sorted(needed.items()):
         if known.count(column) > 1:
             raise SpecError(f"{key} names column {column!r}, which the source has more than once; rename one of them")
+        if not known:
+            raise SpecError(
+                f"{key} names column {column!r}, and not one row of the source can be read as an object with columns: "
+                "compare the files with source.format"
+            )
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
