@@ -10,14 +10,8 @@ from relabel.data.output.manifest import read_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
 from relabel.errors import Refused
+from tests.data.output.recipes import A, B, C
 from tests.outputs import RECIPE, SCHEMA, begin, make_plan, planned_file
-
-A, B, C = (planned_file(f"{name}.parquet", 10) for name in "abc")
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request, tmp_path):
-    return Store(str(tmp_path / "out") if request.param == "local" else request.getfixturevalue("s3_url"))
 
 
 def documents(folder) -> list[str]:
