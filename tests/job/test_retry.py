@@ -1,10 +1,8 @@
-"""The rejected rows of a finished run asked once more: what changes, what does not, and what is refused."""
+"""The rejected rows of a finished run asked once more: what changes, and what does not."""
 
 import json
-import shutil
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -14,96 +12,15 @@ from relabel.cli import app
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.demo import MODEL_PATH
-from relabel.errors import RecipeChanged, Refused, SourceChanged, SpecError
-from relabel.job.engine import engine_of
 from relabel.job.job import Retry
-from relabel.job.local import InProcess
 from relabel.job.prepare import prepare
 from relabel.job.retry import retry
 from relabel.job.stages.block import PROMPT_IDS
 from relabel.job.stages.read import read_unit
-from tests.conftest import small_spec, write_source
-from tests.disturbed import disturbed
+from tests.conftest import small_spec
+from tests.job.retrying import ALL, LABEL, Here, fields_of, only, place, rejected
 from tests.pictures import png
 from tests.reading import assert_every_row_once, rows_of
-
-ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
-CPU = ["resources.gpus_per_actor=0"]
-LABEL = {
-    "parse": "regex",
-    "pattern": "[aeiou].*[aeiou]",
-    "column": "caption",
-    "constrain": False,
-    "gate": {"max_rejected": None},
-}
-"""Many of the small model's texts hold two vowels, many do not."""
-
-
-class Here:
-    """A run and its retries in this process, around one engine."""
-
-    def __init__(self, fields):
-        self.spec = make_spec(fields)
-        self.engine = engine_of(self.spec)
-
-    def run(self):
-        assert run(self.spec, execute=self.execute).complete
-        return self
-
-    def retry(self, *reasons, execute=None, **label):
-        overrides = [*CPU, *(f"label.{key}={json.dumps(value)}" for key, value in label.items())]
-        return retry(self.spec.output.path, reasons, overrides, execute=execute or self.execute)
-
-    def execute(self, units, job, *, num_rows):
-        return InProcess(load=lambda _: self.engine)(units, job, num_rows=num_rows)
-
-    def when(self, happens):
-        """An executor that has read its first unit when something happens."""
-        return InProcess(load=disturbed(happens, load=lambda _: self.engine), max_threads=1)
-
-    @property
-    def rows(self):
-        return rows_of(self.spec.output.path)
-
-
-def only(parts, execute):
-    """An executor that is stopped when it has done these."""
-    return lambda units, job, **kwargs: execute([unit for unit in units if unit.part in parts], job, **kwargs)
-
-
-def fields_of(folder, model, out="out", **label):
-    fields = small_spec(folder, model)
-    return {**fields, "label": {**LABEL, **label}, "output": {"path": str(folder / out), "keep": ["id"]}}
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory, text_model):
-    """A finished run with rejects, made in its own folder: the folder, and its fields with relative paths."""
-    folder = tmp_path_factory.mktemp("first")
-    lines = (write_source(folder / "data") / "b.jsonl").read_text().splitlines()
-    lines[3] = "not json"
-    (folder / "data/b.jsonl").write_text("\n".join(lines) + "\n")
-    fields = fields_of(Path(), text_model)
-    with pytest.MonkeyPatch.context() as here:
-        here.chdir(folder)
-        Here(fields).run()
-    return folder, fields
-
-
-@pytest.fixture
-def done(first, tmp_path, monkeypatch):
-    """A copy of that run in the working directory, and its fields."""
-    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return first[1]
-
-
-def rejected(rows, code=""):
-    return [row for row in rows if row["status"] == "rejected" and row["reason"].startswith(code)]
-
-
-def place(row):
-    return row["source_file"], row["source_row"]
 
 
 class Watching(threading.Thread):
@@ -273,117 +190,6 @@ def test_rows_that_are_not_asked_are_not_encoded(done):
         block = read_unit(unit, job)
         encoded = [at is not None for at in block[PROMPT_IDS].to_pylist()]
         assert encoded == [unit.first_row + at in numbers for at in range(10)]
-
-
-@pytest.mark.parametrize("num_others", [1, 2])
-def test_two_at_once_are_wasteful_and_take_no_label_from_each_other(done, num_others):
-    """The late one had read the part before the others replaced it."""
-    here, part, rows = Here(done), {"b-00000.parquet"}, []
-
-    def others_are_faster():
-        for _ in range(num_others):
-            here.retry("parse", execute=only(part, here.execute))
-            rows.append(here.rows)
-
-    before = here.rows
-    here.retry(execute=only(part, here.when(others_are_faster)))
-    assert before != rows[0]
-    assert here.rows == rows[-1]
-
-
-def test_a_part_that_is_gone_meanwhile_is_not_brought_back(done, caplog):
-    here, part = Here(done), "a-00000.parquet"
-    report = here.retry(execute=only({part}, here.when(lambda: Store("out").delete(part))))
-    assert report.figures["failed"] == 1
-    assert not report.complete
-    assert f"{part} is not there" in caplog.text
-    assert part not in Store("out").parts()
-
-
-def test_a_part_that_is_gone_before_it_is_read_is_not_brought_back(done, caplog):
-    here, part = Here(done), "a-00000.parquet"
-
-    def load(_):
-        Store("out").delete(part)
-        return here.engine
-
-    assert here.retry(execute=only({part}, InProcess(load=load))).figures["failed"] == 1
-    assert f"{part} is not there" in caplog.text
-    assert part not in Store("out").parts()
-
-
-def test_a_run_that_is_not_at_its_end_is_refused(done, tmp_path):
-    with pytest.raises(Refused, match="no run was begun"):
-        retry(str(tmp_path))
-    (tmp_path / "out/c-00003.parquet").write_bytes(b"")
-    with pytest.raises(Refused, match=r"1 of 12 parts .* c-00003\.parquet: run it to the end first"):
-        retry("out")
-
-
-@pytest.mark.parametrize(
-    "override", ["sampling.temperature=1", "label.pattern=x", "output.path=there", "prompt.user=a"]
-)
-def test_another_recipe_is_refused_in_a_sentence(done, override):
-    with pytest.raises(SpecError, match=r"a retry goes by the recipe of the run.*label\.attempts"):
-        retry("out", overrides=[override])
-
-
-@pytest.mark.parametrize("override", ["label.attempts", "resources=1", "label.attempts.x=1", "resources.actorz=1"])
-def test_a_wrong_override_is_refused(done, override):
-    with pytest.raises(SpecError, match="--set"):
-        retry("out", overrides=[override])
-
-
-@pytest.mark.parametrize("override", ["sk-secret", "label.gate={sk-secret: [", "label.gate={sk-secret: 2026-02-30}"])
-def test_an_override_that_is_refused_is_not_repeated(done, override):
-    with pytest.raises(SpecError) as refused:
-        retry("out", overrides=[override])
-    assert "sk-secret" not in f"{refused.value}{refused.value.__cause__}"
-
-
-def test_another_source_or_model_is_refused(text_model, jsonl_source, tmp_path):
-    shutil.copytree(text_model, tmp_path / "model")
-    fields = fields_of(tmp_path, tmp_path / "model")
-    fields["source"] |= {"path": str(jsonl_source / "a.jsonl"), "unit_rows": 40}
-    Here(fields).run()
-    config = tmp_path / "model/config.json"
-    before = config.read_text()
-    config.write_text(before.replace('"max_position_embeddings": 512', '"max_position_embeddings": 511'))
-    with pytest.raises(RecipeChanged, match="model_identity"):
-        retry(str(tmp_path / "out"))
-    config.write_text(before)
-    (jsonl_source / "a.jsonl").write_text('{"id": "only", "alt": "a square"}\n')
-    with pytest.raises(SourceChanged, match=r"a\.jsonl"):
-        retry(str(tmp_path / "out"))
-
-
-def test_a_model_that_was_moved_is_found_where_it_is_said_to_be_and_is_the_same_one(text_model, jsonl_source, tmp_path):
-    old, new = tmp_path / "model", tmp_path / "elsewhere"
-    shutil.copytree(text_model, old)
-    fields = fields_of(tmp_path, old)
-    fields["source"]["path"] = str(jsonl_source / "a.jsonl")
-    Here(fields).run()
-    old.rename(new)
-    moved = [*CPU, f"model.path={new}", "label.retry_temperatures=[2.0]"]
-    assert retry(str(tmp_path / "out"), overrides=moved, execute=InProcess()).figures["ok"] > 0
-    config = new / "config.json"
-    config.write_text(config.read_text().replace('"max_position_embeddings": 512', '"max_position_embeddings": 511'))
-    with pytest.raises(RecipeChanged, match="model_identity"):
-        retry(str(tmp_path / "out"), overrides=moved)
-
-
-def test_greedy_texts_that_would_be_the_same_again_are_refused_with_the_remedy(text_model, jsonl_source, tmp_path):
-    fields = fields_of(tmp_path, text_model, pattern="no such text")
-    fields["sampling"]["temperature"] = 0.0
-    fields["source"]["path"] = str(jsonl_source / "a.jsonl")
-    here = Here(fields).run()
-    with pytest.raises(Refused, match=r"--set label\.retry_temperatures=\[0\.7\]"):
-        retry(str(tmp_path / "out"))
-    assert retry(str(tmp_path / "out"), ["image"]).audit.complete, "no text is asked for"
-    before = here.rows
-    here.retry(retry_temperatures=[2.0])
-    changed = [one["text"] != other["text"] for one, other in zip(before, here.rows, strict=True)]
-    assert sum(changed) > 30
 
 
 def test_new_source_files_are_left_to_the_next_run(done, tmp_path):

@@ -16,11 +16,6 @@ CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
-
-
 def encoder(model, **prompt):
     fields = {"source": {"path": "x", "format": "parquet"}, "output": {"path": "o"}}
     fields["model"] = {"path": str(model), "max_prompt_tokens": 1024}

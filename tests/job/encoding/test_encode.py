@@ -17,11 +17,6 @@ from tests.tiny import make_tokenizer, save_model
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
 def tokenizer():
     return make_tokenizer()
 

@@ -22,11 +22,6 @@ TURN, END, EOS = (TOKENIZER.convert_tokens_to_ids(token) for token in ("<|turn|>
 SPECIAL = set(TOKENIZER.all_special_ids)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
-
-
 def encoder_of(model, /, **prompt):
     fields = {"source": {"path": "x", "format": "parquet"}, "output": {"path": "out"}, "prompt": prompt}
     return RowEncoder(make_spec({**fields, "model": {"path": str(model), "max_prompt_tokens": 100_000}}), None)
