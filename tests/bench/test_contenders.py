@@ -9,7 +9,7 @@ from relabel.bench.contenders import NUM_ALONE, generate_batch, make_contenders,
 from relabel.bench.model import Model
 from relabel.bench.workload import make_workload
 from relabel.engine import Request
-from tests.engine import models
+from tests.engine import inputs, models
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,14 @@ def test_only_the_slowest_way_is_given_fewer_rows_and_only_another_project_may_f
 
 
 def test_batches_by_length_come_back_in_the_order_of_the_prompts(model):
-    prompts = models.prompts(7)
+    prompts = inputs.prompts(7)
     ways = [{"batch_size": 2}, {"batch_size": 2, "by_length": True}, {"batch_size": 1}]
     outputs = [padded(model.plain, prompts, stop=[5], new_tokens=6, **way) for way in ways]
     assert outputs[0] == outputs[1] == outputs[2]
 
 
 def test_generate_batch_serves_more_rows_than_it_holds_at_once(model):
-    prompts = models.prompts(70, seed=4, longest=8)
+    prompts = inputs.prompts(70, seed=4, longest=8)
     expected = padded(model.plain, prompts, stop=[5], new_tokens=4, batch_size=64)
     assert generate_batch(model.plain, prompts, stop=[5], new_tokens=4) == expected
 

@@ -8,7 +8,7 @@ import torch
 
 from relabel.engine import ContinuousEngine, Engine, Limits, Request, Sampling
 from relabel.engine.runner.kernels import Kernels
-from tests.engine import models
+from tests.engine import inputs, models
 
 STOP = list(range(5, 128, 17))
 NEW = 16
@@ -16,14 +16,14 @@ GREEDY = Sampling(max_new_tokens=NEW, stop_token_ids=STOP)
 FEW = Limits(kv_tokens=1000, num_slots=8, step_tokens=48)
 WIDE = Limits(kv_tokens=20_000, num_slots=64, step_tokens=512)
 FAMILIES = {
-    "llama": (models.llama, models.text_requests),
-    "qwen3": (models.qwen3, models.text_requests),
-    "mistral": (models.mistral, models.text_requests),
-    "gemma2": (models.gemma2, models.text_requests),
-    "gpt_oss": (models.gpt_oss, models.text_requests),
-    "llava": (models.llava, models.llava_requests),
-    "qwen2_5_vl": (models.qwen2_5_vl, models.qwen2_5_vl_requests),
-    "smolvlm": (models.smolvlm, models.smolvlm_requests),
+    "llama": (models.llama, inputs.text_requests),
+    "qwen3": (models.qwen3, inputs.text_requests),
+    "mistral": (models.mistral, inputs.text_requests),
+    "gemma2": (models.gemma2, inputs.text_requests),
+    "gpt_oss": (models.gpt_oss, inputs.text_requests),
+    "llava": (models.llava, inputs.llava_requests),
+    "qwen2_5_vl": (models.qwen2_5_vl, inputs.qwen2_5_vl_requests),
+    "smolvlm": (models.smolvlm, inputs.smolvlm_requests),
 }
 PLAIN = [name for name in FAMILIES if name not in ("gemma2", "gpt_oss")]
 """The others have soft caps or sinks."""
@@ -54,7 +54,7 @@ def many(requests: list[Request], num_rows: int = 64) -> list[Request]:
 
 
 def with_prefix(num_rows: int) -> list[Request]:
-    return [Request(id=row, prompt_ids=SHARED + prompt) for row, prompt in enumerate(models.prompts(num_rows))]
+    return [Request(id=row, prompt_ids=SHARED + prompt) for row, prompt in enumerate(inputs.prompts(num_rows))]
 
 
 def ids(engine: Engine, requests: list[Request]) -> dict[int, list[int] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relabel.engine import Request, Sampling, StaticEngine
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import FAMILIES, NEW, STOP
 
 
@@ -42,7 +42,7 @@ def test_ended_rows_are_left_behind_and_the_others_go_on_unchanged(family: str) 
 
 
 def test_rows_of_a_model_with_a_running_state_are_never_padded() -> None:
-    model, requests = models.mamba2(), models.text_requests(6)
+    model, requests = models.mamba2(), inputs.text_requests(6)
     requests += [Request(id=100 + request.id, prompt_ids=request.prompt_ids[::-1]) for request in requests]
     alone = [models.generate_alone(model, request, NEW, STOP) for request in requests]
     assert len({token for row in alone for token in row}) > 20
@@ -53,7 +53,7 @@ def test_rows_of_a_model_with_a_running_state_are_never_padded() -> None:
 
 
 def test_the_order_of_rows_is_kept() -> None:
-    model, requests = models.llama(), models.text_requests()
+    model, requests = models.llama(), inputs.text_requests()
     engine = StaticEngine(model, None, Sampling(max_new_tokens=NEW))
     forward = {result.id: result.token_ids for result in engine.generate(requests)}
     backward = engine.generate(requests[::-1])
@@ -64,7 +64,7 @@ def test_the_order_of_rows_is_kept() -> None:
 def test_defaults_of_the_checkpoint_do_not_leak() -> None:
     plain, spiced = models.llama(), models.llama()
     spiced.generation_config.update(do_sample=True, temperature=3.0, repetition_penalty=5.0, suppress_tokens=[30, 31])
-    sampling, requests = Sampling(max_new_tokens=NEW), models.text_requests()
+    sampling, requests = Sampling(max_new_tokens=NEW), inputs.text_requests()
     assert StaticEngine(spiced, None, sampling).generate(requests) == StaticEngine(plain, None, sampling).generate(
         requests
     )

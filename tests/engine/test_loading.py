@@ -17,7 +17,7 @@ from transformers import CLIPImageProcessorPil, LlavaProcessor
 from relabel.engine import Request, Sampling, load_engine, load_model, load_processor, model_identity, quantise
 from relabel.engine.model.weights import computes_bfloat16, widened
 from relabel.errors import ModelRefused
-from tests.engine import models
+from tests.engine import inputs, models
 
 GREEDY = Sampling(max_new_tokens=8)
 
@@ -38,7 +38,7 @@ def edit(file: Path, **changes: Any) -> None:
 
 
 def test_a_folder_becomes_an_engine(llama_folder: Path) -> None:
-    requests = models.text_requests()
+    requests = inputs.text_requests()
     engine = load_engine(str(llama_folder), dtype="float32", device="cpu", sampling=GREEDY)
     expected = [models.generate_alone(models.llama(), request, 8, [models.EOS]) for request in requests]
     assert [result.token_ids for result in engine.generate(requests)] == expected

@@ -17,7 +17,7 @@ from relabel.engine.model.sizes import kv_bytes
 from relabel.engine.model.traits import why_not_packed
 from relabel.engine.parity import Probes
 from relabel.errors import ModelRefused
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import FAMILIES
 
 
@@ -120,7 +120,7 @@ class SeesNoiseApart(LlavaForConditionalGeneration):
 
 
 def test_an_image_is_probed_too() -> None:
-    model, row = models.llava(), models.llava_requests()[1]
+    model, row = models.llava(), inputs.llava_requests()[1]
     assert row.tensors
     assert settle_batching(model, "some/model", "auto", row).batching == "continuous"
     blind = SeesNoiseApart(model.config)
@@ -185,4 +185,4 @@ def test_memory_that_holds_no_row_is_refused_before_every_row_is_rejected() -> N
         make_engine(model, None, sampling, verdict, kv_memory=100 * kv_bytes(model.config, 4))
     engine = make_engine(model, None, sampling, verdict, kv_memory=1000 * kv_bytes(model.config, 4))
     assert engine.verdict == verdict
-    assert engine.generate(models.text_requests())[0].error is None
+    assert engine.generate(inputs.text_requests())[0].error is None

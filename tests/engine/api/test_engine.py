@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relabel.engine import ContinuousEngine, Engine, Limits, Request, Sampling, ScriptedEngine, StaticEngine
-from tests.engine import models
+from tests.engine import inputs, models
 
 LIMITS = Limits(kv_tokens=512, num_slots=4, step_tokens=32)
 SAMPLING = Sampling(max_new_tokens=6)
@@ -52,7 +52,7 @@ def test_the_text_is_that_of_the_tokens_without_special_ones(build) -> None:
 @LOCAL
 def test_the_text_of_every_row_is_what_the_tokenizer_reads(build) -> None:
     tokenizer = models.tokenizer()
-    for result in build(tokenizer).generate(models.text_requests()):
+    for result in build(tokenizer).generate(inputs.text_requests()):
         assert result.text == tokenizer.decode(result.token_ids, skip_special_tokens=True)
         assert result.num_tokens == len(result.token_ids)
 

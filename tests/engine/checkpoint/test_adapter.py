@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from relabel.engine import Sampling, load_engine, load_model, load_processor, model_identity
 from relabel.errors import ArgumentRefused, ModelRefused
-from tests.engine import models
+from tests.engine import inputs, models
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -44,14 +44,14 @@ def adapter(tmp_path: Path) -> Path:
 
 def texts_of(path: Path, **arguments: Any) -> list[list[int]]:
     engine = load_engine(str(path), dtype="float32", sampling=Sampling(max_new_tokens=8), **arguments)
-    return [list(result.token_ids or ()) for result in engine.generate(models.text_requests())]
+    return [list(result.token_ids or ()) for result in engine.generate(inputs.text_requests())]
 
 
 @pytest.mark.parametrize("changes", [{}, {"use_rslora": True}, {"use_dora": True}], ids=["lora", "rslora", "dora"])
 def test_the_engine_writes_what_peft_writes(base: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     adapter = save_adapter(tmp_path / "adapter", **changes)
     reference = PeftModel.from_pretrained(models.llama(), str(adapter))
-    expected = [models.generate_alone(reference, request, 8, [models.EOS]) for request in models.text_requests()]
+    expected = [models.generate_alone(reference, request, 8, [models.EOS]) for request in inputs.text_requests()]
     assert texts_of(base, adapter=str(adapter)) == expected
     assert texts_of(base) != expected, "the adapter does not matter to these texts"
 

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 from relabel.engine import Sampling, load_engine, load_model, load_processor, model_identity
 from relabel.engine.loading import settle_batching
 from relabel.errors import ModelRefused
-from tests.engine import models
+from tests.engine import inputs, models
 
 INDEX = "model.safetensors.index.json"
 
@@ -46,7 +46,7 @@ def test_a_model_that_sees_reads_text_without_the_files_of_its_processor(tmp_pat
     folder = models.save(models.llava(), tmp_path / "llava")
     assert isinstance(load_processor(str(folder)), PreTrainedTokenizerBase)
     engine = load_engine(str(folder), dtype="float32", sampling=Sampling(max_new_tokens=4))
-    requests = models.text_requests()
+    requests = inputs.text_requests()
     expected = [models.generate_alone(models.llava(), request, 4, [models.EOS]) for request in requests]
     assert [list(result.token_ids or ()) for result in engine.generate(requests)] == expected
 
@@ -77,6 +77,6 @@ def test_a_model_of_the_kind_of_gpt2_shares_one_stream(tmp_path: Path) -> None:
     engine = load_engine(
         str(models.save(gpt2(), tmp_path / "gpt2")), dtype="float32", sampling=Sampling(max_new_tokens=8)
     )
-    requests = models.text_requests()
+    requests = inputs.text_requests()
     expected = [models.generate_alone(gpt2(), request, 8, [models.EOS]) for request in requests]
     assert [list(result.token_ids or ()) for result in engine.generate(requests)] == expected

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import FAMILIES, FEW, GREEDY, NEW, SHARED, STOP, WIDE, continuous, ids, many, with_prefix
 
 
@@ -17,7 +17,7 @@ from tests.engine.kit import FAMILIES, FEW, GREEDY, NEW, SHARED, STOP, WIDE, con
 def test_64_rows_through_8_slots_equal_rows_alone(family: str) -> None:
     build, make_requests = FAMILIES[family]
     model = build()
-    requests = models.text_requests(64) if make_requests is models.text_requests else many(make_requests())
+    requests = inputs.text_requests(64) if make_requests is inputs.text_requests else many(make_requests())
     distinct = {(tuple(request.prompt_ids), id(request.tensors)): request for request in requests}
     alone = {key: models.generate_alone(model, request, NEW, STOP) for key, request in distinct.items()}
     assert len({token for row in alone.values() for token in row}) > 20, "the model repeats itself"
@@ -40,7 +40,7 @@ def test_long_rows_beside_short_ones_equal_rows_alone(family: str) -> None:
     """Blocks of the cache hold 64 tokens: many rows go over an edge, and some read three blocks beside others' one."""
     build, _ = FAMILIES[family]
     model = build()
-    text = [token for prompt in models.prompts(60) for token in prompt]
+    text = [token for prompt in inputs.prompts(60) for token in prompt]
     lengths = [5, 40, 60, 62, 63, 64, 100, 120, 126, 127, 128, 129, 150]
     requests = [Request(id=row, prompt_ids=text[row : row + length]) for row, length in enumerate(lengths)]
     sampling = Sampling(max_new_tokens=12, stop_token_ids=STOP[:1])
@@ -53,7 +53,7 @@ def test_long_rows_beside_short_ones_equal_rows_alone(family: str) -> None:
 
 def test_the_models_own_attention_is_back_after_a_call() -> None:
     for build in (models.llama, models.llava):
-        model, (request, *_) = build(), models.text_requests()
+        model, (request, *_) = build(), inputs.text_requests()
         before = models.generate_alone(model, request, NEW, STOP)
         continuous(model).generate([request])
         assert models.generate_alone(model, request, NEW, STOP) == before
@@ -79,7 +79,7 @@ def test_rows_with_images_share_the_text_before_them() -> None:
     model = models.llava()
     requests = [
         Request(id=row, prompt_ids=[*SHARED, *request.prompt_ids], tensors=request.tensors)
-        for row, request in enumerate(models.llava_requests())
+        for row, request in enumerate(inputs.llava_requests())
     ]
     alone = [models.generate_alone(model, request, NEW, STOP) for request in requests]
     engine = continuous(model)
@@ -97,7 +97,7 @@ SAMPLED = {
 
 @pytest.mark.parametrize("kind", SAMPLED)
 def test_sampled_text_is_a_rows_own_in_any_order_slots_engine_and_company(kind: str) -> None:
-    model, requests = models.llama(), models.text_requests(40)
+    model, requests = models.llama(), inputs.text_requests(40)
     sampling = Sampling(max_new_tokens=NEW, temperature=0.9, seed=3, stop_token_ids=STOP, **SAMPLED[kind])
     texts = ids(continuous(model, sampling), requests)
     assert len({token for text in texts.values() for token in text}) > 20
@@ -112,7 +112,7 @@ def test_sampled_text_is_a_rows_own_in_any_order_slots_engine_and_company(kind: 
 
 
 def test_a_row_may_have_settings_of_its_own() -> None:
-    model, (first, second, third, *_) = models.llama(), models.text_requests()
+    model, (first, second, third, *_) = models.llama(), inputs.text_requests()
     own = [
         Request(id=0, prompt_ids=first.prompt_ids, sampling=Sampling(max_new_tokens=3, stop_token_ids=[127])),
         Request(id=1, prompt_ids=second.prompt_ids, sampling=Sampling(max_new_tokens=9, temperature=1.5, seed=8)),
@@ -152,7 +152,7 @@ def test_unused_memory_of_the_cache_changes_nothing(family: str) -> None:
 
 
 def test_stop_strings_end_a_row_as_in_the_static_engine() -> None:
-    model, tokenizer, requests = models.llama(), models.tokenizer(), models.text_requests(20)
+    model, tokenizer, requests = models.llama(), models.tokenizer(), inputs.text_requests(20)
     free = Sampling(max_new_tokens=NEW, stop_token_ids=[127])
     texts = [tokenizer.decode(row.token_ids) for row in continuous(model, free).generate(requests)]
     strings = (texts[0][1:4], texts[8][4:7])
@@ -166,7 +166,7 @@ def test_stop_strings_end_a_row_as_in_the_static_engine() -> None:
 
 
 def test_looking_one_forward_late_changes_no_text_and_counts_what_was_wasted() -> None:
-    model, requests = models.llama(), models.text_requests(40)
+    model, requests = models.llama(), inputs.text_requests(40)
     expected = continuous(model).generate(requests)
     engine = continuous(model)
     engine._is_late = True
@@ -176,7 +176,7 @@ def test_looking_one_forward_late_changes_no_text_and_counts_what_was_wasted() -
 
 
 def test_calls_from_several_threads_share_the_slots_and_get_their_own_rows() -> None:
-    model, requests = models.llama(), models.text_requests(60)
+    model, requests = models.llama(), inputs.text_requests(60)
     expected = ids(continuous(model), requests)
     engine, got = continuous(model), {}
     threads = [

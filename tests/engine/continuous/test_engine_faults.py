@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from relabel.engine import Limits, Request, Sampling
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import POISON, SHARED, WIDE, continuous, many, poisoned
 
 
 def test_a_row_that_is_not_finite_leaves_nothing_behind_in_its_slot() -> None:
-    requests = models.text_requests(30)
+    requests = inputs.text_requests(30)
     requests[4] = Request(id=4, prompt_ids=[10, POISON, 11] * 8)
     clean = continuous(models.llama()).generate(requests)
     results = continuous(poisoned(models.llama())).generate(requests)
@@ -45,7 +45,7 @@ def cramp(model: Any, *, room: int = 10**9, hates: int | None = None, once_at: i
 
 
 def test_what_does_not_fit_is_begun_again_in_smaller_company() -> None:
-    requests = models.text_requests(40)
+    requests = inputs.text_requests(40)
     expected = continuous(models.llama(), limits=WIDE).generate(requests)
     model = models.llama()
     failed = cramp(model, room=30)
@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_begun_again_in_smaller_company() -> None:
 
 
 def test_rows_in_flight_alone_are_computed_again() -> None:
-    requests = models.text_requests(40)
+    requests = inputs.text_requests(40)
     expected = continuous(models.llama()).generate(requests)
     model = models.llama()
     failed = cramp(model, once_at=12)
@@ -66,7 +66,7 @@ def test_rows_in_flight_alone_are_computed_again() -> None:
 
 
 def test_a_row_that_does_not_fit_alone_is_rejected_and_the_others_are_not() -> None:
-    requests = models.text_requests(20)
+    requests = inputs.text_requests(20)
     expected = continuous(models.llama()).generate(requests)
     model = models.llama()
     cramp(model, hates=126)
@@ -79,7 +79,7 @@ def test_a_row_that_does_not_fit_alone_is_rejected_and_the_others_are_not() -> N
 
 def test_a_row_that_the_model_cannot_take_costs_itself() -> None:
     model = models.llava()
-    requests = many(models.llava_requests(), 20)
+    requests = many(inputs.llava_requests(), 20)
     expected = continuous(model).generate(requests)
     broken = Request(id=77, prompt_ids=[5, models.IMAGE, 6], tensors=requests[1].tensors)  # 16 features, one place
     results = continuous(model).generate([*requests[:9], broken, *requests[9:]])
@@ -89,7 +89,7 @@ def test_a_row_that_the_model_cannot_take_costs_itself() -> None:
 
 
 def test_a_token_that_the_model_does_not_know_costs_its_own_rows() -> None:
-    model, requests = models.llama(), models.text_requests(12)
+    model, requests = models.llama(), inputs.text_requests(12)
     expected = continuous(model).generate(requests)
     beyond = [*SHARED, models.VOCAB_SIZE + 7, *SHARED]
     broken = [Request(id=100 + row, prompt_ids=[*beyond, row + 5]) for row in range(2)]
@@ -101,7 +101,7 @@ def test_a_token_that_the_model_does_not_know_costs_its_own_rows() -> None:
 
 
 def test_an_interrupted_call_leaves_an_engine_that_serves_the_next() -> None:
-    model, requests = models.llama(), models.text_requests(30)
+    model, requests = models.llama(), inputs.text_requests(30)
     expected = continuous(model).generate(requests)
     num_forwards = 0
 
@@ -121,7 +121,7 @@ def test_an_interrupted_call_leaves_an_engine_that_serves_the_next() -> None:
 
 
 def test_stop_strings_of_one_row_without_a_tokenizer_cost_that_row() -> None:
-    model, requests = models.llama(), models.text_requests(5)
+    model, requests = models.llama(), inputs.text_requests(5)
     expected = continuous(model).generate(requests)
     asks = Request(id=9, prompt_ids=[5, 6], sampling=Sampling(stop_strings=["x"]))
     *others, refused = continuous(model).generate([*requests, asks])
@@ -139,7 +139,7 @@ def test_a_model_that_fails_on_every_row_fails_the_call() -> None:
     model.register_forward_pre_hook(fail)
     engine = continuous(model)
     with pytest.raises(RuntimeError, match="rows in a row failed alone"):
-        engine.generate(models.text_requests(30))
+        engine.generate(inputs.text_requests(30))
 
 
 def test_prompts_that_cannot_be_held_are_errors_of_their_rows() -> None:

@@ -10,16 +10,16 @@ import pytest
 from relabel.engine import ContinuousEngine, Limits, Request, Sampling, StaticEngine
 from relabel.engine.scheduling.scheduler import Scheduler
 from relabel.engine.scheduling.step import PrefixGroup
-from tests.engine import models
+from tests.engine import inputs, models
 
 SAMPLING = Sampling(max_new_tokens=10, temperature=0.8, seed=4, stop_token_ids=[5, 22, 39, 56])
 FAMILIES = {
-    "llama": (models.llama, models.text_requests),
-    "mistral": (models.mistral, models.text_requests),
-    "gemma2": (models.gemma2, models.text_requests),
-    "llava": (models.llava, models.llava_requests),
-    "qwen2_5_vl": (models.qwen2_5_vl, models.qwen2_5_vl_requests),
-    "smolvlm": (models.smolvlm, models.smolvlm_requests),
+    "llama": (models.llama, inputs.text_requests),
+    "mistral": (models.mistral, inputs.text_requests),
+    "gemma2": (models.gemma2, inputs.text_requests),
+    "llava": (models.llava, inputs.llava_requests),
+    "qwen2_5_vl": (models.qwen2_5_vl, inputs.qwen2_5_vl_requests),
+    "smolvlm": (models.smolvlm, inputs.smolvlm_requests),
 }
 TAILS = [[7, 8, 9], [7, 8, 9], [10], [11, 12, 13, 14, 15, 16]]
 """The first two are samples of one prompt."""
@@ -76,7 +76,7 @@ def test_the_images_of_a_family_are_encoded_once(family):
 
 
 def test_prompts_that_differ_before_their_images_share_nothing():
-    requests = [request for request in models.llava_requests() if request.tensors][:4]
+    requests = [request for request in inputs.llava_requests() if request.tensors][:4]
     rows = [
         replace(request, id=2 * at + turn, group=at, prompt_ids=[60 + turn, *request.prompt_ids, *range(20, 40)])
         for at, request in enumerate(requests)

@@ -15,7 +15,7 @@ from relabel.engine.sampling.grammar import Grammars
 from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.sampling.stops import StopTokens
 from relabel.engine.static.callbacks import BatchState, SamplerCallback
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import POISON, poisoned
 
 GREEDY = Sampling(max_new_tokens=8)
@@ -59,7 +59,7 @@ def same_weights(kind: Any) -> Any:
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_a_row_that_is_not_finite_is_rejected_and_its_neighbours_are_unharmed(temperature: float) -> None:
     sampling = Sampling(max_new_tokens=8, temperature=temperature)
-    requests = models.text_requests()
+    requests = inputs.text_requests()
     bad = [2, 5]
     requests = [Request(id=row.id, prompt_ids=[*row.prompt_ids, POISON]) if row.id in bad else row for row in requests]
     clean = StaticEngine(models.llama(), None, sampling).generate(requests)
@@ -73,7 +73,7 @@ def test_a_row_that_is_not_finite_is_rejected_and_its_neighbours_are_unharmed(te
 
 
 def test_a_row_that_fails_only_when_padded_gets_a_second_try_alone() -> None:
-    requests = models.text_requests()
+    requests = inputs.text_requests()
     assert len({len(request.prompt_ids) for request in requests}) > 5
     expected = StaticEngine(models.llama(), None, GREEDY).generate(requests)
     assert StaticEngine(same_weights(DislikesPadding), None, GREEDY).generate(requests) == expected
@@ -107,7 +107,7 @@ def test_what_counts_as_not_finite(logits: list[float], flagged: bool) -> None:
     ids=["cuda", "cpu", "cpu of windows"],
 )
 def test_a_batch_that_does_not_fit_is_split_and_the_bound_is_remembered(error: RuntimeError) -> None:
-    requests = models.text_requests(24)
+    requests = inputs.text_requests(24)
     expected = StaticEngine(models.llama(), None, GREEDY).generate(requests)
     model = same_weights(SmallMemory)
     model.room, model.error = 60, error
@@ -123,7 +123,7 @@ def test_a_batch_that_does_not_fit_is_split_and_the_bound_is_remembered(error: R
 
 
 def test_a_row_that_cannot_fit_alone_is_rejected_and_the_others_go_on() -> None:
-    requests = models.text_requests()
+    requests = inputs.text_requests()
     huge = Request(id=99, prompt_ids=[7] * 200)
     expected = StaticEngine(models.llama(), None, GREEDY).generate(requests)
     model = same_weights(SmallMemory)
@@ -137,7 +137,7 @@ def test_any_other_error_of_the_device_is_raised() -> None:
     model = same_weights(SmallMemory)
     model.room, model.error = 10, RuntimeError("CUDA error: device-side assert triggered")
     with pytest.raises(RuntimeError, match="device-side assert"):
-        StaticEngine(model, None, GREEDY).generate(models.text_requests())
+        StaticEngine(model, None, GREEDY).generate(inputs.text_requests())
     assert not is_out_of_memory(ValueError("can't allocate memory"))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from relabel.engine import Request, Sampling, StaticEngine, dequantise, quantise
-from tests.engine import models
+from tests.engine import inputs, models
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -47,7 +47,7 @@ def test_pixels_that_are_no_bytes_stay_as_they_are() -> None:
 @pytest.mark.parametrize("family", ["llava", "smolvlm"])
 def test_the_engine_reads_bytes_as_the_pixels_they_stand_for(family: str) -> None:
     build = {"llava": models.llava, "smolvlm": models.smolvlm}[family]
-    requests = {"llava": models.llava_requests, "smolvlm": models.smolvlm_requests}[family]()
+    requests = {"llava": inputs.llava_requests, "smolvlm": inputs.smolvlm_requests}[family]()
     plain, packed = [], []
     for request in requests:
         tensors, small = {}, {}

@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from relabel.engine import ContinuousEngine, Sampling
-from tests.engine import models
+from tests.engine import inputs
 from tests.engine.kit import FAMILIES, FEW, NEW, STOP
 from tests.engine.waits import WAITS
 
@@ -50,7 +50,7 @@ def test_no_forward_and_no_choice_waits_for_the_device(family: str, settings: st
         model, None, Sampling(max_new_tokens=NEW, stop_token_ids=STOP, **SETTINGS[settings]), limits=FEW
     )
     with Waits() as waits:
-        engine.generate(models.text_requests(20))
+        engine.generate(inputs.text_requests(20))
     assert waits.found == []
 
 

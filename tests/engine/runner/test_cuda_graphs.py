@@ -11,7 +11,7 @@ from relabel.engine import Limits, Request, Sampling
 from relabel.engine.loading import settle_batching
 from relabel.engine.runner.cuda_graphs import BUCKETS, FIRST_USES, Captured, Graphs
 from relabel.engine.runner.kernels import Kernels
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import FAMILIES, FEW, PLAIN, STOP, continuous, many
 from tests.engine.runner.stand_ins import FLASH, Captures
 
@@ -40,7 +40,7 @@ def test_one_capture_a_bucket_and_another_when_slots_are_made_anew(captures: Cap
     engine = continuous(
         model, limits=Limits(kv_tokens=20_000, num_slots=40, step_tokens=512), kernels=with_graphs(captures)
     )
-    requests = models.text_requests(40)
+    requests = inputs.text_requests(40)
     alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
     assert [row.token_ids for row in engine.generate(requests)] == alone
     assert 1 < len(captures.every) <= len([size for size in BUCKETS if size <= 64])
@@ -74,7 +74,7 @@ def test_the_check_at_start_up_compares_a_replayed_step(captures: Captures) -> N
 @pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
 def test_what_cannot_be_captured_is_launched(family: str, captures: Captures) -> None:
     """Soft caps and sinks are computed by kernels that the host plans, from numbers that a replay would not see."""
-    model, requests = FAMILIES[family][0](), models.text_requests(20)
+    model, requests = FAMILIES[family][0](), inputs.text_requests(20)
     results = continuous(model, kernels=with_graphs(captures)).generate(requests)
     assert captures.every == []
     alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
@@ -82,7 +82,7 @@ def test_what_cannot_be_captured_is_launched(family: str, captures: Captures) ->
 
 
 def test_a_model_that_waits_for_the_device_is_launched_and_captured_no_second_time(captures: Captures) -> None:
-    model, requests = models.llama(), models.text_requests(12)
+    model, requests = models.llama(), inputs.text_requests(12)
     requests.append(Request(id=12, prompt_ids=[token for one in requests for token in one.prompt_ids][:90]))
     launched = continuous(model, kernels=Kernels(flash=FLASH, capture=None))
     expected = [row for part in (requests[:12], requests[12:]) for row in launched.generate(part)]
@@ -136,7 +136,7 @@ def test_what_waits_for_the_device_is_found_before_a_capture_begins(monkeypatch:
 
 
 def test_more_rows_than_the_largest_bucket_are_launched(captures: Captures) -> None:
-    model, requests = models.llama(), models.text_requests(20)
+    model, requests = models.llama(), inputs.text_requests(20)
     sampling = Sampling(max_new_tokens=16, stop_token_ids=STOP)
     alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
     engine = continuous(model, sampling, FEW, kernels=with_graphs(captures, buckets=(2, 4)))

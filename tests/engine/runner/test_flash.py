@@ -14,7 +14,7 @@ from relabel.engine.runner.cuda_graphs import Captured
 from relabel.engine.runner.flash import can_take
 from relabel.engine.runner.kernels import Kernels
 from relabel.engine.runner.softmax import Softmax
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import FAMILIES, FEW, NEW, PLAIN, STOP, continuous, many, with_prefix
 from tests.engine.runner.stand_ins import FLASH, attend_row_by_row
 
@@ -47,7 +47,7 @@ def test_rows_equal_those_of_the_plain_kernels(family: str, calls: Calls) -> Non
 
 def test_long_rows_in_pieces_beside_short_ones_equal_rows_alone(calls: Calls) -> None:
     model = models.llama()
-    text = [token for prompt in models.prompts(60) for token in prompt]
+    text = [token for prompt in inputs.prompts(60) for token in prompt]
     requests = [
         Request(id=row, prompt_ids=text[row : row + length]) for row, length in enumerate([5, 63, 130, 64, 200])
     ]
@@ -67,7 +67,7 @@ def test_a_shared_prefix_is_copied_into_slots_that_lie_one_after_the_other(calls
 
 def test_one_call_a_layer_for_all_decoded_rows_and_one_for_all_chunks(calls: Calls) -> None:
     model = models.llama()
-    continuous(model, limits=FEW, kernels=calls.kernels).generate(models.text_requests(5))
+    continuous(model, limits=FEW, kernels=calls.kernels).generate(inputs.text_requests(5))
     num_layers = model.config.num_hidden_layers
     assert len(calls.found) % num_layers == 0
     assert calls.found[:num_layers] == [calls.found[0]] * num_layers

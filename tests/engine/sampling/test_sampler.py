@@ -11,7 +11,7 @@ from relabel.engine import Request, Sampling, StaticEngine
 from relabel.engine.sampling.grammar import Grammars
 from relabel.engine.sampling.sampler import HEAD, Sampler, draw, draw_uniforms
 from relabel.engine.sampling.stops import StopTokens
-from tests.engine import models
+from tests.engine import inputs, models
 
 KINDS = {
     "plain": {},
@@ -27,7 +27,7 @@ STOP = 2
 @pytest.mark.parametrize("kind", KINDS)
 def test_sampled_text_does_not_depend_on_the_batch(kind: str) -> None:
     sampling = Sampling(max_new_tokens=12, temperature=0.9, seed=3, **KINDS[kind])
-    model, requests = models.llama(), models.text_requests()
+    model, requests = models.llama(), inputs.text_requests()
 
     def texts(rows: list[Request], batch_tokens: int) -> dict[int, list[int]]:
         engine = StaticEngine(model, None, sampling, batch_tokens=batch_tokens)
@@ -41,7 +41,7 @@ def test_sampled_text_does_not_depend_on_the_batch(kind: str) -> None:
 
 
 def test_seed_and_row_id_change_the_text() -> None:
-    model, prompt = models.llama(), models.prompts(1)[0]
+    model, prompt = models.llama(), inputs.prompts(1)[0]
 
     def text(seed: int, row: int) -> list[int]:
         engine = StaticEngine(model, None, Sampling(max_new_tokens=12, temperature=2.0, seed=seed))

@@ -8,7 +8,7 @@ from transformers import GenerationConfig
 from relabel.engine import Request, Sampling, StaticEngine
 from relabel.engine.sampling.stops import find_end_token, find_pad_token, find_stop_tokens
 from relabel.errors import ModelRefused
-from tests.engine import models
+from tests.engine import inputs, models
 
 
 def test_stop_tokens_are_the_eos_list_the_tokenizers_eos_and_its_end_of_turn() -> None:
@@ -41,7 +41,7 @@ def test_the_padding_token_falls_back_to_a_stop_token_within_the_vocabulary() ->
 
 
 def test_the_models_own_stop_tokens_end_a_row_unless_others_are_named() -> None:
-    model, requests = models.llama(), models.text_requests()
+    model, requests = models.llama(), inputs.text_requests()
     free = StaticEngine(models.llama(), None, Sampling(max_new_tokens=12, stop_token_ids=[127])).generate(requests)
     ending = free[0].token_ids[3]
     assert ending not in free[0].token_ids[:3]
@@ -52,7 +52,7 @@ def test_the_models_own_stop_tokens_end_a_row_unless_others_are_named() -> None:
 
 def test_a_row_at_the_cap_says_length_even_beside_rows_that_stopped() -> None:
     engine = StaticEngine(models.llama(), None, Sampling(max_new_tokens=5, stop_token_ids=range(3, 128, 9)))
-    results = engine.generate(models.text_requests())
+    results = engine.generate(inputs.text_requests())
     assert {result.finish_reason for result in results} == {"stop", "length"}
     for result in results:
         assert (len(result.token_ids) == 5) == (result.finish_reason == "length")
@@ -61,7 +61,7 @@ def test_a_row_at_the_cap_says_length_even_beside_rows_that_stopped() -> None:
 
 def test_a_stop_string_ends_a_row_and_keeps_the_tokens_that_complete_it() -> None:
     model, tokenizer = models.llama(), models.tokenizer()
-    requests = [Request(id=row, prompt_ids=ids) for row, ids in enumerate(models.prompts(30, seed=5))]
+    requests = [Request(id=row, prompt_ids=ids) for row, ids in enumerate(inputs.prompts(30, seed=5))]
     free = StaticEngine(model, tokenizer, Sampling(max_new_tokens=12, stop_token_ids=[127])).generate(requests)
     row, tokens = next(
         (result.id, result.token_ids)
