@@ -2,15 +2,14 @@ import shutil
 
 import pytest
 
-from tests.tiny import save_model
 
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
+@pytest.fixture(scope="session")
+def model(text_model):
+    """A model that reads texts."""
+    return text_model
 
 
 @pytest.fixture
-def folder(whole, tmp_path):
+def folder(model, tmp_path):
     """A copy to spoil."""
-    return shutil.copytree(whole, tmp_path / "model")
+    return shutil.copytree(model, tmp_path / "model")

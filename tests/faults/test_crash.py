@@ -11,17 +11,11 @@ from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from tests.faults.processes import PATIENCE, generating_process_of, start, wait_until
 from tests.reading import assert_every_row_once
-from tests.tiny import save_model
 
 NUM_UNITS, UNIT_ROWS = 24, 16
 EXPECTED = {"a.jsonl": NUM_UNITS * UNIT_ROWS}
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

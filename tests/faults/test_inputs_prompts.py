@@ -11,14 +11,9 @@ from relabel.rejected import Rejected
 from relabel.spec import make_spec
 from tests.data.builders import source_of, write_lines
 from tests.encoding import encode
-from tests.tiny import make_tokenizer, save_model
+from tests.tiny import make_tokenizer
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

@@ -96,9 +96,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("batching", ["static", "continuous"])
-def test_defaults_of_a_checkpoint_do_not_reach_a_text(whole, folder, batching):
+def test_defaults_of_a_checkpoint_do_not_reach_a_text(model, folder, batching):
     rows = [Request(id=row, prompt_ids=[5 + row, 6, 7]) for row in range(6)]
-    expected = engine_of(whole, batching, max_new_tokens=12).generate(rows)
+    expected = engine_of(model, batching, max_new_tokens=12).generate(rows)
     edit(folder / "generation_config.json", **HOSTILE)
     assert engine_of(folder, batching, max_new_tokens=12).generate(rows) == expected
 
@@ -134,14 +134,14 @@ def test_a_tokenizer_that_is_damaged(folder, name, content):
 
 
 @pytest.mark.parametrize("batching", ["static", "continuous"])
-def test_a_model_without_a_padding_token_pads_all_the_same(whole, folder, batching):
+def test_a_model_without_a_padding_token_pads_all_the_same(model, folder, batching):
     tokenizer = make_tokenizer()
     tokenizer.pad_token = None
     tokenizer.save_pretrained(folder)
     edit(folder / "config.json", pad_token_id=None)
     edit(folder / "generation_config.json", pad_token_id=None)
     rows = [Request(id=row, prompt_ids=[5] * (row + 1)) for row in range(5)]
-    assert engine_of(folder, batching).generate(rows) == engine_of(whole, batching).generate(rows)
+    assert engine_of(folder, batching).generate(rows) == engine_of(model, batching).generate(rows)
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_costs_the_rows_that_use_them(folder):

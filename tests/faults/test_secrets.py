@@ -34,11 +34,6 @@ SECRETS = {
 pytestmark = pytest.mark.fault
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp("model"))
-
-
 ONE_RAY = """
 import json, sys
 
