@@ -16,6 +16,11 @@ PATCHED = re.compile(
 """What a test exchanges stands behind a seam that ships; what is exchanged of libraries has none."""
 
 
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_a_file_of_tests_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, "its nouns belong into files of their own"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(TESTS).as_posix())
 def test_nothing_is_timed_in_a_test(path):
     assert not TIMED.search(path.read_text(encoding="utf-8")), "a busy machine is no failure"
