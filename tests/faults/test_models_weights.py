@@ -70,6 +70,7 @@ def test_shards_of_two_downloads_that_lack_a_weight_between_them(folder):
     ],
 )
 def test_an_index_that_names_what_is_no_weight_file(folder, weight_map, message):
+    (folder / WEIGHTS).unlink()
     (folder / INDEX).write_text(json.dumps({"weight_map": weight_map}))
     assert message in refused(lambda: load_model(str(folder)))
     assert message in refused(lambda: model_identity(str(folder)))

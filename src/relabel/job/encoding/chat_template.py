@@ -95,10 +95,13 @@ class ChatTemplate:
 
     @property
     def writes_the_day(self) -> bool:
-        """Whether the text depends on the day. Raises TemplateError where the template is not valid."""
+        """Whether the text depends on the day; False for a template that is not valid, which no prompt gets through."""
         if self._source is None:
             return False
-        names = environment_of(self._source).parse(self._source).find_all(nodes.Name)
+        try:
+            names = environment_of(self._source).parse(self._source).find_all(nodes.Name)
+        except TemplateError:
+            return False
         return any(node.name == _CLOCK for node in names)
 
     def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced:
