@@ -32,8 +32,9 @@ def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_row
     """Have the units done and show how they come along; the figures of this run alone.
 
     Where nearly all of the first rows are rejected for one reason it ends there: `stopped` in the figures says why.
+    `changed` has the parts whose units have other rows now, where there are any.
     """
-    tally, stopped = RejectTally(), None
+    tally, stopped, changed = RejectTally(), None, list[str]()
     # the time that is shown is that of the units, without the start of Ray or of an engine
     with (
         execute(units, job, num_rows=num_rows) as receipts,
@@ -41,10 +42,12 @@ def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_row
     ):
         for receipt in receipts:
             progress.add(receipt)
+            changed += [receipt.part] if receipt.changed else []
             tally.add(receipt.rows, receipt.reasons, receipt.examples)
             if (stopped := tally.hopeless(job.spec.queries, fewest=FEWEST_LABELLED)) is not None:
                 break
-    return {**progress.totals(), **({"stopped": stopped} if stopped else {})}
+    found = {"stopped": stopped, "changed": changed}
+    return {**progress.totals(), **{name: value for name, value in found.items() if value}}
 
 
 class Counted:

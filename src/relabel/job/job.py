@@ -41,6 +41,9 @@ class Job:
     """None in a run, which makes parts that are not there or do not count."""
     bad: Mapping[str, Version] = field(default_factory=dict, compare=False)
     """Parts that are there and do not count, as they were found: published over, if they are still those."""
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Of those that another version of their file was made into, what was read of their rows: they stay, if the rows
+    read the same now. Empty for a part that does not say."""
 
     def format_of(self, label: Label) -> ReasoningFormat | None:
         """How the reasoning in a label's texts is marked; None where they are left as they are."""

@@ -25,13 +25,16 @@ def plan(spec: Spec) -> dict[str, object]:
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     known = check_recipe(store, resolved.recipe) if store else None
     planned = resolved.plan(known)
+    counted = audit(planned, store, known.fingerprint) if store and known else None
     tally = first_rows(planned, resolved.encoder, resolved.job(planned.columns))
     return {
-        "files": sum(bool(one.units) for one in planned.files),
-        "units": planned.num_units,
-        "rows": planned.num_rows,
+        "files": sum(bool(one.units) and one.file.state != "gone" for one in planned.files),
+        "units": counted.units if counted else planned.num_units,
+        "rows": counted.planned_rows if counted else planned.num_rows,
         "unit_rows": resolved.unit_rows(known),
-        "units_done": audit(planned, store, known.fingerprint).published if store and known else 0,
+        "units_done": counted.published if counted else 0,
+        "gone_files": len(planned.gone),
+        "dropped_files": len(planned.dropped),
         "passed_over": planned.passed_over,
         "notes": list(planned.notes),
         "unreadable": [{"file": path, "why": why} for path, why in planned.unreadable],

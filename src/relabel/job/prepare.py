@@ -9,6 +9,8 @@ import importlib.metadata
 import logging
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -21,13 +23,13 @@ from relabel.data.output.recipe import fingerprint, make_recipe
 from relabel.data.prompts.columns import check_columns
 from relabel.data.sources.files import absolute
 from relabel.data.sources.finding import matches
-from relabel.data.sources.plan import Plan
-from relabel.data.sources.planning import make_plan
+from relabel.data.sources.plan import Plan, PlannedFile
+from relabel.data.sources.planning import changed_files, make_plan
 from relabel.data.sources.roots import absolute_source, source_root
 from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
-from relabel.errors import Refused, SourceRefused, SpecError
+from relabel.errors import PartDamaged, Refused, SourceRefused, SpecError
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of, in_words_of_the_spec
 from relabel.job.job import Job, Retry
@@ -38,6 +40,8 @@ from relabel.version import __version__
 log = logging.getLogger("relabel")
 
 TEXT_ROWS, IMAGE_ROWS = 1024, 128
+NUM_READERS = 16
+"""The reads of an object store are waits of some 20 ms each."""
 PACKAGES = ("ray", "torch", "transformers", "tokenizers", "pyarrow", "pillow")
 
 
@@ -90,7 +94,7 @@ class Resolved:
         )
 
     def _check(self, plan: Plan) -> None:
-        if not plan.files:
+        if len(plan.files) == len(plan.gone):
             raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
         check_source_columns(self.spec, self.encoder, plan.columns)
 
@@ -109,9 +113,28 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
         resolved.recipe,
         unit_rows=resolved.unit_rows(None),
         versions=_versions(),
-        replan=lambda known: resolved.plan(known, redo_changed=redo_changed),
+        replan=lambda known: _refuse_untold(resolved.plan(known, redo_changed=redo_changed), known, store),
     )
     return resolved.job(run.plan.columns, run.fingerprint), run.plan, resolved.encoder
+
+
+def _refuse_untold(plan: Plan, known: Run | None, store: Store) -> Plan:
+    """Refuse files that are another version now and whose parts, of an earlier version of relabel, do not say what was
+    read of their rows: nobody can tell then whether they are the same."""
+    before = {planned.file.path: planned.file.state for planned in known.plan.files} if known else {}
+    new = [one for one in plan.files if one.file.state == "touched" and before.get(one.file.path) == "there"]
+
+    def is_untold(planned: PlannedFile) -> bool:
+        for unit in planned.units:
+            with suppress(PartDamaged):
+                return not store.read_stamp(unit.part).digest
+        return False
+
+    with ThreadPoolExecutor(NUM_READERS) as threads:
+        untold = [one.file.path for one, is_so in zip(new, threads.map(is_untold, new), strict=True) if is_so]
+    if untold:
+        raise changed_files(untold)
+    return plan
 
 
 @in_words_of_the_spec()

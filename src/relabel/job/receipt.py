@@ -47,6 +47,8 @@ class Receipt:
     """Name of the part of the unit."""
     failure: str | None = None
     """Why the unit has no labels this time; then no row of it counts."""
+    changed: bool = False
+    """Whether that is because it has other rows than its part, which nobody said may be labelled anew."""
     rows: int = 0
     """Number of rows that were labelled or rejected: all of the unit, in a retry those that were asked again."""
     ok: int = 0

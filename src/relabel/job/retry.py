@@ -91,8 +91,10 @@ def retry(
         log.warning("no row was rejected for %r", reason)
     if "parse" in rejected and wanted.wants("parse"):
         _refuse_same_texts(asked, overrides)
-    todo = [unit for unit, counts in found.items() if rejected & counts.keys()]
-    num_rows = sum(number for counts in found.values() for code, number in counts.items() if code in rejected)
+    todo = [unit for unit, counts in found.items() if rejected & counts.keys() and unit.file.state != "gone"]
+    num_rows = sum(number for unit in todo for code, number in found[unit].items() if code in rejected)
+    if plan.gone:
+        log.warning("%d source files are gone: their rejects cannot be asked again", len(plan.gone))
     log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
     figures: dict[str, object] = {**no_figures(), "seconds": 0.0}
     if todo:
@@ -144,8 +146,12 @@ def _set(fields: dict[str, Any], override: str) -> None:
 
 
 def _reasons(units: Sequence[Unit], store: Store, fingerprint: str) -> dict[Unit, dict[str, int]]:
-    """Rejected rows of every part by code. Raises Refused where one is missing, damaged or stale."""
+    """Rejected rows of every part by code. Raises Refused where one is missing, damaged or stale.
+
+    Of a file that is gone there may be no part.
+    """
     sizes = store.parts()
+    units = [unit for unit in units if unit.file.state != "gone" or unit.part in sizes]
 
     def read(unit: Unit) -> dict[str, int] | None:
         try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.sources.listing import say
 from relabel.data.sources.plan import Plan
+from relabel.data.sources.planning import changed_files
 from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, Refused
 from relabel.job.encoding.row import RowEncoder
@@ -32,9 +34,10 @@ class RunReport:
     done_now: dict[str, object]
     """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone; `goodput`, and
     `batching`: how the engines batched, the verdict of their checks at the start, and why."""
-
     passed_over: Mapping[str, int]
     """Files of the source's folders and members of its archives that are not read, by suffix or kind."""
+    dropped_files: int = 0
+    """Files that are gone from the source, and whose labels this run deleted."""
 
     @property
     def complete(self) -> bool:
@@ -48,7 +51,8 @@ class RunReport:
 
     def to_json(self) -> dict[str, object]:
         """One flat line of figures."""
-        return {**self.audit.to_json(), "passed_over": dict(self.passed_over), "done_now": self.done_now}
+        figures = {"passed_over": dict(self.passed_over), "dropped_files": self.dropped_files}
+        return {**self.audit.to_json(), **figures, "done_now": self.done_now}
 
 
 def run(
@@ -56,17 +60,26 @@ def run(
 ) -> RunReport:
     """Label every row of the source that has no label yet, by `execute`, else on the Ray cluster at `address`.
 
-    Raises Refused before any work where the spec, the source, the model or the output do not allow it, and RunFailed
-    where the executor gave up; what was published until then stands. A report that is not complete names what is
+    Raises Refused before any work where the spec, the source, the model or the output do not allow it, SourceChanged
+    also after it, where rows of a file that looked untouched were found to be others, and RunFailed where the executor
+    gave up; what was published until then stands. A report that is not complete names what is
     missing.
     """
     store = Store(spec.output.path)
     job, plan, encoder = prepare(spec, store, redo_changed=redo_changed)
     start = resume(plan, store, job.fingerprint)
-    for part in start.bad:
+    for part in start.bad.keys() - start.digests.keys():
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
+    if start.digests:
+        log.info(
+            "%d parts are of other versions of their files: those whose rows are the same stay", len(start.digests)
+        )
     for part in start.deleted:
         log.warning("%s is of a plan or a recipe that was given up: deleted", part)
+    if plan.gone:
+        log.warning("%d source files are gone, and their labels stay (source.removed: keep)", len(plan.gone))
+    if plan.dropped:
+        log.warning("%d source files are gone, and their labels go with them", len(plan.dropped))
     if plan.passed_over:
         log.warning("not read: %s", say(plan.passed_over))
     for note in plan.notes:
@@ -76,10 +89,10 @@ def run(
     if not start.done:
         _refuse_hopeless(spec, plan, encoder, job)
     done_parts = {unit.part for unit in start.done}
-    todo = [unit for unit in plan.units if unit.part not in done_parts]
+    todo = [unit for unit in plan.units if unit.part not in done_parts and unit.file.state != "gone"]
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
     num_rows = sum(unit.num_rows for unit in todo)
-    job = replace(job, bad=start.bad)
+    job = replace(job, bad=start.bad, digests=start.digests)
     gates = {query.name: query.label.gate for query in spec.queries}
     try:
         figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
@@ -90,7 +103,9 @@ def run(
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
     for problem in [*_stopped(figures), *report.problems]:
         log.warning("%s", problem)
-    return RunReport(audit=report, done_now=figures, passed_over=plan.passed_over)
+    if changed := {unit.file.path for unit in todo if unit.part in cast(Sequence[str], figures.get("changed", ()))}:
+        raise changed_files(changed)
+    return RunReport(audit=report, done_now=figures, passed_over=plan.passed_over, dropped_files=len(plan.dropped))
 
 
 def _refuse_hopeless(spec: Spec, plan: Plan, encoder: RowEncoder, job: Job) -> None:

@@ -23,7 +23,7 @@ from relabel.job.faults.shared_lock import SharedLock
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
-from relabel.job.stages.block import failed_block, failure_of, unit_of, with_report
+from relabel.job.stages.block import failed_block, is_over, unit_of, with_report
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import publish_unit
 from relabel.job.stages.read import read_unit
@@ -67,7 +67,7 @@ class Generator:
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """The block with its texts, or why there are none. Raises DeviceLost where this process is of no more use."""
-        if failure_of(block) is not None:
+        if is_over(block):
             return block
         unit = unit_of(block)
         try:

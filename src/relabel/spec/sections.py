@@ -46,9 +46,10 @@ class Source(Section):
     unit_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rows in one unit, the range of rows that is scheduled and published as one file. The default is 1,024 rows of
     text, or at most 128 rows with images, divided by the number of texts for each row."""
+    removed: Literal["keep", "drop", "refuse"] = "keep"
+    """What becomes of labels whose files are gone: they stay, are deleted, or the run is refused. Free to change."""
     image_root: str | None = None
-    """The folder or URL that image paths in a column are relative to and may not leave. The default is the source's
-    folder."""
+    """The folder or URL that image paths in a column are relative to and may not leave, by default the source's."""
 
     @field_validator("path")
     @classmethod

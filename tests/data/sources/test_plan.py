@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 
 import pyarrow as pa
@@ -98,17 +99,30 @@ def test_a_source_that_moved_is_read_at_its_new_place(tmp_path):
     assert plan == make_plan(source_of(tmp_path / "new", "parquet"), 4)
 
 
-@pytest.mark.parametrize("change", ["size", "time"])
+@pytest.mark.parametrize("change", ["rows", "damage"])
 def test_a_changed_file_is_refused_by_name(tmp_path, change):
     write_files(tmp_path, "a", "b")
     source = source_of(tmp_path, "parquet")
     known = make_plan(source, 4)
-    if change == "size":
+    if change == "rows":
         write_files(tmp_path, "b", rows=500)
     else:
-        os.utime(tmp_path / "b.parquet", ns=(1, 1))
+        write_bytes(tmp_path / "b.parquet", b"broken")
     with pytest.raises(SourceChanged, match=r": b\.parquet; run with --redo-changed"):
         make_plan(source, 4, known)
+
+
+def test_a_file_of_another_time_that_is_cut_as_it_was_is_touched_until_it_may_be_labelled_anew(tmp_path):
+    write_files(tmp_path, "a", "b")
+    source = source_of(tmp_path, "parquet")
+    known = make_plan(source, 4)
+    os.utime(tmp_path / "b.parquet", ns=(1, 1))
+    touched = make_plan(source, 4, known)
+    assert [planned.file.state for planned in touched.files] == ["there", "touched"]
+    assert {unit.file.version for unit in touched.files[1].units} == {"1"}
+    assert make_plan(source, 4, Plan.from_json(json.loads(json.dumps(touched.to_json())))) == touched
+    anew = make_plan(source, 4, touched, redo_changed=True)
+    assert [planned.file.state for planned in anew.files] == ["there", "there"]
 
 
 def test_of_many_changed_files_five_are_named(tmp_path):
@@ -131,13 +145,19 @@ def test_a_changed_file_is_redone_where_that_is_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize("redo_changed", [False, True])
-def test_a_vanished_file_is_always_refused(tmp_path, redo_changed):
+def test_a_vanished_file_is_refused_kept_or_left_out_as_the_source_says(tmp_path, redo_changed):
     write_files(tmp_path, "a", "b")
     source = source_of(tmp_path, "parquet")
     known = make_plan(source, 4)
     (tmp_path / "b.parquet").unlink()
+    kept = make_plan(source, 4, known, redo_changed)
+    assert (kept.gone, kept.num_units, kept.dropped) == (("b.parquet",), known.num_units, ())
+    refuses = source.model_copy(update={"removed": "refuse"})
     with pytest.raises(SourceChanged, match=r"gone .*: b\.parquet;"):
-        make_plan(source, 4, known, redo_changed)
+        make_plan(refuses, 4, known, redo_changed)
+    assert make_plan(refuses, 4, kept, redo_changed) == kept, "what was accepted once stays so"
+    dropped = make_plan(source.model_copy(update={"removed": "drop"}), 4, kept, redo_changed)
+    assert (paths(dropped), dropped.dropped) == (["a.parquet"], ("b.parquet",))
 
 
 def test_a_changed_file_that_cannot_be_read_is_named_and_its_old_labels_are_to_go(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from relabel.data.output.binding import output_lost
 from relabel.data.output.manifest import SUCCESS, Run, read_run
@@ -39,6 +39,8 @@ class ResumeState:
     bad: Mapping[str, Version]
     """Damaged and stale parts of the plan, which are to be published over: they may be another run's good ones before
     this one comes to it."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of those of `bad` that are of this recipe and place and of another version of their file: see Stamp.digest."""
     deleted: tuple[str, ...]
     """Parts of this recipe that no plan names any more, or that an earlier one named and that cannot be read; and of a
     recipe that lost the output to this one before it had a part."""
@@ -52,24 +54,32 @@ def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
     sound = {unit.part for unit in done}
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
     run = read_run(store)
-    known = _parts_of(run)
+    known = _by_part(run.plan) if run else {}
     former_parts = run.former_parts if run else frozenset()
     recipes = {fingerprint} | (run.former_fingerprints if run else frozenset())
 
     def is_left(part: str) -> bool:
         stamp = stamps[part]
+        if part in units or part in known:  # of a file that is gone nobody makes a part in the place of another cut
+            places = (units.get(part), known.get(part))
+            return stamp is not None and all(unit and _is_beyond(stamp, unit, fingerprint) for unit in places)
         return stamp.fingerprint in recipes if stamp else part in former_parts
 
-    left = tuple(part for part in parts if part not in units and part not in known and is_left(part))
-    if len(done) < len(units) or left:
+    left = tuple(part for part in parts if is_left(part))
+    if any(part not in sound for part, unit in units.items() if _is_there(unit)) or left:
         store.delete(SUCCESS)
     for part in left:
         store.delete(part)
-    unsound = [units[part] for part in parts if part in units and part not in sound]
+    unsound = [unit for part, unit in units.items() if part in parts and part not in sound and _is_there(unit)]
     with ThreadPoolExecutor(_NUM_READERS) as threads:
-        versions = threads.map(lambda unit: _bad_version(store, unit, fingerprint), unsound)
-        bad = {unit.part: version for unit, version in zip(unsound, versions, strict=True) if version}
-    return ResumeState(done=done, bad=bad, deleted=left)
+        looks = zip(unsound, threads.map(lambda unit: _look(store, unit, fingerprint), unsound), strict=True)
+        bad = {unit.part: look for unit, look in looks if look}
+    return ResumeState(
+        done=done,
+        bad={part: version for part, (version, _) in bad.items()},
+        deleted=left,
+        digests={part: stamp.digest for part, (_, stamp) in bad.items() if stamp},
+    )
 
 
 def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
@@ -88,24 +98,29 @@ def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] 
             sound.append(replace(stamp, quality={}))
             _take_in(merging, stamp)
     known = _parts_of(read_run(store))
+    gone = set(plan.gone)
+    lost = [unit for part, unit in units.items() if part not in parts and not _is_there(unit)]
     quality = {name: merge(merging[name]) for name in sorted(merging)}
     rows, rejected = sum(stamp.num_rows for stamp in sound), sum(stamp.rejected for stamp in sound)
     reasons: Counter[str] = Counter()
     for stamp in sound:
         reasons.update(stamp.reasons)
     return Report(
-        units=len(units),
+        units=len(units) - len(lost),
         published=len(sound),
-        planned_rows=sum(unit.num_rows for unit in units.values()),
+        planned_rows=sum(unit.num_rows for unit in units.values()) - sum(unit.num_rows for unit in lost),
         rows=rows,
         ok=sum(stamp.ok for stamp in sound),
         rejected=rejected,
         reasons=dict(sorted(reasons.items())),
-        missing=tuple(part for part in units if part not in parts),
+        missing=tuple(part for part, unit in units.items() if part not in parts and _is_there(unit)),
         damaged=tuple(damaged),
         stale=tuple(stale),
         foreign=tuple(part for part in parts if part not in units and part not in known),
         unreadable=plan.unreadable,
+        gone_files=len(gone),
+        gone_rows=sum(stamp.num_rows for stamp in sound if stamp.source_file in gone),
+        lost_rows=sum(unit.num_rows for unit in lost),
         quality=quality,
         exceeded=tuple(gate.exceeded(gates, quality, rows=rows, rejected=rejected)),
     )
@@ -135,13 +150,21 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     return report
 
 
-def _bad_version(store: Store, unit: Unit, fingerprint: str) -> Version | None:
-    """Which version of its part does not count; None where it is gone, or is another meanwhile and does."""
+def _look(store: Store, unit: Unit, fingerprint: str) -> tuple[Version, Stamp | None] | None:
+    """Which version of its part does not count, and its stamp where that is of the unit in another version of its file.
+
+    None where it is gone, or is another meanwhile and does count.
+    """
     version = store.version(unit.part)  # before the look: what is bad now was so if it is still this one
+    if version is None:
+        return None
     try:
-        return None if store.read_stamp(unit.part).is_of(unit, fingerprint) else version
+        stamp = store.read_stamp(unit.part)
     except PartDamaged:
-        return version
+        return version, None
+    if stamp.is_of(unit, fingerprint):
+        return None
+    return version, stamp if stamp.is_of_place(unit, fingerprint) else None
 
 
 def _is_made_by(store: Store, part: str, fingerprint: str) -> bool:
@@ -155,13 +178,23 @@ def _by_part(plan: Plan) -> dict[str, Unit]:
     return {unit.part: unit for unit in plan.units}
 
 
+def _is_there(unit: Unit) -> bool:
+    """Whether the rows of a unit are in the source, so that its part can be made."""
+    return unit.file.state != "gone"
+
+
+def _is_beyond(stamp: Stamp, unit: Unit, fingerprint: str) -> bool:
+    """Whether a part of this recipe is of another cut of a file that is gone."""
+    return not _is_there(unit) and stamp.fingerprint == fingerprint and not stamp.is_of(unit, fingerprint)
+
+
 def _says(plan: Plan) -> tuple[object, ...]:
     """What makes a plan another one: other parts, other versions of files, a file unreadable."""
     return {part: _made_from(unit) for part, unit in _by_part(plan).items()}, {path for path, _ in plan.unreadable}
 
 
-def _made_from(unit: Unit) -> tuple[int, str, int, int]:
-    return unit.file.size, unit.file.version, unit.first_row, unit.num_rows
+def _made_from(unit: Unit) -> tuple[int, str, bool, int, int]:
+    return unit.file.size, unit.file.version, _is_there(unit), unit.first_row, unit.num_rows
 
 
 def _parts_of(run: Run | None) -> set[str]:

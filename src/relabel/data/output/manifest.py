@@ -187,10 +187,10 @@ def difference(known: Plan, plan: Plan) -> dict[str, object] | None:
     return {"plan": replace(plan, files=changed).to_json(), "removed": removed}
 
 
-def _layout(planned: PlannedFile) -> tuple[int, str, list[tuple[int, int, int, int]]]:
+def _layout(planned: PlannedFile) -> tuple[int, str, str, list[tuple[int, int, int, int]]]:
     """What parts depend on. Not the URL: the same file may be reached by another way."""
     units = [(unit.index, unit.first_row, unit.num_rows, unit.offset) for unit in planned.units]
-    return planned.file.size, planned.file.version, units
+    return planned.file.size, planned.file.version, planned.file.state, units
 
 
 def _merge(plan: Plan, later: Plan, removed: Collection[str]) -> Plan:

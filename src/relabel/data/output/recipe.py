@@ -19,18 +19,25 @@ Recipe = Mapping[str, Any]
 _ABSENT = "(absent)"
 _LATER = {"prompt": {"continue_final_message": False, "date": None}}
 """Keys that earlier versions did not have, with the value that stands for what they did: it is left out."""
+_DECIDES_NOTHING: Mapping[str, Any] = {
+    "resources": True,
+    "source": {"removed"},
+    "output": {"path"},
+    "label": {"gate"},
+    "labels": {"__all__": {"gate"}},
+}
+"""Keys that change no label."""
 _WHERE_THE_MODEL_IS = ("path", "revision", "adapter")
 
 
 def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
-    """Everything but `resources` and where parts go, with the model's identity, because a path can be overwritten.
+    """Everything but `resources`, where parts go and what becomes of labels whose source is gone, with the model's
+    identity, because a path can be overwritten.
 
     Where the model and its adapter are is there for whoever reads the recipe back: beside an identity it does
     not count.
     """
-    recipe = spec.model_dump(
-        mode="json", exclude={"resources": True, "output": {"path"}, "label": {"gate"}, "labels": {"__all__": {"gate"}}}
-    )
+    recipe = spec.model_dump(mode="json", exclude=_DECIDES_NOTHING)
     for section, defaults in _LATER.items():
         recipe[section] = {k: v for k, v in recipe[section].items() if k not in defaults or v != defaults[k]}
     recipe["source"]["path"] = spec.source.paths

@@ -31,6 +31,12 @@ class Report:
     """Visible Parquet files that are no part of the plan."""
     unreadable: tuple[tuple[str, str], ...]
     """Source files that could not be planned, and why."""
+    gone_files: int = 0
+    """Files that are gone from the source, and whose labels stay."""
+    gone_rows: int = 0
+    """Rows of these files that are in the output."""
+    lost_rows: int = 0
+    """Rows of these files that have no label and never will: they are neither planned nor missing."""
     quality: Mapping[str, Quality] = field(default_factory=dict)
     """Of each label by name, over all sound parts; the name of a single one is empty."""
     exceeded: tuple[str, ...] = ()
@@ -49,10 +55,13 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """A sentence for each kind of thing that is wrong, each unreadable source file, each limit that is exceeded."""
+        again = "run the same command again"
+        if self.gone_files:
+            again += ", and delete what stays so: its source file is gone"
         kinds = {
             "missing": "is not published: run the same command again",
-            "damaged": "cannot be read back: run the same command again",
-            "stale": "was made from something else: run the same command again",
+            "damaged": f"cannot be read back: {again}",
+            "stale": f"was made from something else: {again}",
             "foreign": "is not relabel's: move it out of the output",
         }
         names = {kind: getattr(self, kind) for kind in kinds}
@@ -68,9 +77,11 @@ class Report:
     def to_json(self) -> dict[str, object]:
         """The figures; of the names of each kind the first few."""
         counts = ("units", "published", "planned_rows", "rows", "ok", "rejected", "reasons", "complete", "passed")
+        gone = ("gone_files", "gone_rows", "lost_rows")
         names = ("missing", "damaged", "stale", "foreign")
         return {
             **{name: getattr(self, name) for name in counts},
+            **{name: getattr(self, name) for name in gone},
             **{f"num_{name}": len(getattr(self, name)) for name in names},
             **{name: list(getattr(self, name)[:_NUM_NAMED]) for name in names},
             "unreadable": [{"file": path, "why": why} for path, why in self.unreadable],

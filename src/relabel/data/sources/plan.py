@@ -17,7 +17,7 @@ from typing import Annotated
 import pyarrow as pa
 from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
-from relabel.data.sources.unit import SourceFile, Unit
+from relabel.data.sources.unit import FileState, SourceFile, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,17 @@ class Plan:
     """Files beside those of the source that none of it are, by suffix or name. Seen anew by every plan."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What is to be said of the files that this plan scanned: which have no rows, whose values may not fit."""
+    dropped: tuple[str, ...] = field(default=(), compare=False)
+    """Paths of files that were known, are gone from the source, and are no part of the plan any more."""
 
     @property
     def units(self) -> Iterator[Unit]:
         return (unit for planned in self.files for unit in planned.units)
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Paths of the files that are gone from the source: what there is of their labels stays."""
+        return tuple(planned.file.path for planned in self.files if planned.file.state == "gone")
 
     @property
     def num_units(self) -> int:
@@ -72,6 +79,7 @@ class Plan:
                 "url": planned.file.url,
                 "size": planned.file.size,
                 "version": planned.file.version,
+                **({"state": planned.file.state} if planned.file.state != "there" else {}),
                 "units": [[unit.first_row, unit.num_rows, unit.offset] for unit in planned.units],
                 **({"stem": planned.file.own_stem} if planned.file.own_stem else {}),
                 **({"passed_over": dict(planned.passed_over)} if planned.passed_over else {}),
@@ -105,11 +113,19 @@ class _CompactFile:
     version: StrictStr
     units: tuple[tuple[_Number, _Number, _Number], ...]
     """First row, number of rows and offset of each unit, in order."""
+    state: FileState = "there"
     stem: StrictStr = ""
     passed_over: dict[StrictStr, _Number] = field(default_factory=dict)
 
     def planned(self) -> PlannedFile:
-        file = SourceFile(path=self.path, url=self.url, size=self.size, version=self.version, own_stem=self.stem)
+        file = SourceFile(
+            path=self.path,
+            url=self.url,
+            size=self.size,
+            version=self.version,
+            state=self.state,
+            own_stem=self.stem,
+        )
         units = (
             Unit(file=file, index=index, first_row=first_row, num_rows=num_rows, offset=offset)
             for index, (first_row, num_rows, offset) in enumerate(self.units)

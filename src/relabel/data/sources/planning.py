@@ -8,10 +8,10 @@ Knows nothing of parts, recipes or where plans are kept.
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import pyarrow as pa
 
@@ -52,19 +52,22 @@ def make_plan(
 ) -> Plan:
     """List the source and scan what `known` does not hold as it is.
 
-    A file that changed since `known` is refused with SourceChanged, or scanned anew where `redo_changed`; one that
-    vanished is always refused. A file that cannot be read is noted and costs only itself. A column of `kept` whose
-    types in two files have none in common is refused with SourceRefused.
+    A file that changed since `known` is planned anew where `redo_changed`. Else it is `touched` where it has as many
+    rows as it had, and refused with SourceChanged where it has others. Of one that vanished `source.removed` says what
+    becomes of its labels. A file that cannot be read is noted and costs only itself. A column of `kept` whose types in
+    two files have none in common is refused with SourceRefused.
     """
     old = {planned.file.path: planned for planned in known.files} if known else {}
     listing = list_files(source, {path: planned.file for path, planned in old.items()})
-    changed = [file for file in listing.files if file.path in old and _differs(file, old[file.path].file)]
-    _refuse_changes(old.keys() - {file.path for file in listing.files}, [] if redo_changed else changed)
-    redone = {file.path for file in changed}
+    vanished = [old[path] for path in sorted(old.keys() - {file.path for file in listing.files})]
+    gone = _gone(vanished, source.removed)
 
     def plan_file(file: SourceFile) -> _Outcome:
-        if file.path in old and file.path not in redone:
-            return _Outcome(file=file, known=_at(file, old[file.path]))
+        before = old.get(file.path)
+        if before is not None and not redo_changed and (_differs(file, before.file) or before.file.state != "there"):
+            file = replace(file, state="touched")
+        if before is not None and not _differs(file, before.file):
+            return _Outcome(file=file, known=_at(file, before))
         try:
             return _Outcome(file=file, scanned=scan(file, source, unit_rows))
         except SourceUnreadable as error:
@@ -72,14 +75,17 @@ def make_plan(
 
     with ThreadPoolExecutor(NUM_SCANS) as pool:
         outcomes = list(pool.map(plan_file, listing.files))
+    if changed := [one.file.path for one in outcomes if one.file.state == "touched" and not _is_as_long(one, old)]:
+        raise changed_files(changed)
     columns, notes = _columns(outcomes, known if known and known.files else None, format_of(source), kept)
     unreadable = [(outcome.file.path, outcome.why) for outcome in outcomes if outcome.planned is None]
     return Plan(
-        files=tuple(planned for outcome in outcomes if (planned := outcome.planned) is not None),
+        files=tuple(sorted((*gone, *filter(None, (one.planned for one in outcomes))), key=lambda one: one.file.path)),
         unreadable=(*unreadable, *listing.unreadable),
         columns=columns,
         listed_over=listing.passed_over,
         notes=(*notes, *_without_rows(outcomes)),
+        dropped=() if gone else tuple(one.file.path for one in vanished),
     )
 
 
@@ -128,17 +134,33 @@ def _without_rows(outcomes: Sequence[_Outcome]) -> Iterator[str]:
             yield f"{outcome.file.path} has no rows{f': {outcome.scanned.note}' if outcome.scanned.note else ''}"
 
 
-def _refuse_changes(vanished: Collection[str], changed: Sequence[SourceFile]) -> None:
-    if vanished:
+def changed_files(paths: Collection[str]) -> SourceChanged:
+    """What is said where files have other rows than their labels were made from."""
+    return SourceChanged(
+        f"changed in the source since its labels were made: {_names(paths)}; "
+        f"run with --redo-changed to label anew what is not the same, or use a new output folder"
+    )
+
+
+def _gone(vanished: Sequence[PlannedFile], removed: Literal["keep", "drop", "refuse"]) -> list[PlannedFile]:
+    """The files that vanished and whose labels stay."""
+    new = [one.file.path for one in vanished if one.file.state != "gone"]
+    if removed == "refuse" and new:
         raise SourceChanged(
-            f"gone from the source since its labels were made: {_names(vanished)}; "
-            f"put it back, or use a new output folder"
+            f"gone from the source since its labels were made: {_names(new)}; put it back, "
+            f"set source.removed to keep or drop its labels, or use a new output folder"
         )
-    if changed:
-        raise SourceChanged(
-            f"changed in the source since its labels were made: {_names([file.path for file in changed])}; "
-            f"run with --redo-changed to label it anew, or use a new output folder"
-        )
+    return [] if removed == "drop" else [_at(replace(one.file, state="gone"), one) for one in vanished]
+
+
+def _is_as_long(outcome: _Outcome, old: Mapping[str, PlannedFile]) -> bool:
+    """Whether a file is cut into units as it was: only what a unit reads tells then whether it is the same."""
+    now = outcome.planned
+    return now is not None and _rows(now) == _rows(old[outcome.file.path])
+
+
+def _rows(planned: PlannedFile) -> list[tuple[int, int]]:
+    return [(unit.first_row, unit.num_rows) for unit in planned.units]
 
 
 def _differs(file: SourceFile, other: SourceFile) -> bool:
@@ -146,11 +168,11 @@ def _differs(file: SourceFile, other: SourceFile) -> bool:
 
 
 def _at(file: SourceFile, known: PlannedFile) -> PlannedFile:
-    """What is known of a file, under the url it has now."""
+    """What is known of a file, under the url and in the state it has now."""
     if file == known.file:
         return known
-    units = tuple(dataclasses.replace(unit, file=file) for unit in known.units)
-    return dataclasses.replace(known, file=file, units=units)
+    units = tuple(replace(unit, file=file) for unit in known.units)
+    return replace(known, file=file, units=units)
 
 
 def _names(paths: Collection[str]) -> str:

@@ -10,10 +10,13 @@ contents, and nothing of stores.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
 from relabel.rejected import Rejected
+
+FileState = Literal["there", "touched", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,9 @@ class SourceFile:
     """Bytes. For a folder of images: of all its images together."""
     version: str
     """Modification time, or for a folder of images a digest of its listing; empty where the store tells no time."""
+    state: FileState = "there"
+    """`touched`: another version than some of its labels were made from, and nobody said that it may be labelled anew;
+    `gone`: no longer in the source."""
 
     own_stem: str = ""
     """The stem of a file whose plain one was another's when it was planned."""

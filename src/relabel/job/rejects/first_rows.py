@@ -35,7 +35,7 @@ def first_rows(plan: Plan, encoder: RowEncoder, job: Job) -> RejectTally:
 
 
 def _spread(plan: Plan) -> Iterator[Unit]:
-    files = [planned for planned in plan.files if planned.units]
+    files = [planned for planned in plan.files if planned.units and planned.file.state != "gone"]
     num_files = min(NUM_FILES, len(files))
     for at in range(num_files):
         left = NUM_ROWS // num_files

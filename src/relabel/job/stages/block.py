@@ -36,6 +36,12 @@ SETTINGS = "relabel:settings"
 FIRST_DRAW = "relabel:first_draw"
 """Of a retry: the draw that a row goes on with, see `rejects`; null for a row that is not asked again."""
 ENGINE = "relabel:engine"
+DIGEST = "relabel:digest"
+"""Of what was read of the unit: see `digest`."""
+SAME = "relabel:same"
+"""The same, of a unit that is not read any further: its part was made from rows that read the same."""
+CHANGED = "relabel:changed"
+"""There where a unit failed for having other rows than its part, which nobody said may be labelled anew."""
 
 IDS = pa.list_(pa.int32())
 OWN_SETTINGS = pa.struct(
@@ -106,6 +112,29 @@ def failed_block(unit: Unit, why: str) -> pa.Table:
     return pa.table({UNIT: pa.array([_unit_json(unit)]), FAILURE: pa.array([why])})
 
 
+def changed_block(unit: Unit) -> pa.Table:
+    """The block of a unit that has other rows than its part, which may not be labelled anew."""
+    why = f"{unit.file.path} has other rows than its labels were made from; --redo-changed labels them anew"
+    return failed_block(unit, why).append_column(CHANGED, pa.array([True]))
+
+
+def same_block(unit: Unit, digest: str) -> pa.Table:
+    """The block of a unit whose part was made from rows that read the same."""
+    return (
+        failed_block(unit, "").set_column(1, FAILURE, pa.nulls(1, pa.string())).append_column(SAME, pa.array([digest]))
+    )
+
+
+def same_of(block: pa.Table) -> str | None:
+    """The digest of a unit whose part was made from rows that read the same; None for any other."""
+    return block[SAME][0].as_py() if SAME in block.column_names else None
+
+
+def is_over(block: pa.Table) -> bool:
+    """Whether nothing is to be generated: the unit failed, or its part stays."""
+    return failure_of(block) is not None or same_of(block) is not None
+
+
 def failure_of(block: pa.Table) -> str | None:
     """Why the unit of a block failed, or None."""
     return block[FAILURE][0].as_py()
@@ -116,7 +145,7 @@ def unit_of(block: pa.Table) -> Unit:
     texts = set(block[UNIT].to_pylist())
     fields = json.loads(texts.pop())
     unit = Unit(**{**fields, "file": SourceFile(**fields["file"])})
-    if texts or (failure_of(block) is None and block.num_rows != unit.num_rows):
+    if texts or (not is_over(block) and block.num_rows != unit.num_rows):
         raise RunFailed(
             f"{unit.part}: Ray cut or joined blocks, so this is not one whole unit; nothing of it was written"
         )
@@ -167,6 +196,11 @@ def reply_starts_of(block: pa.Table, name: str) -> list[str]:
     if column not in block.column_names:
         return [""] * block.num_rows
     return [text or "" for text in block[column].to_pylist()]
+
+
+def digest_of_block(block: pa.Table) -> str:
+    """The digest of what was read of the unit; empty where none was taken."""
+    return block[DIGEST][0].as_py() if DIGEST in block.column_names and block.num_rows else ""
 
 
 def first_draws_of(block: pa.Table, name: str) -> pa.Array:

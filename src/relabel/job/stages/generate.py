@@ -30,7 +30,7 @@ Tensors = dict[str, np.ndarray]
 
 def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttempt | None = None) -> pa.Table:
     """Generate for every row of a block that has a prompt, and that the attempt does not pass over."""
-    if blocks.failure_of(block) is not None:
+    if blocks.is_over(block):
         return block
     unit, queries = blocks.unit_of(block), job.spec.queries
     attempt = attempt or whole(unit.num_rows)
@@ -56,7 +56,7 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
         if query.name in scored:
             column = [shares.get(Key(query.name, row, 0)) for row in range(unit.num_rows)]
             columns[of_query(blocks.PROBABILITIES, query.name)] = pa.array(column, pa.list_(pa.float32()))
-    travels_on = (blocks.SETTINGS, blocks.OLD, blocks.FIRST_DRAW, blocks.REPLY_START)
+    travels_on = (blocks.DIGEST, blocks.SETTINGS, blocks.OLD, blocks.FIRST_DRAW, blocks.REPLY_START)
     columns |= {name: block[name] for name in block.column_names if name.startswith(travels_on)}
     kept = block.select([name for name in block.column_names if not name.startswith("relabel:")])
     return blocks.unit_block(unit, kept, columns)

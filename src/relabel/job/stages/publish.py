@@ -23,6 +23,7 @@ from relabel.job.stages import block as blocks
 from relabel.job.stages.answer import AnswerReader
 from relabel.job.stages.block import of_query
 from relabel.job.stages.completions import Completion
+from relabel.job.stages.kept import restamp
 from relabel.job.stages.measure import Measured, measure_labels, measured_outcome, measured_rows
 from relabel.job.stages.outcome import LabelOutcome, Sample, make_outcome
 from relabel.job.stages.output_rows import label_table, row_status
@@ -36,13 +37,20 @@ def publish_unit(
     """Parse one unit, publish its part, and return the receipt. Raises RecipeChanged where `binding` is no more."""
     unit, queries = blocks.unit_of(block), job.spec.queries
     if (why := blocks.failure_of(block)) is not None:
-        return Receipt(part=unit.part, failure=why)
+        return Receipt(part=unit.part, failure=why, changed=blocks.CHANGED in block.column_names)
+    if (digest := blocks.same_of(block)) is not None:
+        try:
+            restamp(unit, digest, job, store)
+        except PartDamaged as error:
+            return Receipt(part=unit.part, failure=f"{error}; delete it if it is there, and run the same command again")
+        return Receipt(part=unit.part)
     outcomes = _outcomes(block, job, attempt or whole(unit.num_rows))
     table = _table(block, job, outcomes)
     old = blocks.old_labels_of(block, queries)
 
     def stamp(rows: pa.Table, measured: Mapping[str, Sequence[Measured]]) -> Stamp:
-        return make_stamp(unit, job.fingerprint, rows, measure_labels(measured, unit.first_row, old))
+        quality, digest = measure_labels(measured, unit.first_row, old), blocks.digest_of_block(block)
+        return make_stamp(unit, job.fingerprint, rows, quality, digest)
 
     def stamp_merged(rows: pa.Table) -> Stamp:
         return stamp(rows, {query.name: measured_rows(query, rows) for query in queries})

@@ -21,6 +21,7 @@ from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks
 from relabel.job.stages.block import of_query
+from relabel.job.stages.digest import digest_of
 from relabel.job.stages.rejects import limited, read_draws
 from relabel.rejected import Rejected
 
@@ -41,6 +42,12 @@ def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt 
     try:
         draws = read_draws(unit, job, job.retry) if job.retry else {}
         rows = read(unit, job.spec.source, sorted({*encoder.columns, *compared.values()}), job.kept)
+        digest = digest_of(rows)
+        if (published := job.digests.get(unit.part)) is not None:
+            if digest and digest == published:
+                return blocks.same_block(unit, digest)
+            if unit.file.state == "touched":
+                return blocks.changed_block(unit)
         unread = [None if why is None else str(why) for why in rows.reasons]
         unread = attempt.reasons(limited(unread, draws) if draws else unread)
         for group in attempt.each():
@@ -53,7 +60,7 @@ def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt 
     for row, remark in enumerate(rows.remarks):
         if remark is not None and row in encoded:
             encoded[row] = [with_remark(one, remark) for one in encoded[row]]
-    columns: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array] = {blocks.DIGEST: pa.array([digest] * unit.num_rows, pa.string())}
     known: dict[int, Tensors] = {row: {} for row in encoded}
     for index, query in enumerate(queries):
         columns |= _label_columns(query.name, {row: labels[index] for row, labels in encoded.items()}, unread, known)

@@ -1,0 +1,42 @@
+"""What was read of a unit, as one short text: equal where its rows would get the same labels and the same kept columns.
+
+Taken over values, not over the bytes of a file or of Arrow, so that it stays when a file is copied, compressed in
+another way or gets a column that nobody reads. Knows nothing of stores. Of an image that a column names by its path it
+knows the path alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from relabel.data.sources.unit import Rows
+
+
+def digest_of(rows: Rows) -> str:
+    """32 hexadecimal digits; empty, so that it equals nothing, where a value has no stable text."""
+    digest = hashlib.sha256()
+    try:
+        for name in sorted(rows.columns):
+            _add(digest, name, rows.columns[name])
+        for name in rows.kept.column_names:
+            _add(digest, f"kept {name}", rows.kept[name].to_pylist())
+    except (ValueError, OverflowError, RecursionError):  # a date after the year 9999, a value of a thousand levels
+        return ""
+    _add(digest, "reasons", [None if why is None else str(why) for why in rows.reasons])
+    _add(digest, "remarks", rows.remarks)
+    return digest.hexdigest()[:32]
+
+
+def _add(digest: hashlib._Hash, name: str, values: Iterable[object]) -> None:
+    """A line a value: JSON has no line breaks, so that no two columns have the same lines."""
+    digest.update(f"{json.dumps(name)}\n".encode())
+    for value in values:
+        digest.update(f" {json.dumps(value, default=_text)}\n".encode())
+
+
+def _text(value: object) -> dict[str, str]:
+    """What JSON has no word for: bytes, dates, decimal numbers."""
+    text = hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)
+    return {type(value).__name__: text}
