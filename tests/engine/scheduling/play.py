@@ -58,8 +58,8 @@ class Tick:
         return self.step.chunks if self.step else ()
 
     @property
-    def live(self) -> tuple[DecodeRow, ...]:
-        return self.step.live if self.step else ()
+    def decode_rows(self) -> tuple[DecodeRow, ...]:
+        return self.step.decode_rows if self.step else ()
 
     @property
     def admitted(self) -> list[int]:
@@ -123,7 +123,7 @@ class Play:
         self.ticks.append(tick)
         self._waiting = [row for row in waiting if row not in tick.admitted]
         self._held |= {chunk.row: chunk.slot for chunk in tick.chunks}
-        computed = [*tick.live, *tick.chunks]
+        computed = [*tick.decode_rows, *tick.chunks]
         if computed and (len(self.ticks) in self.case.failures or any(rows[piece.row].is_poison for piece in computed)):
             self._fail()
             return []
@@ -131,9 +131,9 @@ class Play:
             self.pieces[row], self._num_chosen[row] = [], 0
         for chunk in tick.chunks:
             self.pieces[chunk.row].append((chunk.start, chunk.end))
-        for live in tick.live:
-            self.pieces[live.row].append((live.position, live.position + 1))
-        chosen = [live.row for live in tick.live] + [chunk.row for chunk in tick.chunks if chunk.is_last]
+        for decoded in tick.decode_rows:
+            self.pieces[decoded.row].append((decoded.position, decoded.position + 1))
+        chosen = [decoded.row for decoded in tick.decode_rows] + [chunk.row for chunk in tick.chunks if chunk.is_last]
         for row in chosen:
             self._num_chosen[row] += 1
         return [row for row in chosen if self._num_chosen[row] == rows[row].num_chosen]

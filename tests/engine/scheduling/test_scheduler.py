@@ -151,10 +151,10 @@ def test_rows_with_images_wait_until_one_slot_in_eight_is_free() -> None:
         scheduler.add(row, prompt_tokens=10, new_tokens=8, is_whole=True)
     scheduler.end(3)
     step = scheduler.step()
-    assert (len(step.live), step.chunks) == (15, ())
+    assert (len(step.decode_rows), step.chunks) == (15, ())
     scheduler.end(5)
     assert scheduler.step() == Step((), (PrefillChunk(16, 3, 0, 10, True), PrefillChunk(17, 5, 0, 10, True)))
-    assert len(scheduler.step().live) == 16
+    assert len(scheduler.step().decode_rows) == 16
 
 
 def test_a_row_with_images_is_whole_even_where_it_exceeds_a_step() -> None:

@@ -63,8 +63,8 @@ def test_what_is_copied_was_computed_in_an_earlier_step_and_is_still_there(case:
                 assert length >= own.num_tokens == chunk.start
                 assert chunk.is_first
             now[chunk.slot] = own, chunk.end
-        for live in tick.live:
-            now[live.slot] = case.rows[live.row].prefix_group, live.position + 1
+        for decoded in tick.decode_rows:
+            now[decoded.slot] = case.rows[decoded.row].prefix_group, decoded.position + 1
         filled = {} if at in play.failed_at else now
 
 

@@ -36,15 +36,15 @@ def test_a_row_gets_its_first_token_with_the_last_of_its_prompt_and_is_decoded_f
             row = case.rows[chunk.row]
             assert chunk.start == tick.at.get(chunk.row, row.shared) < chunk.end <= row.prompt_tokens
             assert chunk.is_last == (chunk.end == row.prompt_tokens)
-        for live in tick.live:
-            assert live.position == tick.at[live.row] >= case.rows[live.row].prompt_tokens
+        for decoded in tick.decode_rows:
+            assert decoded.position == tick.at[decoded.row] >= case.rows[decoded.row].prompt_tokens
 
 
 @often
 @given(any_case())
 def test_a_slot_holds_one_row_and_all_of_it(case: Case) -> None:
     for tick in Play(case).ticks:
-        assert all(tick.held.get(piece.row, piece.slot) == piece.slot for piece in (*tick.live, *tick.chunks))
+        assert all(tick.held.get(piece.row, piece.slot) == piece.slot for piece in (*tick.decode_rows, *tick.chunks))
         slots = tick.held | {chunk.row: chunk.slot for chunk in tick.chunks}
         assert len(set(slots.values())) == len(slots)
         assert all(0 <= slot < tick.layout.num_slots for slot in slots.values())
@@ -69,7 +69,7 @@ def test_the_layout_fits_the_limits_and_changes_only_while_nothing_is_held(case:
 def test_a_step_keeps_to_its_tokens_but_for_a_single_row_with_images(case: Case) -> None:
     for tick in Play(case).ticks:
         if tick.step is not None and tick.step.num_tokens > tick.limits.step_tokens:
-            assert not tick.live
+            assert not tick.decode_rows
             assert [case.rows[chunk.row].is_whole for chunk in tick.chunks] == [True]
         assert tick.step is None or tick.step.num_tokens > 0
 
@@ -79,7 +79,7 @@ def test_a_step_keeps_to_its_tokens_but_for_a_single_row_with_images(case: Case)
 def test_rows_with_images_come_whole_and_among_themselves(case: Case) -> None:
     for tick in Play(case).ticks:
         if any(case.rows[chunk.row].is_whole for chunk in tick.chunks):
-            assert not tick.live
+            assert not tick.decode_rows
             assert all(case.rows[chunk.row].is_whole and chunk.is_last for chunk in tick.chunks)
             assert len(tick.admitted) == len(tick.chunks)
             assert all(at >= case.rows[row].prompt_tokens for row, at in tick.at.items()), "no prompt is half done"
@@ -91,7 +91,7 @@ def test_whatever_can_be_decoded_is_decoded_in_every_step_of_text(case: Case) ->
     for tick in Play(case).ticks:
         ready = [row for row, at in tick.at.items() if case.rows[row].prompt_tokens <= at < case.rows[row].needs - 1]
         if not any(case.rows[chunk.row].is_whole for chunk in tick.chunks):
-            assert sorted(live.row for live in tick.live) == sorted(ready)
+            assert sorted(decoded.row for decoded in tick.decode_rows) == sorted(ready)
         assert tick.step or tick.held or not tick.waiting, "only rows that wait for their end leave nothing to do"
 
 

@@ -240,10 +240,10 @@ class ContinuousEngine:
         self._prefixes.clear()
 
     def _count(self, step: Step, seconds: float) -> None:
-        for live in step.live:
-            self._rows[live.row].num_computed += 1
+        for decoded in step.decode_rows:
+            self._rows[decoded.row].num_computed += 1
         for chunk in step.chunks:
             self._rows[chunk.row].num_computed += chunk.end - chunk.start
         self.goodput.held_slots += self._scheduler.num_held
         self.goodput.all_slots += self._scheduler.layout.num_slots
-        self.goodput.count_forward(seconds, decoded=len(step.live) / step.num_tokens)
+        self.goodput.count_forward(seconds, decoded=len(step.decode_rows) / step.num_tokens)

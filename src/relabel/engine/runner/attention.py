@@ -51,8 +51,8 @@ class Ragged:
     kv_cache: KVCache
     slot_mapping: SlotMapping
     """Of all tokens of the stream."""
-    live_slots: tuple[int, ...]
-    live_positions: tuple[int, ...]
+    decode_slots: tuple[int, ...]
+    decode_positions: tuple[int, ...]
     """Of the decoded rows, as on the device at the head of the stream."""
     prefill_groups: Sequence[PrefillGroup]
     flash: Flash | None
@@ -70,7 +70,7 @@ class Ragged:
         """What the decoded rows read."""
         if window not in self._decode_attention:
             self._decode_attention[window] = plan_decode_attention(
-                self.live_slots, self.live_positions, window, self.slot_mapping.slots_T.device
+                self.decode_slots, self.decode_positions, window, self.slot_mapping.slots_T.device
             )
         return self._decode_attention[window]
 
@@ -85,11 +85,13 @@ class Ragged:
         if self.of_graph is not None:
             return [self.of_graph]
         if not self._spans:
-            live = [Span(slot, end, end + 1) for slot, end in zip(self.live_slots, self.live_positions, strict=True)]
+            decoded = [
+                Span(slot, end, end + 1) for slot, end in zip(self.decode_slots, self.decode_positions, strict=True)
+            ]
             chunks = [
                 Span(slot, own.start, own.start + own.length) for own in self.prefill_groups for slot in own.slots
             ]
-            for first, spans in ((0, live), (len(live), chunks)):
+            for first, spans in ((0, decoded), (len(decoded), chunks)):
                 if spans:
                     slot_tokens, device = self.kv_cache.layout.slot_tokens, self.slot_mapping.slots_T.device
                     self._spans.append(plan_spans(first, spans, slot_tokens, device))
@@ -126,8 +128,8 @@ def ragged_attention(
         q_THD, kv_cache = query[0].transpose(0, 1), ragged.kv_cache
         parts.extend(spans.attend(flash.kernel, kv_cache, layer, q_THD, window, softmax) for spans in ragged.spans())
         return _joined(parts), None
-    if ragged.live_slots:
-        q_HND = query[0, :, : len(ragged.live_slots)]
+    if ragged.decode_slots:
+        q_HND = query[0, :, : len(ragged.decode_slots)]
         q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))
         parts.append(ragged.decode_attention(window).attend(ragged.kv_cache, layer, q_NHGD, softmax).flatten(1, 2))
     for group in ragged.prefill_groups:

@@ -63,31 +63,31 @@ class Forward:
 
     def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
         """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
-        live = sorted(step.live, key=lambda live: live.slot)
+        decode_rows = sorted(step.decode_rows, key=lambda row: row.slot)
         if self._graphs is not None and not step.chunks and self.kv_cache.are_by_slot:
-            table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in live]
+            table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in decode_rows]
             if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
-                return logits_RV, [row.row for row in live]
+                return logits_RV, [row.row for row in decode_rows]
         chunks = sorted(step.chunks, key=_by_shape)
-        ids, positions, slots, ends = self._stream(live, chunks, requests)
+        ids, positions, slots, ends = self._stream(decode_rows, chunks, requests)
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             kv_cache=self.kv_cache,
             slot_mapping=SlotMapping.of(slots, positions),
-            live_slots=tuple(row.slot for row in live),
-            live_positions=tuple(row.position for row in live),
-            prefill_groups=_prefill_groups(chunks, len(live)),
+            decode_slots=tuple(row.slot for row in decode_rows),
+            decode_positions=tuple(row.position for row in decode_rows),
+            prefill_groups=_prefill_groups(chunks, len(decode_rows)),
             flash=self._flash,
         )
         output = self.model(
             input_ids=ids[None],
-            position_ids=self._position_ids(live, chunks, requests, positions),
+            position_ids=self._position_ids(decode_rows, chunks, requests, positions),
             use_cache=False,
             logits_to_keep=upload(ends, self.device, torch.long),
             ragged=ragged,
             **images,
         )
-        rows = [row.row for row in live] + [chunk.row for chunk in chunks if chunk.is_last]
+        rows = [row.row for row in decode_rows] + [chunk.row for chunk in chunks if chunk.is_last]
         return output.logits[0], rows
 
     def set_newest(self, slots: Sequence[int], tokens_R: torch.Tensor) -> None:
@@ -99,11 +99,11 @@ class Forward:
         self._positions.pop(row, None)
 
     def _stream(
-        self, live: Sequence[DecodeRow], chunks: Sequence[PrefillChunk], requests: dict[int, Request]
+        self, decode_rows: Sequence[DecodeRow], chunks: Sequence[PrefillChunk], requests: dict[int, Request]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
         """Token ids, positions and slots [T], and the indices of the tokens whose logits are wanted."""
-        slots = [row.slot for row in live]
-        positions, ids, ends = [row.position for row in live], [], list(range(len(slots)))
+        slots = [row.slot for row in decode_rows]
+        positions, ids, ends = [row.position for row in decode_rows], [], list(range(len(slots)))
         for chunk in chunks:
             length = chunk.end - chunk.start
             ids.extend(requests[chunk.row].prompt_ids[chunk.start : chunk.end])
@@ -112,13 +112,13 @@ class Forward:
             if chunk.is_last:
                 ends.append(len(slots) - 1)
         slots_T = upload(slots, self.device, torch.long)
-        newest_N = self._newest_S[slots_T[: len(live)]]
+        newest_N = self._newest_S[slots_T[: len(decode_rows)]]
         ids_T = torch.cat([newest_N, upload(ids, self.device, torch.long)])
         return ids_T, upload(positions, self.device, torch.long), slots_T, ends
 
     def _position_ids(
         self,
-        live: Sequence[DecodeRow],
+        decode_rows: Sequence[DecodeRow],
         chunks: Sequence[PrefillChunk],
         requests: dict[int, Request],
         positions_T: torch.Tensor,
@@ -127,7 +127,7 @@ class Forward:
         if (find_axes := self._find_axes) is None:
             return positions_T[None]
         position_ids = positions_T.expand(3, -1).clone()
-        shifts = [self._shift(row.row) for row in live]
+        shifts = [self._shift(row.row) for row in decode_rows]
         at = len(shifts)
         position_ids[:, :at] += upload(shifts, self.device, torch.long)
         for chunk in chunks:
@@ -147,8 +147,8 @@ class Forward:
         ragged = Ragged(
             kv_cache=self.kv_cache,
             slot_mapping=SlotMapping.of(slots_R, positions_R),
-            live_slots=(),
-            live_positions=(),
+            decode_slots=(),
+            decode_positions=(),
             prefill_groups=(),
             flash=self._flash,
             of_graph=spans,

@@ -1,7 +1,8 @@
 """Continuous batching as policy: which rows hold a slot of the KV cache, and which tokens the next forward computes.
 
-Every step decodes one token of all live rows and fills the rest of its budget with prompts (chunked where they are
-longer). A row that ends gives its slot to the next one at once. Plain integers: knows nothing of torch, models or text.
+Every step decodes one token of each row whose prompt is through, and fills the rest of its budget with prompts (chunked
+where they are longer). A row that ends gives its slot to the next one at once. Plain integers: knows nothing of torch,
+models or text.
 """
 
 from __future__ import annotations
@@ -84,15 +85,15 @@ class Scheduler:
         self._look_ahead()
         self._groups.look(self._held.values())
         chunks = tuple(self._images())
-        live: tuple[DecodeRow, ...] = ()
+        decode_rows: tuple[DecodeRow, ...] = ()
         if not chunks:  # a decoded token that looks like an image's would be taken for one
-            live = tuple(
+            decode_rows = tuple(
                 DecodeRow(held.row, held.slot, held.filled) for held in self._held.values() if held.is_decoding
             )
-            chunks = tuple(self._texts(self.limits.step_tokens - len(live), is_alone=not live))
-        for row, _, position in live:
+            chunks = tuple(self._texts(self.limits.step_tokens - len(decode_rows), is_alone=not decode_rows))
+        for row, _, position in decode_rows:
             self._held[row].filled = position + 1
-        return Step(live, chunks) if live or chunks else None
+        return Step(decode_rows, chunks) if decode_rows or chunks else None
 
     def end(self, row: int) -> None:
         """The row needs its slot no longer."""
@@ -164,7 +165,8 @@ class Scheduler:
     def _texts(self, room: int, *, is_alone: bool) -> Iterator[PrefillChunk]:
         """The prompt that was begun, then waiting rows into free slots, until the budget is spent.
 
-        At most one is under way, since it takes all that is left of a step; and a step has room for more than its live.
+        At most one is under way, since it takes all that is left of a step; and a step has room for more than its
+        decode rows.
         """
         for held in [held for held in self._held.values() if held.is_filling]:
             chunk = self._fill(held, room)

@@ -68,11 +68,13 @@ class DecodeRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One forward. Rows of `live` and of last chunks get one new token each."""
+    """One forward. Each of its decode rows and of its last chunks gets one new token."""
 
-    live: tuple[DecodeRow, ...]
+    decode_rows: tuple[DecodeRow, ...]
+    """The rows whose newest token is computed."""
     chunks: tuple[PrefillChunk, ...]
+    """The pieces of prompts that are computed beside them."""
 
     @property
     def num_tokens(self) -> int:
-        return len(self.live) + sum(chunk.end - chunk.start for chunk in self.chunks)
+        return len(self.decode_rows) + sum(chunk.end - chunk.start for chunk in self.chunks)
