@@ -23,7 +23,7 @@ from relabel.spec.json_schema import is_recursive, properties_of, resolved
 Schema = dict[str, Any]
 """A JSON schema, or an object in one, that `load_schema` has found to be valid."""
 JSON = pa.large_string()
-"""Stands for JSON text among the types of values, where nothing else has it; it is written as a string."""
+"""The type that stands for JSON text among the types of values: nothing else has it, and it is written as a string."""
 _SCALARS = {
     "string": pa.string(),
     "boolean": pa.bool_(),
@@ -36,12 +36,12 @@ _WRONG_KIND = Code.PARSE, "a value is of another kind than its column"
 
 
 def label_types(label: Label) -> dict[str, pa.DataType]:
-    """The columns of a label as they are written, in the order of `label.columns`."""
+    """The type of each column of a label as it is written, in the order of `label.columns`."""
     return {name: _stored(type) for name, type in value_types(label).items()}
 
 
 def value_types(label: Label) -> dict[str, pa.DataType]:
-    """The same for `arrow_value`, which tells JSON text from other strings."""
+    """The type of each column of a label as `arrow_value` takes it: that of JSON text is `JSON`, not a string."""
     if label.json_schema is None:
         return dict.fromkeys(label.columns, pa.string())
     if properties := properties_of(label.json_schema):
@@ -50,7 +50,10 @@ def value_types(label: Label) -> dict[str, pa.DataType]:
 
 
 def arrow_value(value: JsonValue, type: pa.DataType) -> JsonValue:
-    """A value from JSON as a column of one of `value_types` takes it. Raises RowRejected (parse) if it cannot."""
+    """A value of JSON as a column of this type holds it; `type` is one of `value_types`.
+
+    Raises RowRejected (parse) where the column cannot hold it.
+    """
     if value is None:
         return None
     if type == JSON:
@@ -113,7 +116,7 @@ def _stored(type: pa.DataType) -> pa.DataType:
 
 
 def _type_of(schema: Schema, node: object) -> pa.DataType:
-    """The type of a column, a field or an item."""
+    """The type of a column, a field or an item: never null, as it may hold JSON text."""
     type = _type_or_null(schema, node)
     return JSON if pa.types.is_null(type) else type
 
@@ -132,7 +135,7 @@ def _type_or_null(schema: Schema, node: object) -> pa.DataType:
 
 
 def _kinds(node: Schema) -> list[str]:
-    """The kinds that `type` names; where it is missing, what `properties` or `items` let expect."""
+    """The kinds that `type` names; without it, the one that `properties` or `items` imply."""
     if "type" in node:
         return [node["type"]] if isinstance(node["type"], str) else node["type"]
     return ["object"] if "properties" in node else ["array"] if "items" in node else []
@@ -147,7 +150,7 @@ def _type_of_kind(schema: Schema, node: Schema, kind: str) -> pa.DataType:
 
 
 def _one_of(types: Iterable[pa.DataType]) -> pa.DataType | None:
-    """The type that holds values of all these types, null where null is all there is, None where there is no such."""
+    """The one type that holds values of all these types: null for nulls alone, None where no one type does."""
     found = set(types)
     if len(found) > 1:
         found.discard(pa.null())

@@ -20,7 +20,7 @@ from relabel.spec.section import column_of
 
 
 def labels_of(recipe: Mapping[str, object]) -> dict[str, Label]:
-    """The labels of a recipe by name; the name of a single one is empty. Raises ValueError where there are none."""
+    """The labels of a recipe by name; a single label has the empty name. Raises ValueError where there is no label."""
     found = _LABELLED.validate_python(recipe)
     if not found.labels and found.label is None:
         raise ValueError("there is neither a label nor labels")
@@ -30,7 +30,7 @@ def labels_of(recipe: Mapping[str, object]) -> dict[str, Label]:
 
 
 def _before_rules(label: Label) -> Label:
-    """Before there were rules in recipes, what several members of an `allOf` declare became no columns."""
+    """A label as it was before recipes had rules: what several members of an `allOf` declare becomes no columns."""
     if label.json_schema is None:
         return label
     schema = copy.deepcopy(label.json_schema)
@@ -58,13 +58,13 @@ def output_schema(kept: pa.Schema, labels: Mapping[str, Label], num_samples: int
 
 
 def label_columns(label: Label, num_samples: int) -> dict[str, pa.DataType]:
-    """The columns that a label itself becomes; lists where every sample has its own."""
+    """The columns of a label's own values by key, each a list where every sample has its own value."""
     is_list = num_samples > 1 and not label.vote
     return {key: pa.list_(type) if is_list else type for key, type in label_types(label).items()}
 
 
 def columns_beside(label: Label, num_samples: int) -> dict[str, pa.DataType]:
-    """What is written beside a label."""
+    """The columns beside a label's own by key: its text, its status, and what it cost."""
 
     def each(type: pa.DataType) -> pa.DataType:
         return pa.list_(type) if num_samples > 1 else type
@@ -89,7 +89,7 @@ def columns_beside(label: Label, num_samples: int) -> dict[str, pa.DataType]:
 
 
 def _brings_its_schema(fields: object) -> object:
-    """A recipe has a JSON schema as text. By any other name it would be a file to read, or code to import."""
+    """Refuse a JSON schema that is named and not written out: it would be a file to read, or code to import."""
     schema = fields.get("json_schema") if isinstance(fields, Mapping) else None
     if isinstance(schema, str) and not schema.lstrip().startswith("{"):
         raise ValueError("json_schema is no JSON schema")

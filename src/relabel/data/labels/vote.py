@@ -1,4 +1,4 @@
-"""The answer that most samples of one row agree on. Knows labels as plain values, nothing of how they were parsed."""
+"""The answer that most samples of one row agree on. Knows answers as plain values, nothing of how they were parsed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 
 def vote(answers: Sequence[Mapping[str, object] | None]) -> tuple[int, float] | None:
-    """Where the winner is first found, and the share of all samples that gave it; None where no sample has a label.
+    """The index of the first sample that has the winning answer, and the share of all samples that have it.
 
-    A rejected sample (None) has no vote but counts. Of answers with as many votes the earliest wins.
+    None where no sample has an answer. A rejected sample is None: it has no vote, and it counts in the share. Of
+    answers with equally many votes the earliest wins.
     """
     ballots = [None if answer is None else json.dumps(answer, sort_keys=True) for answer in answers]
     ranked = Counter(ballot for ballot in ballots if ballot is not None).most_common(1)
