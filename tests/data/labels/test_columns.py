@@ -73,3 +73,15 @@ def test_the_labels_of_a_recipe_are_those_of_its_spec():
         spec = make_spec({**fields, **section})
         schema = output_schema(KEPT, {query.name: query.label for query in spec.queries})
         assert output_schema(KEPT, labels_of(make_recipe(spec, {}))).equals(schema)
+
+
+def test_a_recipe_from_before_there_were_rules_has_the_columns_that_it_had():
+    declared = [{"properties": {"a": {"type": "integer"}}}, {"properties": {"b": {"type": "string"}}}]
+    labels = [
+        {"name": "text"},
+        {"name": "joined", "parse": "json", "json_schema": {"type": "object", "allOf": declared}},
+        {"name": "single", "parse": "json", "json_schema": {"type": "object", "allOf": declared[:1]}},
+    ]
+    before, after = labels_of({"labels": labels}), labels_of({"labels": labels, "rules": 1})
+    assert [list(before[name].columns) for name in ("text", "joined", "single")] == [["label"], ["label"], ["a"]]
+    assert list(after["joined"].columns) == ["a", "b"]

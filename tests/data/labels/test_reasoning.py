@@ -157,3 +157,8 @@ def test_no_mark_is_left_that_would_be_taken_for_the_answer(text):
     assert answer is None or not answer.lstrip().startswith("<think>") or "</think>" in text
     assert text.endswith(answer or "")
     assert reasoning is None or reasoning in text
+
+
+def test_before_an_answer_that_never_came_stands_nothing():
+    assert before_answer("<think>let me see", THINK, start=Start.BEFORE, is_held=False) is None
+    assert before_answer("<think>so</think>  ", THINK, start=Start.BEFORE, is_held=False) is None

@@ -138,3 +138,9 @@ def test_examples_of_the_run_are_the_first_few_of_its_parts():
     assert (only(Gate(max_repeated=0), merge(parts)) or "").endswith(
         ": for example a.parquet row 2, a.parquet row 9, b.parquet row 2"
     )
+
+
+def test_a_figure_that_is_over_its_limit_by_less_than_is_shown_is_over_it_all_the_same():
+    """With four digits both are the same, and more would be no figure that anyone reads."""
+    sentence = only(Gate(max_rejected=0.25), measured("x"), rows=4_000_000, rejected=1_000_001)
+    assert sentence == "25.0000 % of the rows have no label, the limit is label.gate.max_rejected 25.0000 %"
