@@ -35,6 +35,8 @@ DATA_ROOMS = {
     f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
 }
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
+ENCODING_ROOMS = {"spec", "data/labels/reasoning.py", "data/labels/reasoning_formats.py", "data/prompts"}
+ENCODING_ROOMS |= {"engine/__init__.py", "engine/api", "job/engine.py"}
 ROOMS = {
     "spec": Room(packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
@@ -78,19 +80,12 @@ ROOMS = {
     ),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
     "job/faults": Room(knows={"data/sources/unit.py"}),
+    "job/encoding/settings": Room(
+        knows={*ENCODING_ROOMS, "data/labels/parsers.py", "data/sources/formats/openai.py"},
+        packages={"pydantic", "regex"},
+    ),
     "job/encoding": Room(
-        knows={
-            "spec",
-            "data/sources",
-            "data/labels/reasoning.py",
-            "data/labels/reasoning_formats.py",
-            "data/images",
-            "data/prompts",
-            "engine/__init__.py",
-            "engine/api",
-            "engine/model",
-            "job/engine.py",
-        },
+        knows={*ENCODING_ROOMS, "data/sources", "data/images", "engine/model", "job/encoding/settings"},
         packages={"PIL", "jinja2", "numpy", "pydantic"},
     ),
     "job/stages": Room(

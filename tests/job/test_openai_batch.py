@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,35 @@ def test_every_row_has_its_own_settings_whatever_its_neighbours_have(tmp_path, t
     assert rows["n"]["reason"] == "settings: n is not supported: set sampling.num_samples in the spec"
     assert rows["empty"]["reason"] == "prompt: the list of messages is empty"
     assert rows["huge"]["reason"].startswith("sampling: 2147483647 new tokens, and the model takes 512")
+
+
+def test_a_row_holds_its_own_texts_to_what_it_names(tmp_path, text_model, batch_engine):
+    choices = ["a red circle", "nothing"]
+    forms = {
+        "choice": {"guided_choice": choices},
+        "choice too": {"structured_outputs": {"choice": choices}},
+        "regex": {"guided_regex": r"n=\d{2}"},
+        "regex too": {"extra_body": {"structured_outputs": {"regex": r"n=\d{2}"}}},
+        "regex again": {"response_format": {"type": "regex", "pattern": r"n=\d{2}"}},
+        "json": {"guided_json": FORMAT["json_schema"]["schema"]},
+        "grammar": {"extra_body": {"guided_grammar": 'root ::= "a"'}},
+        "free": {},
+    }
+    batch = Batch(tmp_path, text_model, [line(name, **GREEDY, **form) for name, form in forms.items()])
+    batch.run(batch_engine)
+    _, answers = batch.exported()
+    texts = {
+        answer["custom_id"]: answer["response"]["body"]["choices"][0]["message"]["content"]
+        for answer in answers
+        if answer["response"] is not None
+    }
+    assert texts["choice"] == texts["choice too"]
+    assert texts["choice"] in choices
+    assert {re.sub(r"\d", "0", texts[name]) for name in ("regex", "regex too", "regex again")} == {"n=00"}
+    assert json.loads(texts["json"]).keys() == {"n"}
+    assert not re.match(r"n=\d", texts["free"])
+    [error] = [answer["error"] for answer in answers if answer["custom_id"] not in texts]
+    assert error == {"code": "settings", "message": "settings: guided_grammar is not supported"}
 
 
 def test_a_row_alone_has_the_text_that_it_has_in_company(tmp_path, text_model, batch_engine):

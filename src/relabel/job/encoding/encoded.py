@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from relabel.job.encoding.settings import OwnSettings
+from relabel.job.encoding.settings.own import OwnSettings
 from relabel.rejected import Rejected
 
 Tensors = dict[str, np.ndarray]

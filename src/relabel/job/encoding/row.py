@@ -21,7 +21,7 @@ from relabel.job.encoding.encode import Encoder
 from relabel.job.encoding.encoded import Encoded
 from relabel.job.encoding.probe import PROBE_SECONDS, probe
 from relabel.job.encoding.prompts import ChatPrompt, TemplatePrompt
-from relabel.job.encoding.settings import OwnSettings, check_settings, read_settings
+from relabel.job.encoding.settings.own import OwnSettings, check_settings, read_settings
 from relabel.job.encoding.tokenize import PromptTokenizer
 from relabel.rejected import Code, Rejected
 from relabel.spec import Spec

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ from safetensors.numpy import load, save
 
 from relabel.data.sources.unit import SourceFile, Unit
 from relabel.errors import RunFailed
-from relabel.job.encoding.settings import OwnSettings
+from relabel.job.encoding.settings.form import Form
+from relabel.job.encoding.settings.own import OwnSettings
 from relabel.job.receipt import EngineReport
 from relabel.job.stages.completions import Completion
 from relabel.spec import Query
@@ -56,7 +58,7 @@ OWN_SETTINGS = pa.struct(
         ("repetition_penalty", pa.float64()),
         ("stop_token_ids", pa.list_(pa.int32())),
         ("stop", pa.list_(pa.string())),
-        ("json_schema", pa.string()),
+        ("form", pa.struct([("name", pa.string()), ("kind", pa.string()), ("value", pa.string())])),
     ]
 )
 COMPLETIONS = pa.list_(
@@ -162,16 +164,18 @@ def settings_of(block: pa.Table) -> list[OwnSettings | None]:
     if SETTINGS not in block.column_names:
         return [None] * block.num_rows
     values = block[SETTINGS].to_pylist()
-    lists = ("stop", "stop_token_ids")
-    return [
-        None if value is None else OwnSettings(**{**value, **{name: tuple(value[name]) for name in lists}})
-        for value in values
-    ]
+    return [None if value is None else _arrived(value) for value in values]
 
 
 def _travelling(own: OwnSettings) -> dict[str, object]:
     """All but the variables of the chat template, which the row's prompt was rendered with by now."""
-    return {name: getattr(own, name) for name in OWN_SETTINGS.names}
+    fields: dict[str, object] = {name: getattr(own, name) for name in OWN_SETTINGS.names}
+    return fields | {"form": own.form and asdict(own.form)}
+
+
+def _arrived(fields: dict[str, Any]) -> OwnSettings:
+    lists = {name: tuple(fields[name]) for name in ("stop", "stop_token_ids")}
+    return OwnSettings(**{**fields, **lists, "form": Form(**fields["form"]) if fields["form"] else None})
 
 
 def completions_column(rows: Sequence[Sequence[Completion] | None]) -> pa.Array:

@@ -6,6 +6,7 @@ Plain functions of Arrow tables, so that a unit can also be labelled without Ray
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -15,6 +16,7 @@ from relabel.data.output.binding import Binding
 from relabel.data.store.stamp import Stamp, make_stamp
 from relabel.data.store.store import Store
 from relabel.errors import PartDamaged
+from relabel.job.encoding.settings.form import Form
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
@@ -104,18 +106,23 @@ class LabelOutcomes:
 
     def __getitem__(self, row: int) -> LabelOutcome:
         own, start = self._settings[row], self._reader.start_of(self._reply_starts[row])
-        is_held = self._query.label.is_constrained or (own is not None and own.json_schema is not None)
+        form = None if own is None else own.form
         return make_outcome(
             self._query.label,
             self._remarks[row],
-            [self._sample(completion, start, is_held=is_held) for completion in self._completions[row]],
+            [self._sample(completion, start, form) for completion in self._completions[row]],
             prompt_tokens=self._lengths[row],
             probabilities=self._probabilities[row],
         )
 
-    def _sample(self, completion: Completion, start: Start, *, is_held: bool) -> Sample:
+    def _sample(self, completion: Completion, start: Start, form: Form | None) -> Sample:
         text, is_cut_off = completion.text, completion.finish_reason == "length"
-        answer = None if text is None else self._reader.read(text, start=start, is_held=is_held, is_cut_off=is_cut_off)
+        if text is None:
+            return Sample(completion=completion, answer=None)
+        is_held = form is not None or self._query.label.is_constrained
+        answer = self._reader.read(text, start=start, is_held=is_held, is_cut_off=is_cut_off)
+        # whoever wrote the row reads the text itself: to them a choice with a space before it is none
+        answer = answer if form is None else replace(answer, text=form.of_text(answer.text))
         return Sample(completion=completion, answer=answer)
 
 

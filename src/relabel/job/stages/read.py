@@ -16,7 +16,7 @@ from relabel.data.sources import read
 from relabel.data.sources.unit import Unit
 from relabel.errors import PartDamaged, SourceUnreadable
 from relabel.job.encoding.encoded import Encoded, Tensors, with_remark
-from relabel.job.encoding.settings import OwnSettings
+from relabel.job.encoding.settings.own import OwnSettings
 from relabel.job.faults.attempt import UnitAttempt, whole
 from relabel.job.job import Job
 from relabel.job.stages import block as blocks

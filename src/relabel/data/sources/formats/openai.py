@@ -35,9 +35,9 @@ _URL = "/v1/chat/completions"
 _URLS = re.compile(r"(?:https?://[^/?#]+)?(?:/openai)?(?:/deployments/[^/?#]+)?(?:/v1)?/chat/completions/?(?:\?.*)?")
 """With `/v1` and without it, as Azure has it; behind the name of a server or of a deployment."""
 _ENVELOPE = ("method", "url", "body")
-_NO_SAY = frozenset(
-    ("cache_salt", "guided_decoding_backend", "messages", "metadata", "model", "priority", "prompt_cache_key")
-) | {"request_id", "safety_identifier", "service_tier", "store", "user"}
+NO_SAY = frozenset(
+    ("cache_salt", "metadata", "model", "priority", "prompt_cache_key", "request_id", "safety_identifier")
+) | {"service_tier", "store", "user"}
 """Fields of a body that are no settings: they do not change what the text is."""
 
 
@@ -79,7 +79,7 @@ def _request(line: dict[str, object]) -> dict[str, str] | Rejected:
         return Rejected(Code.SOURCE, "no body, or one that is no object")
     if body.get("messages") is None:
         return Rejected(Code.SOURCE, "the body has no messages")
-    settings = {name: value for name, value in body.items() if name not in _NO_SAY and value is not None}
+    settings = {name: value for name, value in body.items() if name not in (*NO_SAY, "messages") and value is not None}
     try:
         return {"messages": _text(body["messages"]), "settings": _text(settings)}
     except RecursionError:

@@ -15,7 +15,8 @@ from relabel.data.labels.reasoning_formats import THINK, ReasoningFormat
 from relabel.engine import Constraint, Sampling, Thoughts
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import ArgumentRefused, RowRejected
-from relabel.job.encoding.settings_fields import read_fields, schema_of
+from relabel.job.encoding.settings.fields import read_fields
+from relabel.job.encoding.settings.form import CALLED, Form, form_of
 from relabel.job.engine import constraint_of, sampling_of, thoughts_of
 from relabel.rejected import Code
 from relabel.spec import Label, Query
@@ -40,21 +41,21 @@ class OwnSettings:
     """Token ids at which a text ends; none takes those of the spec."""
     stop: tuple[str, ...] = ()
     """Stop strings; none takes those of the spec."""
-    json_schema: str | None = None
-    """The JSON schema that the texts are held to, as JSON."""
+    form: Form | None = None
+    """What the texts are held to; none takes what the label of the spec holds them to."""
     template_variables: Mapping[str, object] = field(default_factory=dict)
     """Of the model's chat template, over those of the spec. Done with once the prompt is rendered."""
 
     def constraint(self, label: Label, thoughts: Thoughts | None = None) -> Constraint | None:
         """What the texts of one label are held to for this row, behind the thoughts."""
-        if self.json_schema is None:
+        if self.form is None:
             return constraint_of(label, thoughts)
-        return Constraint(kind="json", value=self.json_schema, thoughts=thoughts)
+        return Constraint(kind=self.form.kind, value=self.form.value, thoughts=thoughts)
 
     def over(self, query: Query, format: ReasoningFormat | None = THINK, start: Start = Start.BEFORE) -> Sampling:
         """The settings of one label's texts for this row: see `sampling_of`."""
         sampling = sampling_of(query, format, start)
-        if self.json_schema is not None:
+        if self.form is not None:
             constraint = self.constraint(query.label, thoughts_of(query.label, format, start))
             sampling = replace(sampling, constraint=constraint, stop_strings=(), min_new_tokens=0)
         return replace(
@@ -78,10 +79,10 @@ def read_settings(text: object) -> OwnSettings:
     """The settings in the JSON text of a row. Raises RowRejected (settings)."""
     fields = read_fields(text)
     stop = (fields.stop,) if isinstance(fields.stop, str) else tuple(fields.stop or ())
-    schema = schema_of(fields)
-    if schema is not None and (stop or fields.min_tokens):
+    form = form_of(fields)
+    if form is not None and (stop or fields.min_tokens):
         name = "stop" if stop else "min_tokens"
-        raise RowRejected(Code.SETTINGS, f"{name} does not go with response_format, whose JSON ends by itself")
+        raise RowRejected(Code.SETTINGS, f"{name} does not go with {form.name}, whose texts end by themselves")
     variables = fields.chat_template_kwargs or {}
     if named := sorted(NOT_OF_THE_TEMPLATE.keys() & variables.keys()):
         raise RowRejected(Code.SETTINGS, f"chat_template_kwargs: {named[0]} is no option of a chat template")
@@ -91,7 +92,7 @@ def read_settings(text: object) -> OwnSettings:
         top_p=fields.top_p,
         seed=None if fields.seed is None else fields.seed % 2**64,
         stop=stop,
-        json_schema=schema,
+        form=form,
         min_new_tokens=fields.min_tokens,
         top_k=None if fields.top_k is None else max(fields.top_k, 0),
         min_p=fields.min_p,
@@ -103,18 +104,19 @@ def read_settings(text: object) -> OwnSettings:
 
 def check_settings(own: OwnSettings, query: Query) -> None:
     """Raises RowRejected (settings) where the settings of a row do not go with a label, or no text can be held to its
-    JSON schema."""
-    if query.label.is_constrained and (own.json_schema is not None or own.stop or own.min_new_tokens):
-        name = "stop" if own.stop else "response_format" if own.json_schema is not None else "min_tokens"
+    form."""
+    form = own.form
+    if query.label.is_constrained and (form is not None or own.stop or own.min_new_tokens):
+        name = "stop" if own.stop else form.name if form is not None else "min_tokens"
         raise RowRejected(Code.SETTINGS, f"{name} does not go with a label that is held to its own format")
-    spec_min = 0 if own.json_schema is not None else query.sampling.min_new_tokens
+    spec_min = 0 if form is not None else query.sampling.min_new_tokens
     min_new_tokens = spec_min if own.min_new_tokens is None else own.min_new_tokens
     if min_new_tokens > (own.max_new_tokens or query.sampling.max_new_tokens):
         least = "the sampling.min_new_tokens of the spec" if own.min_new_tokens is None else "min_tokens"
         raise RowRejected(Code.SETTINGS, f"max_tokens is under {least}")
     constraint = own.constraint(query.label)
-    if own.json_schema is not None and constraint is not None and not _can_hold(constraint):
-        raise RowRejected(Code.SETTINGS, "response_format has a JSON schema that texts cannot be held to")
+    if form is not None and constraint is not None and not _can_hold(constraint):
+        raise RowRejected(Code.SETTINGS, f"{form.name} has {CALLED[form.kind]} that texts cannot be held to")
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relabel import make_spec
 from relabel.engine import Constraint
 from relabel.errors import RowRejected
-from relabel.job.encoding.settings import OwnSettings, check_settings, read_settings
+from relabel.job.encoding.settings.own import OwnSettings, check_settings, read_settings
 from relabel.job.engine import sampling_of
 
 SCHEMA = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"type": "string"}}, "required": ["b"]}
@@ -73,7 +73,7 @@ def test_free_text(format):
 
 def test_any_json_object():
     sampling = merged({"response_format": {"type": "json_object"}}, sampling={"stop": ["\n\n"], "min_new_tokens": 2})
-    assert sampling.constraint == Constraint(kind="json", value='{"type":"object"}')
+    assert sampling.constraint == Constraint(kind="json", value='{"type": "object"}')
     assert (sampling.stop_strings, sampling.min_new_tokens) == ((), 0), "JSON ends by itself"
 
 
@@ -142,11 +142,12 @@ def test_values_out_of_range(name, values):
 
 
 @pytest.mark.parametrize(
-    "format", [{}, {"type": "secret"}, {"type": "json_schema"}, schema_of("secret")["response_format"]]
+    "format",
+    [{}, {"type": "secret"}, {"type": "json_schema"}, {"type": "regex"}, {"type": "json_schema", "json_schema": 5}],
 )
 def test_a_format_that_is_none(format):
     assert reason({"response_format": format}) == (
-        "settings: response_format is neither text, json_object nor a json_schema with its schema"
+        "settings: response_format is neither text, json_object, json_schema with its schema nor regex with its pattern"
     )
 
 
@@ -178,7 +179,7 @@ def test_a_schema_nested_too_deeply():
 
 def test_json_needs_no_stop_text():
     stop = {"stop": "x", "response_format": {"type": "json_object"}}
-    assert reason(stop) == "settings: stop does not go with response_format, whose JSON ends by itself"
+    assert reason(stop) == "settings: stop does not go with response_format, whose texts end by themselves"
 
 
 @pytest.mark.parametrize("settings", [{"stop": "x"}, {"response_format": {"type": "json_object"}}])

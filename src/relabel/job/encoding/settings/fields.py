@@ -11,11 +11,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relabel.data.prompts.openai_messages import shown_name
+from relabel.data.sources.formats.openai import NO_SAY
 from relabel.errors import RowRejected
 from relabel.rejected import Code
-
-MAX_SCHEMA_CHARACTERS = 50_000
-"""Of a JSON schema: compiling one takes half a second by then."""
 
 NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
     "add_generation_prompt": (True,),
@@ -30,9 +28,8 @@ NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
     "frequency_penalty": (0,),
     "function_call": ("none", "auto"),
     "functions": ([],),
-    "guided_choice": (),
+    "guided_decoding_backend": ("auto", "guidance"),
     "guided_grammar": (),
-    "guided_regex": (),
     "guided_whitespace_pattern": (),
     "ignore_eos": (False,),
     "include_reasoning": (True,),
@@ -62,8 +59,6 @@ NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
 IN_THE_SPEC = {
     "n": "sampling.num_samples",
     "continue_final_message": "prompt.continue_final_message",
-    "guided_choice": "label.choices",
-    "guided_regex": "label.pattern",
 }
 """What of these is set for all rows alike."""
 
@@ -92,6 +87,8 @@ class Fields(BaseModel):
     stop_token_ids: Annotated[list[TokenId], Field(max_length=64)] | None = None
     chat_template_kwargs: dict[str, object] | None = None
     guided_json: dict[str, object] | str | None = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
     structured_outputs: dict[str, object] | None = None
 
 
@@ -103,6 +100,7 @@ def read_fields(settings: object) -> Fields:
         raise RowRejected(Code.SETTINGS, "not JSON") from error
     if not isinstance(fields, dict):
         raise RowRejected(Code.SETTINGS, "not a JSON object")
+    fields = _with_extra(fields)
     known = {name: fields[name] for name in Fields.model_fields if name in fields}
     for name in sorted(fields.keys() - known.keys()):
         if fields[name] is not None and fields[name] not in NEUTRAL_VALUES.get(name, ()):
@@ -118,46 +116,14 @@ def read_fields(settings: object) -> Fields:
     return own
 
 
-def schema_of(fields: Fields) -> str | None:
-    """The JSON schema that a text is held to, as JSON; None where it is free. Raises RowRejected (settings)."""
-    return _schema(_format_of(fields))
-
-
-def _format_of(fields: Fields) -> dict[str, object] | None:
-    """The format of a text, by the one of its three names that is there."""
-    others = {name: getattr(fields, name) for name in ("guided_json", "structured_outputs") if getattr(fields, name)}
-    if not others:
-        return fields.response_format
-    if len(others) > 1 or fields.response_format not in (None, {"type": "text"}):
-        raise RowRejected(Code.SETTINGS, f"{next(iter(others))} does not go with another format of the text")
-    ((name, value),) = others.items()
-    schema = value if name == "guided_json" else value.get("json") if value.keys() == {"json"} else None
-    if schema is None:
-        raise RowRejected(Code.SETTINGS, f"{name} is not supported but for json: set label.parse in the spec")
-    if isinstance(schema, str):
-        try:
-            schema = json.loads(schema)
-        except (ValueError, RecursionError) as error:
-            raise RowRejected(Code.SETTINGS, f"{name} has no JSON schema") from error
-    return {"type": "json_schema", "json_schema": {"schema": schema}}
-
-
-def _schema(response_format: dict[str, object] | None) -> str | None:
-    """The JSON schema that a text is held to, as JSON; None where it is free."""
-    if response_format is None or response_format.get("type") == "text":
-        return None
-    if response_format.get("type") == "json_object":
-        return '{"type":"object"}'
-    described = response_format.get("json_schema")
-    schema = described.get("schema") if isinstance(described, dict) else None
-    if response_format.get("type") != "json_schema" or not isinstance(schema, dict):
-        raise RowRejected(
-            Code.SETTINGS, "response_format is neither text, json_object nor a json_schema with its schema"
-        )
-    try:
-        text = json.dumps(schema)
-    except RecursionError as error:
-        raise RowRejected(Code.SETTINGS, "the JSON schema of response_format is nested too deeply") from error
-    if len(text) > MAX_SCHEMA_CHARACTERS:
-        raise RowRejected(Code.SETTINGS, f"a JSON schema of {len(text)} characters, limit {MAX_SCHEMA_CHARACTERS}")
-    return text
+def _with_extra(fields: dict[str, object]) -> dict[str, object]:
+    """The fields of an `extra_body` beside the others: clients of Python put them there before they send a body."""
+    extra = fields.get("extra_body")
+    if not isinstance(extra, dict):
+        return fields
+    extra = {name: value for name, value in extra.items() if name not in NO_SAY and value is not None}
+    body = {name: value for name, value in fields.items() if name != "extra_body"}
+    for name in sorted(extra.keys() & body.keys()):
+        if body[name] is not None and body[name] != extra[name]:
+            raise RowRejected(Code.SETTINGS, f"{shown_name(name, 'a field')} differs between the body and extra_body")
+    return body | extra
