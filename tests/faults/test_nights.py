@@ -81,8 +81,8 @@ def test_a_night_asks_what_reads_otherwise(output, tmp_path):
     assert_whole(output)
 
 
-@pytest.mark.parametrize("company", ["alone", "beside another"])
-def test_killed_at_each_moment_and_run_again(output, tmp_path, company):
+@pytest.mark.parametrize(("company", "every"), [("alone", 1), ("beside another", 4)])
+def test_killed_at_each_moment_and_run_again(output, tmp_path, company, every):
     moments = []
     a_day_later(f"{output}/undisturbed", tmp_path / "undisturbed")
     night(f"{output}/undisturbed", tmp_path / "undisturbed", lambda point, name: moments.append((point, name)))
@@ -101,7 +101,7 @@ def test_killed_at_each_moment_and_run_again(output, tmp_path, company):
         return exitcode
 
     with ThreadPoolExecutor(3) as threads:
-        ended = list(threads.map(kill_at, range(1, len(moments) + 1)))
+        ended = list(threads.map(kill_at, range(1, len(moments) + 1, every)))
     assert -signal.SIGKILL in ended
     if company == "alone":
         assert set(ended) == {-signal.SIGKILL}
