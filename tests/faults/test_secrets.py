@@ -156,7 +156,7 @@ def spec_of_bad_images(folder):
         MODEL_PATH,
         source={"path": str(folder / "data"), "format": "parquet"},
         prompt={"user": "Describe: {{ alt }}", "image": "image"},
-        label={"column": "caption", "compare_to": "alt", "gate": {"max_changed": 1.0}},
+        label={"column": "caption", "compare_to": "alt", "gate": {"max_changed": 1.0, "max_rejected": None}},
         model={"path": str(MODEL_PATH), "max_prompt_tokens": 512},
     )
 
