@@ -8,7 +8,7 @@ from transformers import AutoProcessor
 
 from relabel.demo import MODEL_PATH
 from tests.job.encoding.chats import CHAT, encode, encoder, image, text, user
-from tests.tiny import make_tokenizer
+from tests.tiny import make_tokenizer, save_model
 
 
 @pytest.mark.parametrize("dump", [json.dumps, lambda chat: chat, lambda chat: json.dumps(chat).replace("<", "\\u003c")])
@@ -42,6 +42,21 @@ def test_a_control_token_cut_over_parts_of_text_is_encoded_as_text(eyes, token, 
     plain = encode(eyes, [user(text("hello"), text("x"))]).prompt_ids
     assert [id for id in ids if id in special] == [id for id in plain if id in special], "only the template's own"
     assert f"hello {token} x" in tokenizer.decode(ids)
+
+
+def test_blank_lines_and_words_that_are_added_tokens_are_no_control_tokens(tmp_path):
+    """Gemma has a token for each number of newlines, which its template writes, too; `<think>` of Qwen is a mark."""
+    tokenizer = make_tokenizer("{# circle\n\n<think> #}" + (make_tokenizer().chat_template or ""))
+    tokenizer.add_tokens(["\n\n", "circle", "<think>"])
+    save_model(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    chat = [user(text("a\n\ncircle")), {"role": "assistant", "content": "b\n\n"}, user(text("\n\nc"))]
+    flat = [message | {"content": said} for message, said in zip(chat, ["a\n\ncircle", "b\n\n", "\n\nc"], strict=True)]
+    rendered = tokenizer.apply_chat_template(flat, tokenize=False, add_generation_prompt=True)
+    reader = encoder(tmp_path)
+    assert encode(reader, chat).prompt_ids == tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    mark = tokenizer.convert_tokens_to_ids("<think>")
+    assert mark not in encode(reader, [user(text("a <think> b"))]).prompt_ids
 
 
 _kept = {}

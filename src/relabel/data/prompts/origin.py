@@ -25,7 +25,7 @@ class Traced(str):
     _own: Spans
 
     def __new__(cls, text: str = "", own: Spans = ()) -> Traced:
-        self = super().__new__(cls, text)
+        self = str.__new__(cls, text)
         self._own = own
         return self
 
@@ -69,7 +69,7 @@ class Traced(str):
 
     def __add__(self, other: str) -> Traced:
         # text that is escaped for HTML escapes what it is added to
-        is_text = isinstance(cast(object, other), str) and not hasattr(other, "__html__")
+        is_text = type(other) in _TEXTS or (isinstance(cast(object, other), str) and not hasattr(other, "__html__"))
         return join((self, other)) if is_text else NotImplemented
 
     def __radd__(self, other: str) -> Traced:
@@ -125,6 +125,8 @@ class Traced(str):
         return join(_between(pieces, [new] * (len(pieces) - 1)))
 
     def strip(self, chars: str | None = None, /) -> Traced:
+        if not self._own:
+            return Traced(str.strip(self, chars))
         return self.lstrip(chars).rstrip(chars)
 
     def lstrip(self, chars: str | None = None, /) -> Traced:
@@ -164,6 +166,9 @@ class Traced(str):
         return Traced(text, self._own if len(text) == len(self) else ())
 
 
+_TEXTS = (Traced, str)
+
+
 def own(text: str) -> Traced:
     """A text that the template wrote."""
     return Traced(text, ((0, len(text)),) if text else ())
@@ -182,16 +187,20 @@ def is_own(text: str, start: int, stop: int) -> bool:
 def join(texts: Iterable[str]) -> Traced:
     """The texts as one. Raises TypeError where one is none."""
     texts = list(texts)
+    if len(texts) == 1 and type(texts[0]) is Traced:
+        return texts[0]
+    whole = "".join(texts)
     spans: list[tuple[int, int]] = []
-    at = 0
+    at = end = 0
     for text in texts:
-        for first, last in own_of(text):
-            if spans and spans[-1][1] == at + first:
+        for first, last in text._own if type(text) is Traced else ():  # pyright: ignore[reportPrivateUsage]
+            if spans and end == at + first:
                 spans[-1] = (spans[-1][0], at + last)
             else:
                 spans.append((at + first, at + last))
+            end = at + last
         at += len(text)
-    return Traced("".join(texts), tuple(spans))
+    return Traced(whole, tuple(spans))
 
 
 def plain(text: str) -> str:

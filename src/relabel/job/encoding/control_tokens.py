@@ -21,7 +21,7 @@ class ControlTokens:
     def __init__(self, tokenizer: Tokenizer, processor: object) -> None:
         template = f"{getattr(processor, 'chat_template', '')}{getattr(tokenizer, 'chat_template', '')}"
         added = tokenizer.added_tokens_decoder
-        tokens = {token.content for token in added.values() if token.special or token.content in template}
+        tokens = {one.content for one in added.values() if one.special or _is_mark(one.content, template)}
         tokens |= {getattr(processor, name, None) for name in ("image_token", "video_token", "audio_token")}
         tokens = sorted((token for token in tokens if isinstance(token, str) and token), key=len, reverse=True)
         self._added = frozenset(added)
@@ -33,19 +33,19 @@ class ControlTokens:
 
         Where data and the beginning of the template's own token make another one, the cut is between them.
         """
-        begin = at = 0
-        while found := self._pattern.search(text, at):
+        bare, begin, at = plain(text), 0, 0
+        while found := self._pattern.search(bare, at):
             start, at = found.span()
             if is_own(text, start, at):
                 continue
             inner = self._own_inside(text, start, at)
             if begin < (inner or start):
-                yield plain(text[begin : inner or start]), False
+                yield bare[begin : inner or start], False
             if inner is None:
                 yield found.group(), True
             begin = at = at if inner is None else inner
         if begin < len(text):
-            yield plain(text[begin:]), False
+            yield bare[begin:], False
 
     def foreign(self, text: str) -> list[str]:
         """The tokens in a rendered prompt that its templates did not write."""
@@ -66,3 +66,11 @@ class ControlTokens:
             if found and is_own(text, *found.span()):
                 return at
         return None
+
+
+def _is_mark(token: str, template: str) -> bool:
+    """Whether a chat template marks something by an added token that is not called special.
+
+    Blank lines and words are no marks: Gemma has a token for each number of newlines, and all templates have newlines.
+    """
+    return token in template and any(not letter.isalnum() and not letter.isspace() for letter in token)
