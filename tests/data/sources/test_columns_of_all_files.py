@@ -104,7 +104,13 @@ def test_a_file_that_comes_later_and_never_fits_is_refused_before_work(tmp_path)
         make_plan(source, 8, known, kept=["n"])
 
 
-VALUES = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=3)
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3)
+)
 
 
 @settings(max_examples=40, deadline=None)
