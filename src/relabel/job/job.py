@@ -35,6 +35,8 @@ class Job:
     """Resolved: its paths are absolute and its model is one commit."""
     kept: pa.Schema = field(compare=False)
     """The columns of the source that stand in the output."""
+    has_row: bool = field(default=False, compare=False)
+    """Whether the source has a column `row`, which is then what templates mean by that."""
     reasoning: str | None = field(default=None, compare=False)
     """The name of the format of reasoning that the model was found to have; None where none fits."""
     retry: Retry | None = field(default=None, compare=False)

@@ -21,6 +21,7 @@ from relabel.data.output.binding import check_recipe, open_run
 from relabel.data.output.manifest import Run, read_run
 from relabel.data.output.recipe import fingerprint, make_recipe
 from relabel.data.prompts.columns import check_columns
+from relabel.data.prompts.reads import ROW
 from relabel.data.sources.files import absolute
 from relabel.data.sources.finding import matches
 from relabel.data.sources.plan import Plan, PlannedFile
@@ -89,6 +90,7 @@ class Resolved:
             fingerprint=known or fingerprint(self.recipe),
             spec=self.spec,
             kept=pa.schema([columns.field(name) for name in self.spec.output.keep]),
+            has_row=ROW in columns.names,
             reasoning=self.encoder.reasoning,
             retry=retry,
         )
@@ -96,7 +98,7 @@ class Resolved:
     def _check(self, plan: Plan) -> None:
         if len(plan.files) == len(plan.gone):
             raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
-        check_source_columns(self.spec, self.encoder, plan.columns)
+        take_columns(self.spec, self.encoder, plan.columns)
 
 
 @in_words_of_the_spec()
@@ -212,8 +214,9 @@ def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:
     )
 
 
-def check_source_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:
-    """Refuse a column that the prompt, the images or output.keep name and the source lacks."""
+def take_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:
+    """Tell the encoder of the source's columns. Refuses one that a spec names and the source lacks."""
+    encoder.has_row = ROW in columns.names
     kept = dict.fromkeys(spec.output.keep, "output.keep")
     compared = {query.label.compare_to: "label.compare_to" for query in spec.queries if query.label.compare_to}
     check_columns(kept | compared | encoder.columns, columns.names)

@@ -16,7 +16,7 @@ from relabel.errors import SourceRefused
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
-from relabel.job.prepare import check_source_columns, existing, on_its_day, resolve
+from relabel.job.prepare import existing, on_its_day, resolve, take_columns
 from relabel.job.rejects.tally import RejectTally
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
@@ -39,7 +39,7 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     units, columns = _first_units(spec, resolved.unit_rows(None), num_rows, needed)
     if not units:
         raise SourceRefused("the source has no rows; name files that hold some in source.path")
-    check_source_columns(spec, encoder, columns)
+    take_columns(spec, encoder, columns)
     job = resolved.job(columns)
     table = pd.concat([_prompts(unit, encoder, job) for unit in units], ignore_index=True)
     if not generate:

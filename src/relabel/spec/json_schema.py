@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Set
+from datetime import date
 from pathlib import Path
 from typing import Any, Never, cast
 from urllib.parse import unquote
@@ -19,7 +20,8 @@ import yaml
 from pydantic import BaseModel
 
 from relabel.spec.formats import format_checks
-from relabel.spec.schema_places import MAX_LEVELS, levels, places
+from relabel.spec.schema_places import MAX_LEVELS, levels, places, with_booleans
+from relabel.spec.words import load_yaml
 
 RULES = 2
 """Of formats, patterns, drafts, and of the columns of an `allOf`. Another version labels the same text otherwise."""
@@ -45,7 +47,8 @@ def load_schema(value: object) -> JsonSchema:
         raise ValueError("a JSON schema is an object; give it inline, as a .json or .yaml file, or as module:Class")
     try:
         # What YAML reads as a date, for example, is no JSON; half a surrogate pair is, but can be no column's name.
-        schema = json.loads(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())
+        text = json.dumps(with_booleans(schema), allow_nan=False, ensure_ascii=False, default=_refuse)
+        schema = json.loads(text.encode())
     except RecursionError as error:
         raise ValueError("the JSON schema is nested too deeply") from error
     except (TypeError, ValueError) as error:
@@ -62,6 +65,12 @@ def load_schema(value: object) -> JsonSchema:
             raise ValueError(f"the JSON schema refers to {reference!r}, which stands for nothing but itself")
     compiled(schema)
     return schema
+
+
+def _refuse(value: object) -> Never:
+    if isinstance(value, date):
+        raise ValueError(f"{value} is a date in YAML; put it in quotes")
+    raise TypeError(f"a {type(value).__name__}")
 
 
 def compiled(schema: JsonSchema) -> jsonschema_rs.Validator:
@@ -156,7 +165,7 @@ def _find(value: str) -> object:
     if colon and module and name.isidentifier():
         return _from_class(module, name)
     try:
-        return yaml.safe_load(Path(value).expanduser().read_text(encoding="utf-8"))
+        return load_yaml(Path(value).expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"cannot read the JSON schema {value}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

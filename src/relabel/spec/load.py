@@ -11,11 +11,15 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from relabel.errors import SpecError
 from relabel.spec.problem import sentence
 from relabel.spec.spec import Spec
+from relabel.spec.words import load_yaml, with_booleans, word_at
 
+_Sources = Sequence[tuple[list[str], str]]
+"""The YAML of each `--set`, the last first, then of the file, with the steps of the key that it is the value of."""
 MAX_TOLD = 20
 """Problems of one spec: the nearest known key is looked for in each, which for 300,000 takes minutes."""
 _NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
@@ -25,30 +29,60 @@ _NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
 def load_spec(path: str | Path, overrides: Sequence[str] | None = None) -> Spec:
     """Read a YAML spec and apply `a.b=c` overrides, values in YAML. Raises SpecError with the place and the remedy."""
     try:
-        fields = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        fields = load_yaml(text)
     except OSError as error:
         raise SpecError(f"cannot read the spec {path}: {error.strerror or error}") from error
     except _NO_YAML as error:
         raise SpecError(f"{path} is not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(fields, dict):
         raise SpecError(f"{path} must hold the sections {', '.join(Spec.model_fields)}")
+    sources: list[tuple[list[str], str]] = [([], text)]
     for override in overrides or []:
-        _set(fields, override)
-    return make_spec(fields, where=str(path))
+        sources.insert(0, _set(fields, override))
+    prompt = fields.get("prompt")
+    if isinstance(prompt, dict) and isinstance(prompt.get("chat_template_kwargs"), dict):  # may hold texts, too
+        prompt["chat_template_kwargs"] = with_booleans(prompt["chat_template_kwargs"])
+    return _checked(fields, str(path), sources)
 
 
 def make_spec(fields: Mapping[str, object], where: str = "spec") -> Spec:
     """Check plain fields (from YAML or Python). Raises SpecError naming every wrong key and the nearest known one."""
+    return _checked(fields, where, [])
+
+
+def _checked(fields: Mapping[str, object], where: str, sources: _Sources) -> Spec:
     try:
         return Spec.model_validate(fields)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        told = [f"{where}: {sentence(one['type'], one['loc'], one['msg'])}" for one in problems[:MAX_TOLD]]
+        told = [
+            f"{where}: {sentence(one['type'], one['loc'], _unquoted(one, sources) or one['msg'])}"
+            for one in problems[:MAX_TOLD]
+        ]
         more = [f"{where}: and {len(problems) - MAX_TOLD:,} more"] if len(problems) > MAX_TOLD else []
         raise SpecError("\n".join([*told, *more])) from error
 
 
-def _set(fields: dict[str, object], override: str) -> None:
+def _unquoted(problem: ErrorDetails, sources: _Sources) -> str | None:
+    """What is said of a word that YAML takes for no text. Of what may be a secret it is not quoted."""
+    if problem["type"] != "string_type":
+        return None
+    steps = problem["loc"]
+    for above, text in sources:
+        if list(steps[: len(above)]) != above:
+            continue
+        if (found := word_at(text, steps[len(above) :])) is None:
+            return None
+        word, called = found
+        if "choices" in steps:
+            return f"{word} is {called} in YAML; put it in quotes: '{word}'"
+        return f"it is {called} in YAML, and a text here; put it in quotes"
+    return None
+
+
+def _set(fields: dict[str, object], override: str) -> tuple[list[str], str]:
+    """Set one key. Returns its steps and the YAML of its value."""
     (*sections, name), value = split_override(override)
     key = ".".join((*sections, name))
     target = fields
@@ -58,6 +92,7 @@ def _set(fields: dict[str, object], override: str) -> None:
             raise SpecError(f"--set {key}: {section} is not a section")
         target = inner
     target[name] = value
+    return [*sections, name], override.partition("=")[2]
 
 
 def split_override(override: str) -> tuple[list[str], object]:
@@ -68,7 +103,7 @@ def split_override(override: str) -> tuple[list[str], object]:
         got = f"{key}=..." if equals else f"no = in {len(override)} characters"
         raise SpecError(f"--set takes section.key=value, for example sampling.seed=7; got {got}")
     try:
-        return steps, yaml.safe_load(value)
+        return steps, load_yaml(value)
     except _NO_YAML as error:
         raise SpecError(f"--set {key}: not a YAML value: {_yaml_problem(error)}; put it in quotes") from None
 

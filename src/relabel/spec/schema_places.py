@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from relabel.spec.words import as_bool
+
 MAX_LEVELS = 2_000
 """Of schemas in one another, each reference counted once: jsonschema-rs compiles them on the stack of its thread, and
 30,000 end the process."""
@@ -16,6 +18,7 @@ _ONE = (
     *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties", "extends"),
 )
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_FLAGS = ("uniqueItems", "exclusiveMinimum", "exclusiveMaximum", "deprecated", "readOnly", "writeOnly", "nullable")
 _NAMED = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 
 
@@ -27,6 +30,21 @@ def places(schema: object) -> Iterator[tuple[str, dict[str, Any]]]:
         if isinstance(node, dict):
             yield pointer, node
             ahead += reversed([(f"{pointer}{step}", part) for step, part in _parts(node)])
+
+
+def with_booleans(schema: Any) -> Any:
+    """The schema, the words of YAML as booleans wherever a schema or a flag stands; data and names keep them."""
+    if not isinstance(schema, dict):
+        return as_bool(schema)
+    changed: dict[str, Any] = {}
+    for key, part in schema.items():
+        if key in _NAMED and isinstance(part, dict):
+            changed[key] = {name: with_booleans(item) for name, item in part.items()}
+        elif key in _LISTS and isinstance(part, list):
+            changed[key] = [with_booleans(item) for item in part]
+        else:
+            changed[key] = with_booleans(part) if key in _ONE or key in _FLAGS else part
+    return changed
 
 
 def levels(node: object) -> int:

@@ -19,7 +19,7 @@ def test_columns_are_rendered_into_both_texts():
 
 
 def test_the_columns_a_template_reads_are_known_before_any_row():
-    assert PromptTemplate(Prompt(user="{{ a }} {% for x in b %}{{ x }}{% endfor %}", system="{{ c.d }}")).columns == {
+    assert PromptTemplate(Prompt(user="{{ a }} {% for x in b %}{{ x }}{% endfor %}", system="{{ c.d }}")).columns() == {
         "a",
         "b",
         "c",

@@ -11,7 +11,7 @@ from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import SpecError
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.job import Job
-from relabel.job.prepare import check_source_columns
+from relabel.job.prepare import take_columns
 from relabel.job.stages import block as blocks
 from relabel.job.stages.read import encode_unit
 from relabel.rejected import Rejected
@@ -127,4 +127,4 @@ def test_a_denied_image_costs_its_row_and_a_denied_root_the_unit(tmp_path):
 
 def test_a_column_that_can_hold_no_image_is_refused_before_the_run():
     with pytest.raises(SpecError, match=r"prompt\.image names column 'images' of type double, which can hold no image"):
-        check_source_columns(spec_of(), encoder(), pa.schema([("images", pa.float64())]))
+        take_columns(spec_of(), encoder(), pa.schema([("images", pa.float64())]))

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 
+from relabel.data.prompts.reads import ROW
 from relabel.errors import SpecError
 
 _NUM_NAMED = 50
+_WHOLE_ROW = (
+    "a template reads row as a whole, or by a key that is no constant text: columns are read by name, "
+    'as {{ title }} or {{ row["Product Name"] }}'
+)
 
 
 def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
@@ -20,13 +26,19 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
                 f"{key} names column {column!r}, and not one row of the source can be read as an object with columns: "
                 "compare the files with source.format"
             )
+        if column == ROW not in known and key == "prompt":
+            raise SpecError(f"{key}: {_WHOLE_ROW}")
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             names = sorted(set(known))
             rest = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
             odd = next(
-                (f"; in a template {{{{ row[{name!r}] }}}} reaches it" for name in near[:1] if not name.isidentifier()),
+                (
+                    f"; in a template {{{{ row[{json.dumps(name, ensure_ascii=False)}] }}}} reaches it"
+                    for name in near[:1]
+                    if not name.isidentifier()
+                ),
                 "",
             )
             raise SpecError(

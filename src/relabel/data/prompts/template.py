@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from relabel.data.prompts.null import Null, teach
 from relabel.data.prompts.origin import Traced, join
+from relabel.data.prompts.reads import ROW, Reads, reads_of
 from relabel.data.prompts.tracing import traced
 from relabel.errors import RowRejected, SpecError
 from relabel.rejected import Code
@@ -45,25 +46,26 @@ class PromptTemplate:
         environment = traced(ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True))
         environment.globals.clear()  # range() and its kind could build a text of any size
         teach(environment)
-        self._columns: set[str] = set()
+        self._reads = Reads()
         self._templates: dict[str, Template] = {}
         for name, text in (("system", prompt.system), ("user", prompt.user)):
             if text is None:
                 continue
             try:
-                self._columns |= meta.find_undeclared_variables(environment.parse(text))
+                self._reads |= reads_of(environment.parse(text))
                 self._templates[name] = environment.from_string(text)
             except TemplateSyntaxError as error:
                 raise SpecError(f"prompt.{name}, line {error.lineno}: {error.message}") from error
 
-    @property
-    def columns(self) -> frozenset[str]:
-        """The columns the templates read."""
-        return frozenset(self._columns)
+    def columns(self, *, has_row: bool = False) -> frozenset[str]:
+        """The columns the templates read of a source, which may have a column `row` of its own."""
+        return self._reads.columns(has_row=has_row)
 
     def render(self, row: Mapping[str, object]) -> PromptText:
         """Render the prompt of one row. Raises RowRejected for whatever the templates refuse."""
-        values = {column: _value(column, row[column]) for column in self._columns}
+        values = {column: _value(column, row[column]) for column in self.columns(has_row=ROW in row)}
+        if ROW not in values:
+            values[ROW] = {column: values[column] for column in self._reads.by_row}
         texts: dict[str, Traced] = {}
         for name, template in self._templates.items():
             try:

@@ -27,10 +27,15 @@ class Conversation:
 class PromptSource(Protocol):
     """Where conversations come from."""
 
-    columns: Mapping[str, str]
-    """The source columns that are read, each with the spec key that names it."""
     example: tuple[Message, ...]
     """A short conversation of the same shape: what the model cannot take of it, it takes of no row."""
+
+    def columns(self, *, has_row: bool) -> Mapping[str, str]:
+        """The source columns that are read, each with the spec key that names it.
+
+        `has_row`: whether the source has a column `row`, which is then what templates mean by that.
+        """
+        ...
 
     def read(self, row: Row, decode: Decode) -> Conversation:
         """The conversation of a row. Raises RowRejected where there is none."""

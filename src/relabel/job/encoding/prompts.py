@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from relabel.data.images.value import each_image
 from relabel.data.prompts.chat import Chat, Message, read_chat
+from relabel.data.prompts.reads import ROW
 from relabel.data.prompts.template import PromptTemplate
 from relabel.errors import RowRejected
 from relabel.job.encoding.conversation import Conversation, Decode, Row
@@ -22,9 +23,11 @@ class TemplatePrompt:
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
         self._template = PromptTemplate(prompt)
-        text = dict.fromkeys(self._template.columns, "prompt")
-        self.columns: Mapping[str, str] = text | dict.fromkeys(prompt.images, "prompt.image")
         self.example = self._messages("text", None if prompt.system is None else "text", len(prompt.images))
+
+    def columns(self, *, has_row: bool) -> Mapping[str, str]:
+        text = dict.fromkeys(self._template.columns(has_row=has_row), "prompt")
+        return text | dict.fromkeys(self._prompt.images, "prompt.image")
 
     def read(self, row: Row, decode: Decode) -> Conversation:
         values = [image for column in self._prompt.images for image in each_image(row.get(column))]
@@ -33,7 +36,7 @@ class TemplatePrompt:
         return Conversation(messages=self._messages(text.user, text.system, len(values)), images=images)
 
     def cuttable(self, row: Row) -> str:
-        if self._prompt.truncate not in self._template.columns:
+        if self._prompt.truncate not in self._template.columns(has_row=ROW in row):
             return ""
         value = row[self._prompt.truncate]
         return value.decode() if isinstance(value, bytes) else str(value) if value else ""
@@ -50,11 +53,10 @@ class ChatPrompt:
         self._column = prompt.messages or ""
         self._takes_images, self._goes_on = takes_images, prompt.continue_final_message
         self._images = prompt.images
-        self.columns: Mapping[str, str] = {
-            self._column: "prompt.messages",
-            **dict.fromkeys(prompt.images, "prompt.image"),
-        }
         self.example = (Message(role="user", parts=(None, "text") if takes_images else ("text",)),)
+
+    def columns(self, *, has_row: bool) -> Mapping[str, str]:
+        return {self._column: "prompt.messages", **dict.fromkeys(self._images, "prompt.image")}
 
     def read(self, row: Row, decode: Decode) -> Conversation:
         chat = read_chat(row[self._column], has_images=bool(self._images))

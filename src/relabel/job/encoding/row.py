@@ -39,7 +39,8 @@ class RowEncoder:
         """The name of the format of the model's reasoning; None where none fits."""
         sources = _sources(spec, tokenizer)
         truncate = spec.prompt.truncate
-        if truncate is not None and not any(source.columns.get(truncate) == "prompt" for source in sources):
+        read = [source.columns(has_row=has_row) for source in sources for has_row in (False, True)]
+        if truncate is not None and not any(columns.get(truncate) == "prompt" for columns in read):
             raise SpecError(f"prompt.truncate names {truncate!r}, which no template reads; name one that does")
         # labels whose prompts have the same shape have one probe: encoding the largest image takes seconds
         probes = {source.example: source for source in sources}
@@ -58,6 +59,8 @@ class RowEncoder:
             for source, query in zip(sources, self._queries, strict=True)
         }
         self._sources = sources
+        self.has_row = False
+        """Whether the source has a column `row`: set by whoever has seen its columns."""
         self.settings = SETTINGS if spec.source.format == "openai" else None
         """The column of a row's own sampling settings, or None where rows have none."""
         self.row_bytes = max(found.row_bytes for found in probes.values())
@@ -75,7 +78,8 @@ class RowEncoder:
     def columns(self) -> dict[str, str]:
         """The source columns the prompts need, each with the spec key that names it."""
         settings = {self.settings: "source.format"} if self.settings else {}
-        return settings | {column: key for source in self._sources for column, key in source.columns.items()}
+        read = [source.columns(has_row=self.has_row) for source in self._sources]
+        return settings | {column: key for columns in read for column, key in columns.items()}
 
     def encode(self, row: Row) -> list[Encoded | Rejected]:
         """For each query what the model reads, or the reason why the row cannot be encoded for it."""

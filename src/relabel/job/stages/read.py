@@ -118,4 +118,6 @@ def _encoder(job: Job) -> RowEncoder:
 def _kept_encoder(job: Job, image_root: str | None, _model: str) -> RowEncoder:
     from relabel.job.encoding.row import RowEncoder  # 3 s of imports that only readers need
 
-    return RowEncoder(job.spec, image_root)
+    encoder = RowEncoder(job.spec, image_root)
+    encoder.has_row = job.has_row
+    return encoder
