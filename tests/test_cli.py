@@ -52,6 +52,8 @@ def test_plan_counts_and_writes_nothing(spec, tmp_path):
         "unreadable": [],
         "passed_over": {},
         "notes": [],
+        "gone_files": 0,
+        "dropped_files": 0,
         "first_rows": {"rows": 63, "rejected": 0, "reasons": {}},
         "problem": None,
     }

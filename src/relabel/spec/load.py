@@ -11,7 +11,6 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from relabel.errors import SpecError
 from relabel.spec.problem import sentence
@@ -57,18 +56,17 @@ def _checked(fields: Mapping[str, object], where: str, sources: _Sources) -> Spe
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         told = [
-            f"{where}: {sentence(one['type'], one['loc'], _unquoted(one, sources) or one['msg'])}"
+            f"{where}: {sentence(one['type'], one['loc'], _unquoted(one['type'], one['loc'], sources) or one['msg'])}"
             for one in problems[:MAX_TOLD]
         ]
         more = [f"{where}: and {len(problems) - MAX_TOLD:,} more"] if len(problems) > MAX_TOLD else []
         raise SpecError("\n".join([*told, *more])) from error
 
 
-def _unquoted(problem: ErrorDetails, sources: _Sources) -> str | None:
+def _unquoted(kind: str, steps: Sequence[str | int], sources: _Sources) -> str | None:
     """What is said of a word that YAML takes for no text. Of what may be a secret it is not quoted."""
-    if problem["type"] != "string_type":
+    if kind != "string_type":
         return None
-    steps = problem["loc"]
     for above, text in sources:
         if list(steps[: len(above)]) != above:
             continue
