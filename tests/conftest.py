@@ -20,14 +20,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SLOWEST = ("test_points", "test_crash", "test_operations", "test_secrets", "test_flaky_store", "test_machine")
 
 
+STARTS_RAY = ("test_demo", "test_operations", "test_secrets", "test_token")
+
+
 def pytest_collection_modifyitems(items):
-    """For `-n 2 --dist loadgroup`: what uses the one Ray goes to one process, and first; each other file to one."""
+    """For `-n 2 --dist loadgroup`: what runs on Ray goes to one process, and first; each other file to one.
+
+    Two Rays side by side on two cores take minutes to start, and rows then look as if they hung.
+    """
+
+    def is_on_ray(item):
+        return "cluster" in item.fixturenames or item.path.stem in STARTS_RAY
 
     def rank(item):
-        return "cluster" not in item.fixturenames, item.path.stem not in SLOWEST
+        return not is_on_ray(item), "cluster" not in item.fixturenames, item.path.stem not in SLOWEST
 
     for item in items:
-        group = "ray" if "cluster" in item.fixturenames else item.nodeid.partition("::")[0]
+        group = "ray" if is_on_ray(item) else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=rank)
 
