@@ -143,7 +143,7 @@ def test_a_run_passes_every_point_with_every_kind_of_name(output, tmp_path, befo
         "_SUCCESS": writing | DELETING,
         "a part": writing,
         "a part that takes another's place": writing,
-    } | ({} if before is new else {"a-00002.parquet": DELETING})
+    } | ({"_gates.json": writing} if before is new else {"a-00002.parquet": DELETING})
 
 
 @pytest.mark.parametrize(("company", "before"), [(alone, half_done), (overtaken, new), (overtaken, half_done)])
