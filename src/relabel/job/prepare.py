@@ -65,6 +65,7 @@ class Resolved:
             known and known.plan,
             redo_changed=redo_changed,
             kept=self.spec.output.keep,
+            needed=needed_columns(self.spec, self.encoder),
         )
         self._check(plan)
         return plan
@@ -72,7 +73,9 @@ class Resolved:
     def plan_again(self, known: Run) -> Plan:
         """The known plan as its files are now: those that came since are left to the next run."""
         paths = {planned.file.path for planned in known.plan.files}
-        listed = make_plan(self.spec.source, known.unit_rows, known.plan)
+        listed = make_plan(
+            self.spec.source, known.unit_rows, known.plan, needed=needed_columns(self.spec, self.encoder)
+        )
         plan = replace(known.plan, files=tuple(planned for planned in listed.files if planned.file.path in paths))
         self._check(plan)
         return plan
@@ -221,6 +224,12 @@ def take_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:
     compared = {query.label.compare_to: "label.compare_to" for query in spec.queries if query.label.compare_to}
     check_columns(kept | compared | encoder.columns, columns.names)
     check_image_columns(spec.prompt.images, columns)
+
+
+def needed_columns(spec: Spec, encoder: RowEncoder) -> frozenset[str]:
+    """The columns of the source that a run has to know the types of."""
+    compared = {query.label.compare_to for query in spec.queries if query.label.compare_to}
+    return encoder.may_read | compared | {*spec.output.keep}
 
 
 def default_unit_rows(spec: Spec, encoder: RowEncoder) -> int:

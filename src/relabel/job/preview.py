@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Set
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -16,7 +16,7 @@ from relabel.errors import SourceRefused
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
-from relabel.job.prepare import existing, on_its_day, resolve, take_columns
+from relabel.job.prepare import existing, needed_columns, on_its_day, resolve, take_columns
 from relabel.job.rejects.tally import RejectTally
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
@@ -35,8 +35,7 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     """
     resolved = on_its_day(resolve(spec, {}), spec, {}, existing(spec.output.path))
     spec, encoder = resolved.spec, resolved.encoder
-    needed = {*spec.output.keep, *encoder.columns}
-    units, columns = _first_units(spec, resolved.unit_rows(None), num_rows, needed)
+    units, columns = _first_units(spec, encoder, resolved.unit_rows(None), num_rows)
     if not units:
         raise SourceRefused("the source has no rows; name files that hold some in source.path")
     take_columns(spec, encoder, columns)
@@ -77,18 +76,19 @@ def _reason(spec: Spec, row: Mapping[Hashable, object]) -> str | None:
     return next((str(row[column_of(name, "reason")]) for name in without), None)
 
 
-def _first_units(spec: Spec, unit_rows: int, num_rows: int, needed: Set[str]) -> tuple[list[Unit], pa.Schema]:
-    """Units of the first rows, and the columns of as many files as it takes to find those rows and these columns."""
+def _first_units(spec: Spec, encoder: RowEncoder, unit_rows: int, num_rows: int) -> tuple[list[Unit], pa.Schema]:
+    """Units of the first rows, and the columns of as many files as it takes to find those rows and all that is read."""
+    wanted = {*spec.output.keep, *encoder.columns}
     columns = Columns(union=format_of(spec.source).union)
     units: list[Unit] = []
     for file in list_files(spec.source).files:
-        scanned = scan(file, spec.source, unit_rows)
+        scanned = scan(file, spec.source, unit_rows, needed_columns(spec, encoder))
         columns.add(scanned.columns, file.path)
         for unit in scanned.units:
             if num_rows > 0:
                 units.append(replace(unit, num_rows=min(unit.num_rows, num_rows)))
                 num_rows -= unit.num_rows
-        if num_rows <= 0 and needed <= set(columns.schema.names):
+        if num_rows <= 0 and wanted <= set(columns.schema.names):
             break
     return units, columns.schema
 

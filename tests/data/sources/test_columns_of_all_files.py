@@ -129,6 +129,28 @@ def test_whatever_values_files_hold_none_of_them_is_lost(tmp_path_factory, shard
         assert (json.loads(found) if is_text else found) == value
 
 
+@settings(max_examples=40, deadline=None)
+@given(values=st.lists(VALUES, min_size=1, max_size=8), others=st.lists(VALUES, min_size=1, max_size=8))
+def test_a_column_that_is_needed_has_the_type_that_all_rows_give_it(tmp_path_factory, values, others):
+    """Where all that are needed are text the rest is not parsed: nothing turns text into anything else."""
+    root = tmp_path_factory.mktemp("source")
+    rows = zip(values, others, strict=False)
+    write_json(root / "a.jsonl", [{"v": value, "w": other, "t": "x"} for value, other in rows])
+    source = source_of(root, "jsonl")
+    whole = make_plan(source, 8).columns
+    for needed in (["v"], ["v", "t"], ["t"]):
+        some = make_plan(source, 8, needed=needed)
+        assert [some.columns.field(name).type for name in needed] == [whole.field(name).type for name in needed]
+        assert some.num_rows == len(list(zip(values, others, strict=False)))
+
+
+def test_a_key_that_is_needed_is_found_however_late_it_comes(tmp_path):
+    write_json(tmp_path / "a.jsonl", [{"t": "x"}] * 2000 + [{"t": "x", "late": "y"}])
+    source = source_of(tmp_path, "jsonl")
+    assert make_plan(source, 8, needed=["t", "late"]).columns.names == ["t", "late"]
+    assert make_plan(source, 8, needed=["t"]).columns.names == ["t"]
+
+
 KINDS = [pa.null(), pa.bool_(), pa.int8(), pa.uint16(), pa.int64(), pa.float32(), pa.float64(), pa.string()]
 
 

@@ -8,7 +8,7 @@ The one place that knows all formats. Knows nothing of prompts, models, parts or
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -38,9 +38,9 @@ def list_files(source: Source, known: Mapping[str, SourceFile] | None = None) ->
     return list_source(source, format_of(source), known or {})
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
-    """The units and columns of one file. SourceUnreadable where it is broken."""
-    return format_of(source).scan(file, source, unit_rows)
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
+    """The units of one file and its columns, at least those in `needed`. SourceUnreadable where it is broken."""
+    return format_of(source).scan(file, source, unit_rows, needed)
 
 
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:

@@ -49,13 +49,15 @@ def make_plan(
     known: Plan | None = None,
     redo_changed: bool = False,
     kept: Collection[str] = (),
+    needed: Collection[str] | None = None,
 ) -> Plan:
     """List the source and scan what `known` does not hold as it is.
 
     A file that changed since `known` is planned anew where `redo_changed`. Else it is `touched` where it has as many
     rows as it had, and refused with SourceChanged where it has others. Of one that vanished `source.removed` says what
     becomes of its labels. A file that cannot be read is noted and costs only itself. A column of `kept` whose types in
-    two files have none in common is refused with SourceRefused.
+    two files have none in common is refused with SourceRefused. Of columns that are not in `needed` the plan may know
+    less than there is; None for all.
     """
     old = {planned.file.path: planned for planned in known.files} if known else {}
     listing = list_files(source, {path: planned.file for path, planned in old.items()})
@@ -69,7 +71,7 @@ def make_plan(
         if before is not None and not _differs(file, before.file):
             return _Outcome(file=file, known=_at(file, before))
         try:
-            return _Outcome(file=file, scanned=scan(file, source, unit_rows))
+            return _Outcome(file=file, scanned=scan(file, source, unit_rows, needed))
         except SourceUnreadable as error:
             return _Outcome(file=file, why=str(error))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -94,6 +94,10 @@ class RecordTypes:
         for name, value in record.items():
             self._types[name] = json_union(self._types.get(name, pa.null()), _TYPES.get(type(value), pa.string()))
 
+    def are_settled(self, names: Collection[str]) -> bool:
+        """Whether no further record can change the types of these columns: text is what text and all else become."""
+        return all(self._types.get(name) == _TEXT for name in names)
+
     @property
     def schema(self) -> pa.Schema:
         """The columns by first appearance."""
@@ -117,6 +121,7 @@ def read_int(digits: str) -> int:
 
 
 _MAX_SHAPES = 10_000
+_TEXT = pa.string()
 _TYPES: dict[type[object], pa.DataType] = {
     type(None): pa.null(),
     bool: pa.bool_(),

@@ -59,6 +59,8 @@ class RowEncoder:
             for source, query in zip(sources, self._queries, strict=True)
         }
         self._sources = sources
+        self.may_read = frozenset(column for columns in read for column in columns)
+        """The source columns that the prompts name, whether or not one of the source is called `row`."""
         self.has_row = False
         """Whether the source has a column `row`: set by whoever has seen its columns."""
         self.settings = SETTINGS if spec.source.format == "openai" else None

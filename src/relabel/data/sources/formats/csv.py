@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -35,7 +35,7 @@ takes, group, union = takes_all, one_each, arrow_union
 csv.field_size_limit(max(csv.field_size_limit(), files.MAX_ROW_BYTES))  # 128 KiB by default; the feed below bounds it
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     with files.reading(file), files.open_stream(file) as stream:
         dialect = dialect_of(file, source)
         can_seek = dialect.has_places and files.compression_of(file) is None

@@ -53,8 +53,12 @@ class Format(Protocol):
         """The type of a column that has both in two files, None where there is none."""
         ...
 
-    def scan(self, file: SourceFile, source: Source, unit_rows: int) -> Scanned:
-        """Cut one file into units. Raises SourceUnreadable where it is broken."""
+    def scan(self, file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
+        """Cut one file into units. Raises SourceUnreadable where it is broken.
+
+        Only of the columns in `needed` all is wanted, None for every one: where their types show in the rows alone, no
+        more of these is looked into than it takes.
+        """
         ...
 
     def read(self, unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:

@@ -66,7 +66,7 @@ def group(entries: Collection[files.Entry], root: str) -> list[SourceFile]:
     ]
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     return Scanned(units=cut_rows(file, (0 for _ in _images(file, source)), unit_rows), columns=SCHEMA)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -39,13 +39,14 @@ def takes(url: str, *, is_named: bool) -> bool:
     return is_named or url.rpartition("/")[2] not in _METADATA
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     can_seek = files.compression_of(file) is None
     types = RecordTypes()
 
     def offsets(records: Iterator[tuple[int, bytes | None]]) -> Iterator[int]:
         for offset, text in records:
-            types.add(_parse(text))
+            if needed is None or not types.are_settled(needed):
+                types.add(_parse(text))
             yield offset if can_seek else 0
 
     with files.reading(file), files.open_stream(file) as stream:

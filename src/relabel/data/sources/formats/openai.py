@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -41,8 +41,8 @@ NO_SAY = frozenset(
 """Fields of a body that are no settings: they do not change what the text is."""
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
-    return replace(jsonl.scan(file, source, unit_rows), columns=SCHEMA)
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
+    return replace(jsonl.scan(file, source, unit_rows, needed=()), columns=SCHEMA)
 
 
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:

@@ -10,7 +10,7 @@ reader, so types are those of Parquet itself, and no extension type is ever made
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 import pyarrow as pa
@@ -38,7 +38,7 @@ SUFFIXES = (".parquet", ".parq", ".pq")
 takes, group, union = takes_all, one_each, arrow_union
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     with files.reading(file), files.open_file(file.url) as handle:
         footer = read_footer(handle)
         columns = [(field.name, field.type) for field in footer.schema.to_arrow_schema()]

@@ -13,7 +13,7 @@ import json
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -51,7 +51,7 @@ class _Sample:
     members: dict[str, tarfile.TarInfo]
 
 
-def scan(file: SourceFile, source: Source, unit_rows: int) -> Scanned:
+def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     names: dict[str, None] = {}
     passed_over: Counter[str] = Counter()
 
