@@ -11,20 +11,19 @@ from relabel.engine import Constraint
 from relabel.errors import RowRejected
 from relabel.job.encoding.settings.form import Form
 from relabel.job.encoding.settings.own import check_settings, read_settings
+from tests.job.encoding.settings.asked import SCHEMA, query
 
-SCHEMA = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"type": "string"}}, "required": ["b"]}
 NAMES = ["guided_json", "guided_regex", "guided_choice", "structured_outputs", "response_format"]
 
 
-def query():
-    fields = {"source": {"path": "x", "format": "openai"}, "model": {"path": "m"}, "output": {"path": "o"}}
-    return make_spec({**fields, "sampling": {"stop": ["x"], "min_new_tokens": 2}}).queries[0]
+def spec():
+    return query(sampling={"stop": ["x"], "min_new_tokens": 2})
 
 
 def held(settings):
     own = read_settings(json.dumps(settings))
-    check_settings(own, query())
-    sampling = own.over(query())
+    check_settings(own, spec())
+    sampling = own.over(spec())
     if sampling.constraint is not None:
         assert (sampling.stop_strings, sampling.min_new_tokens) == ((), 0), "its texts end by themselves"
     return sampling.constraint
@@ -32,7 +31,7 @@ def held(settings):
 
 def reason(settings):
     with pytest.raises(RowRejected) as rejected:
-        check_settings(read_settings(json.dumps(settings)), query())
+        check_settings(read_settings(json.dumps(settings)), spec())
     return str(rejected.value)
 
 

@@ -4,32 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel import make_spec
 from relabel.engine import Constraint
 from relabel.errors import RowRejected
-from relabel.job.encoding.settings.own import OwnSettings, check_settings, read_settings
+from relabel.job.encoding.settings.own import OwnSettings, read_settings
 from relabel.job.engine import sampling_of
-
-SCHEMA = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"type": "string"}}, "required": ["b"]}
-
-
-def query(sampling=None, label=None):
-    fields = {"source": {"path": "x", "format": "openai"}, "model": {"path": "m"}, "output": {"path": "o"}}
-    return make_spec({**fields, "sampling": sampling or {}, "label": label or {}}).queries[0]
-
-
-def merged(settings, **sections):
-    return read_settings(json.dumps(settings)).over(query(**sections))
-
-
-def check(query, settings):
-    check_settings(read_settings(settings), query)
-
-
-def reason(settings, **sections):
-    with pytest.raises(RowRejected) as rejected:
-        check(query(**sections), settings if isinstance(settings, str) else json.dumps(settings))
-    return str(rejected.value)
+from tests.job.encoding.settings.asked import SCHEMA, check, merged, query, reason
 
 
 def schema_of(schema):
