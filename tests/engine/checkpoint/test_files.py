@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from relabel.engine import Sampling, load_engine, load_model, load_processor, model_identity
 from relabel.engine.loading import settle_batching
@@ -80,3 +81,37 @@ def test_a_model_of_the_kind_of_gpt2_shares_one_stream(tmp_path: Path) -> None:
     requests = inputs.text_requests()
     expected = [models.generate_alone(gpt2(), request, 8, [models.EOS]) for request in requests]
     assert [list(result.token_ids or ()) for result in engine.generate(requests)] == expected
+
+
+FAMILIES = [
+    *(models.llama, models.qwen3, models.mistral, models.gemma2, models.gpt_oss, models.mamba2),
+    *(models.llava, models.qwen2_5_vl, models.smolvlm, gpt2),
+]
+
+
+def sharded(model: PreTrainedModel, folder: Path) -> None:
+    model.save_pretrained(folder, max_shard_size="20KB")
+    assert (folder / INDEX).is_file()
+
+
+def beside_the_index_of_an_earlier_save(model: PreTrainedModel, folder: Path) -> None:
+    sharded(model, folder)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(1.0)
+    index = (folder / INDEX).read_text()
+    model.save_pretrained(folder)
+    (folder / INDEX).write_text(index)
+
+
+@pytest.mark.parametrize("save", [sharded, beside_the_index_of_an_earlier_save])
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_the_weights_of_every_family_are_those_that_transformers_loads(
+    family: Callable[[], PreTrainedModel], save: Callable[[PreTrainedModel, Path], None], tmp_path: Path
+) -> None:
+    model = family()
+    save(model, tmp_path)
+    weights = load_model(str(tmp_path), dtype="float32").state_dict()
+    expected = type(model).from_pretrained(tmp_path, dtype=torch.float32).state_dict()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in weights.items())

@@ -1,6 +1,10 @@
 """When rejects among the first rows say that the spec is at fault, and the sentence that says so."""
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally, by_code
 from relabel.spec import make_spec
@@ -61,3 +65,29 @@ def test_before_a_run_whatever_is_more_than_allowed_is_said():
 def test_of_each_code_the_most_frequent_reason_is_an_example():
     reasons = ["parse: no JSON", "parse: empty", "parse: empty", "image: truncated"]
     assert by_code(reasons) == ({"image": 1, "parse": 3}, {"parse": "parse: empty", "image": "image: truncated"})
+
+
+RECEIPTS = st.lists(
+    st.tuples(st.integers(0, 300), st.dictionaries(st.sampled_from(["parse", "image", "prompt"]), st.integers(0, 300))),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(receipts=RECEIPTS, limit=st.none() | st.floats(0, 1))
+def test_a_run_is_stopped_where_one_reason_has_nearly_all_rows_and_more_than_are_allowed(receipts, limit):
+    """However the rows come in units, and whatever else they are rejected for."""
+    found, counts, num_rows = RejectTally(), Counter(), 0
+    for num_ok, reasons in receipts:
+        found.add(num_ok + sum(reasons.values()), reasons, {code: f"{code}: why" for code in reasons})
+        counts.update(reasons)
+        num_rows += num_ok + sum(reasons.values())
+    most = max(counts.values(), default=0)
+    is_hopeless = (
+        limit is not None and num_rows >= 256 and most > 0 and most >= 0.9 * num_rows and most > limit * num_rows
+    )
+    why = found.hopeless(queries(max_rejected=limit), fewest=FEWEST_LABELLED)
+    assert (why is not None) == is_hopeless
+    if why is not None:
+        assert f"{sum(counts.values())} of the first {num_rows} rows are rejected, {most} of them because of " in why
+        assert found.problem(queries(max_rejected=limit)) == why, "whoever looks before is told the same"
