@@ -39,6 +39,21 @@ def test_a_run_on_ray_has_the_labels_of_one_in_this_process_and_goes_on_where_on
     assert run(elsewhere).done_now == {}
 
 
+def test_rows_that_read_the_same_keep_their_labels(finished, tmp_path):
+    """One file is touched, another has one other row: of their eight units one is generated."""
+    before = rows_of(tmp_path / "out")
+    os.utime(tmp_path / "data/a.jsonl", (1_000_000_000, 1_000_000_000))
+    lines = (tmp_path / "data/b.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "data/b.jsonl").write_text("".join([*lines[:12], '{"id": "b12", "alt": "a square"}\n', *lines[13:]]))
+    report = run(finished, redo_changed=True)
+    assert report.complete
+    after = assert_every_row_once(tmp_path / "out", ALL)
+    changed = [row["id"] for row, old in zip(after, before, strict=True) if row != old]
+    assert changed == ["b12"], "sampled text depends on the row alone, also in a unit that is asked again"
+    assert 0 < report.done_now["goodput"]["output_tokens"] <= 10 * 8
+    assert verify(Store("out")).problems == ()
+
+
 def test_a_retry_on_ray_asks_the_rejected_rows(fields, tmp_path):
     label = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
     fields["label"] = {**label, "gate": {"max_rejected": None}}
