@@ -86,7 +86,7 @@ ROOMS = {
     ),
     "job/encoding": Room(
         knows={*ENCODING_ROOMS, "data/sources", "data/images", "engine/model", "job/encoding/settings"},
-        packages={"PIL", "jinja2", "numpy", "pydantic"},
+        packages={"PIL", "jinja2", "numpy", "pyarrow", "pydantic"},
     ),
     "job/stages": Room(
         knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults", "job/rejects/tally.py"},

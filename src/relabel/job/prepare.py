@@ -16,11 +16,9 @@ from datetime import date
 
 import pyarrow as pa
 
-from relabel.data.images.column_type import check_image_columns
 from relabel.data.output.binding import check_recipe, open_run
 from relabel.data.output.manifest import Run, read_run
 from relabel.data.output.recipe import fingerprint, make_recipe
-from relabel.data.prompts.columns import check_columns
 from relabel.data.prompts.reads import ROW
 from relabel.data.sources.files import absolute
 from relabel.data.sources.finding import matches
@@ -31,6 +29,7 @@ from relabel.data.store.store import Store
 from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import PartDamaged, Refused, SourceRefused, SpecError
+from relabel.job.encoding.columns import needed_columns, take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of, in_words_of_the_spec
 from relabel.job.job import Job, Retry
@@ -215,21 +214,6 @@ def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:
             "output": spec.output.model_copy(update={"path": absolute(spec.output.path)}),
         }
     )
-
-
-def take_columns(spec: Spec, encoder: RowEncoder, columns: pa.Schema) -> None:
-    """Tell the encoder of the source's columns. Refuses one that a spec names and the source lacks."""
-    encoder.has_row = ROW in columns.names
-    kept = dict.fromkeys(spec.output.keep, "output.keep")
-    compared = {query.label.compare_to: "label.compare_to" for query in spec.queries if query.label.compare_to}
-    check_columns(kept | compared | encoder.columns, columns.names)
-    check_image_columns(spec.prompt.images, columns)
-
-
-def needed_columns(spec: Spec, encoder: RowEncoder) -> frozenset[str]:
-    """The columns of the source that a run has to know the types of."""
-    compared = {query.label.compare_to for query in spec.queries if query.label.compare_to}
-    return encoder.may_read | compared | {*spec.output.keep}
 
 
 def default_unit_rows(spec: Spec, encoder: RowEncoder) -> int:

@@ -13,10 +13,11 @@ from relabel.data.sources import format_of, list_files, read, scan
 from relabel.data.sources.types import Columns
 from relabel.data.sources.unit import Unit
 from relabel.errors import SourceRefused
+from relabel.job.encoding.columns import needed_columns, take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
-from relabel.job.prepare import existing, needed_columns, on_its_day, resolve, take_columns
+from relabel.job.prepare import existing, on_its_day, resolve
 from relabel.job.rejects.tally import RejectTally
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit

@@ -9,9 +9,9 @@ import pytest
 
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
 from relabel.errors import SpecError
+from relabel.job.encoding.columns import take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.job import Job
-from relabel.job.prepare import take_columns
 from relabel.job.stages import block as blocks
 from relabel.job.stages.read import encode_unit
 from relabel.rejected import Rejected
