@@ -69,6 +69,8 @@ def test_an_unknown_column_is_refused_with_the_known_ones():
         check_columns({"alt_txt": "prompt"}, ["id", "alt_text"])
     with pytest.raises(SpecError, match="not one row of the source can be read as an object"):
         check_columns({"alt_txt": "prompt"}, [])
+    with pytest.raises(SpecError, match=r"the source has: id\^alt_text; .* set source\.delimiter"):
+        check_columns({"alt_text": "prompt"}, ["id^alt_text"])
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

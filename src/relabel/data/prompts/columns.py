@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 
 from relabel.data.prompts.reads import ROW
@@ -33,14 +34,15 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             names = sorted(set(known))
             rest = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
-            odd = next(
-                (
-                    f"; in a template {{{{ row[{json.dumps(name, ensure_ascii=False)}] }}}} reaches it"
-                    for name in near[:1]
-                    if not name.isidentifier()
-                ),
-                "",
-            )
             raise SpecError(
-                f"{key} names column {column!r}{hint}; the source has: {', '.join(names[:_NUM_NAMED])}{rest}{odd}"
+                f"{key} names column {column!r}{hint}; the source has: {', '.join(names[:_NUM_NAMED])}{rest}{_remedy(column, names, near)}"
             )
+
+
+def _remedy(column: str, names: list[str], near: list[str]) -> str:
+    """What reaches a column whose name is not what it seems."""
+    if len(names) == 1 and column in re.split(r"\W+", names[0]):
+        return "; if that is a header of several columns, set source.delimiter"
+    if near and not near[0].isidentifier():
+        return f"; in a template {{{{ row[{json.dumps(near[0], ensure_ascii=False)}] }}}} reaches it"
+    return ""
