@@ -34,9 +34,8 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             names = sorted(set(known))
             rest = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
-            raise SpecError(
-                f"{key} names column {column!r}{hint}; the source has: {', '.join(names[:_NUM_NAMED])}{rest}{_remedy(column, names, near)}"
-            )
+            has = f"the source has: {', '.join(names[:_NUM_NAMED])}{rest}"
+            raise SpecError(f"{key} names column {column!r}{hint}; {has}{_remedy(column, names, near)}")
 
 
 def _remedy(column: str, names: list[str], near: list[str]) -> str:
