@@ -27,10 +27,10 @@ class Room:
     """Of third parties."""
 
 
-ENGINE_ROOMS = {
-    f"engine/{name}"
-    for name in ("grammar", "api", "scheduling", "checkpoint", "model", "sampling", "runner", "continuous", "static")
-}
+ENGINE_ROOMS = {"engine/grammar", "engine/api", "engine/scheduling", "engine/checkpoint", "engine/model"}
+ENGINE_ROOMS |= {"engine/sampling", "engine/runner", "engine/continuous", "engine/static"}
+ENGINE_ROOMS |= {"engine/vllm", "engine/server"}
+GUEST_ROOMS = {"engine/api", "engine/checkpoint", "engine/model", "engine/sampling"}
 DATA_ROOMS = {
     f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
 }
@@ -38,7 +38,8 @@ STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job
 ENCODING_ROOMS = {"spec", "data/labels/reasoning.py", "data/labels/reasoning_formats.py", "data/prompts"}
 ENCODING_ROOMS |= {"engine/__init__.py", "engine/api", "job/engine.py"}
 ROOMS = {
-    "spec": Room(packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
+    "spec": Room(knows={"spec/engines"}, packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
+    "spec/engines": Room(knows={"spec"}, packages={"pydantic"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
     "data/sources": Room(
         knows={"spec", "data/storage", "data/sources/formats"}, packages={"fsspec", "pyarrow", "pydantic"}
@@ -78,7 +79,10 @@ ROOMS = {
         knows={"engine/api", "engine/model", "engine/sampling", "engine/scheduling", "engine/runner"},
         packages={"torch", "transformers"},
     ),
+    "engine/vllm": Room(knows=GUEST_ROOMS, packages={"numpy", "torch", "transformers", "vllm"}),
+    "engine/server": Room(knows=GUEST_ROOMS),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
+    "job/engines": Room(knows={"spec", "data/output", "data/store", "engine/vllm", "engine/server"}),
     "job/faults": Room(knows={"data/sources/unit.py"}),
     "job/encoding/settings": Room(
         knows={*ENCODING_ROOMS, "data/labels/parsers.py", "data/sources/formats/openai.py"},
@@ -106,6 +110,7 @@ ROOMS = {
             "job/faults",
             "job/rejects",
             "job/cluster",
+            "job/engines",
             "version.py",
         },
         packages={"pandas", "pyarrow", "rich"},

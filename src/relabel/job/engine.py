@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -40,10 +40,19 @@ def in_words_of_the_spec() -> Iterator[None]:
 
 @in_words_of_the_spec()
 def engine_of(spec: Spec) -> Engine:
-    """Load the model of a spec. Raises ModelRefused where it cannot be loaded safely."""
+    """Load the engine of a spec with its model. Raises ModelRefused where that cannot be done safely."""
+    engine = _ENGINES[spec.model.engine](spec)
+    for query in spec.queries:
+        engine.prepare(sampling_of(query))
+        if query.label.logprobs and query.label.choices is not None and engine.end_token is None:
+            raise ModelRefused(f"{spec.model.path} has no token that ends a text, so choices have no probabilities")
+    return engine
+
+
+def _own(spec: Spec) -> Engine:
     from relabel.engine import load_engine  # 3 s of imports that only the actors need
 
-    engine = load_engine(
+    return load_engine(
         spec.model.path,
         batching=spec.resources.batching,
         dtype=spec.model.dtype,
@@ -54,11 +63,19 @@ def engine_of(spec: Spec) -> Engine:
         kv_memory=spec.resources.kv_memory,
         sampling=sampling_of(spec.queries[0]),
     )
-    for query in spec.queries:
-        engine.prepare(sampling_of(query))
-        if query.label.logprobs and query.label.choices is not None and engine.end_token is None:
-            raise ModelRefused(f"{spec.model.path} has no token that ends a text, so choices have no probabilities")
-    return engine
+
+
+def _vllm(spec: Spec) -> Engine:
+    from relabel.engine.vllm.installed import require_vllm
+
+    raise ModelRefused(f"model.engine: vllm (vLLM {require_vllm()}) cannot generate yet: leave it out")
+
+
+def _server(spec: Spec) -> Engine:
+    raise ModelRefused("model.engine: server cannot generate yet: leave it out")
+
+
+_ENGINES: Mapping[str, Callable[[Spec], Engine]] = {"relabel": _own, "vllm": _vllm, "server": _server}
 
 
 def sampling_of(query: Query, format: ReasoningFormat | None = THINK, start: Start = Start.BEFORE) -> Sampling:

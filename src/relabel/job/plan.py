@@ -6,6 +6,7 @@ from relabel.data.output.audit import audit
 from relabel.data.output.binding import check_recipe
 from relabel.engine import model_identity
 from relabel.job.engine import in_words_of_the_spec
+from relabel.job.engines.choice import settled
 from relabel.job.prepare import existing, on_its_day, resolve
 from relabel.job.rejects.first_rows import first_rows
 from relabel.spec import Spec
@@ -20,8 +21,9 @@ def plan(spec: Spec) -> dict[str, object]:
     Also looks at the first rows as a run would encode them: `first_rows` has how many of them have no prompt, and
     `problem` the sentence where that is more than `gate.max_rejected`.
     """
-    identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
     store = existing(spec.output.path)
+    spec = settled(spec, store)
+    identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     known = check_recipe(store, resolved.recipe) if store else None
     planned = resolved.plan(known)

@@ -32,6 +32,7 @@ from relabel.errors import PartDamaged, Refused, SourceRefused, SpecError
 from relabel.job.encoding.columns import needed_columns, take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of, in_words_of_the_spec
+from relabel.job.engines.choice import engine_identity, settled
 from relabel.job.job import Job, Retry
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
@@ -109,6 +110,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
 
     The encoder is that of the rows, for whoever looks at some of them on the driver.
     """
+    spec = settled(spec, store)
     identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     _refuse_output_in_source(resolved.spec, store.url)
@@ -151,7 +153,7 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     identity = model_identity(
         spec.model.path, known.recorded.model_identity.revision or spec.model.revision, spec.model.adapter
     )
-    check_recipe(store, make_recipe(spec, identity))
+    check_recipe(store, make_recipe(spec, identity, engine_identity(spec)))
     resolved = resolve(asked, identity)
     plan = resolved.plan_again(known)
     return resolved.job(plan.columns, known.fingerprint, retry), plan
@@ -164,7 +166,7 @@ def resolve(spec: Spec, identity: Mapping[str, object]) -> Resolved:
     `identity` is that of its model; a hub's has the commit that its name stands for now, and every process loads that
     one. Without one the recipe is that of no output.
     """
-    recipe = make_recipe(spec, identity)
+    recipe = make_recipe(spec, identity, engine_identity(spec) if identity else {})
     for query in spec.queries:
         if (constraint := constraint_of(query.label)) is not None:
             check_constraint(constraint)

@@ -16,6 +16,7 @@ from relabel.errors import SourceRefused
 from relabel.job.encoding.columns import needed_columns, take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import engine_of
+from relabel.job.engines.choice import settled
 from relabel.job.job import Job
 from relabel.job.prepare import existing, on_its_day, resolve
 from relabel.job.rejects.tally import RejectTally
@@ -34,7 +35,9 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     too, and the table also has the columns of the output.
     Raises Refused where the spec, the source or the model cannot be used, and SourceUnreadable for a broken file.
     """
-    resolved = on_its_day(resolve(spec, {}), spec, {}, existing(spec.output.path))
+    store = existing(spec.output.path)
+    spec = settled(spec, store)
+    resolved = on_its_day(resolve(spec, {}), spec, {}, store)
     spec, encoder = resolved.spec, resolved.encoder
     units, columns = _first_units(spec, encoder, resolved.unit_rows(None), num_rows)
     if not units:

@@ -23,18 +23,20 @@ from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
 from relabel.job.progress import no_figures
 from relabel.spec import Spec, make_spec
+from relabel.spec.engines.keys import OF_SPEED
 from relabel.spec.load import split_override
 
 log = logging.getLogger("relabel")
 
-MOVED = ("model.path", "model.adapter")
-"""Where the model of the run and its adapter lie now: the same ones, so that it is the same recipe."""
+MOVED = ("model.path", "model.adapter", "server.urls", "server.api_key_env")
+"""Where the model of the run and its adapter lie now, and who runs it: the same ones, so that it is the same recipe."""
 SETTABLE = (
     "label.attempts",
     "label.retry_temperatures",
     "label.max_new_tokens_on_retry",
     "label.gate",
     "resources",
+    *(f"{section}.{key}" for section, keys in OF_SPEED.items() for key in keys),
     *MOVED,
 )
 
@@ -107,7 +109,7 @@ def retry(
 
 def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str) -> dict[str, object]:
     """The fields of the spec that a recipe was made from, less its resources."""
-    fields = {key: value for key, value in recipe.items() if key not in ("model_identity", "rules")}
+    fields = {key: value for key, value in recipe.items() if key not in ("model_identity", "rules", "engine")}
     if fields.get("labels"):
         fields.pop("label", None)
         fields["labels"] = [{**label, "gate": gates.get(label["name"], _UNCHECKED)} for label in fields["labels"]]

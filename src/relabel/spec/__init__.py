@@ -1,9 +1,11 @@
 """What the user writes: one frozen spec, checked once at the edge and trusted inside."""
 
+from relabel.spec.engines.keys import Server, Vllm
 from relabel.spec.label import Gate, Label, NamedLabel
 from relabel.spec.load import load_spec, make_spec
 from relabel.spec.query import Query
-from relabel.spec.sections import Model, Output, Prompt, Resources, Sampling, Source
+from relabel.spec.resources import Resources
+from relabel.spec.sections import Model, Output, Prompt, Sampling, Source
 from relabel.spec.spec import Spec
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "Query",
     "Resources",
     "Sampling",
+    "Server",
     "Source",
     "Spec",
+    "Vllm",
     "load_spec",
     "make_spec",
 ]

@@ -9,8 +9,9 @@ import re
 from datetime import date as Day
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from relabel.spec.engines.keys import EngineName
 from relabel.spec.section import RESERVED_COLUMNS, Section
 
 NOT_OF_THE_TEMPLATE = {
@@ -155,6 +156,10 @@ class Model(Section):
     """The folder of a LoRA adapter (`adapter_config.json` and `adapter_model.safetensors`), which is merged into the
     model's weights when it is loaded. The default is the adapter that lies in the model's own folder, if there is one.
     """
+    engine: EngineName = "relabel"
+    """What generates: relabel's own engine, vLLM in the same process, or servers. `auto` is vLLM where it is installed,
+    a GPU is there and it knows the model, else relabel's own; further runs into an output keep the first one's choice.
+    """
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """The number type of weights and activations. `auto` is the one that the checkpoint was saved in."""
     max_prompt_tokens: Annotated[int, Field(ge=1)] = 2048
@@ -227,24 +232,3 @@ class Output(Section):
         if len(set(keep)) < len(keep):
             raise ValueError("a column is named twice")
         return keep
-
-
-class Resources(Section):
-    """What decides speed alone, and may change between runs of one recipe."""
-
-    actors: Annotated[int, Field(ge=1)] = 1
-    """The number of processes that each hold the model and generate."""
-    gpus_per_actor: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """GPUs for each actor. 0 runs the model on CPUs; a fraction lets actors share one GPU, whose memory `kv_memory`
-    then divides. One model over several GPUs is not supported."""
-    batching: Literal["auto", "continuous", "static"] = "auto"
-    """The engine: `continuous` never pads and never waits for the longest row, `static` runs left-padded batches.
-    `auto` is continuous; where the model does not allow that, both fall back to static and the log says why."""
-    batch_tokens: Annotated[int, Field(ge=1)] | None = None
-    """The most padded tokens, prompts and new ones, in one static batch. The default follows from the free memory."""
-    kv_memory: ByteSize | None = None
-    """Memory of the continuous engine's KV cache, in bytes or as in `20GiB`. The default is what the weights leave
-    free."""
-    deadline: Annotated[float, Field(gt=0, le=7 * 86400)] = 1800.0
-    """Seconds in which a unit must be read or published and the model must make a step. A process that hangs for longer
-    is ended, and its unit is tried again."""

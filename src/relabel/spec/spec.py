@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, model_validator
 
+from relabel.spec.engines.keys import Server, Vllm
+from relabel.spec.engines.limits import check_engine
 from relabel.spec.label import Label, NamedLabel
 from relabel.spec.query import Query, check_query
+from relabel.spec.resources import Resources
 from relabel.spec.section import BOOKKEEPING, Section, column_of
-from relabel.spec.sections import Model, Output, Prompt, Resources, Sampling, Source
+from relabel.spec.sections import Model, Output, Prompt, Sampling, Source
 
 
 class Spec(Section):
@@ -31,6 +34,10 @@ class Spec(Section):
     """Several labels for each row, each with a prompt of its own. They replace `label`."""
     output: Output
     """Where the labels are written."""
+    vllm: Vllm = Vllm()
+    """How vLLM runs the model, where `model.engine` is `vllm` or `auto`."""
+    server: Server = Server()
+    """The servers that generate, where `model.engine` is `server`."""
     resources: Resources = Resources()
     """Processes, memory and time limits. They decide speed alone, and may change between runs of one recipe."""
 
@@ -59,6 +66,7 @@ class Spec(Section):
             raise ValueError(f"labels: {twice[0]!r} is named twice")
         for query in self.queries:
             check_query(query, f"labels {query.name}: " if query.name else "")
+        check_engine(self.model, self.resources, self.vllm, self.server, self.queries)
         columns = [
             *("source_file", "source_row", "status", "reason", *self.output.keep),
             *(column_of(query.name, key) for query in self.queries for key in query.columns),

@@ -101,10 +101,11 @@ def fields_of(changes: dict[str, object]) -> dict:
 
 
 def test_the_table_above_has_every_field_that_decides_the_result():
-    others = {"resources", "labels"}
+    others = {"resources", "labels", "vllm", "server"}
     sections = {name: field.annotation for name, field in Spec.model_fields.items() if name not in others}
     every = {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
     elsewhere = {"source.removed", "output.path", "label.gate", "model.path", "model.revision", "model.adapter"}
+    elsewhere |= {"model.engine"}  # see test_recipe_of_engines.py
     assert CHANGES.keys() == every - elsewhere
     assert SPEED.keys() == Resources.model_fields.keys()
 

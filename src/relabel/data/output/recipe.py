@@ -11,29 +11,35 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from relabel.spec import Spec
+from relabel.spec.engines.keys import OF_TEXTS
 from relabel.spec.json_schema import rules_of
 
 Recipe = Mapping[str, Any]
 """Plain JSON: sections of the spec by name, each a dict of its fields, a list or null, as a version has them."""
 
 _ABSENT = "(absent)"
-_LATER = {"prompt": {"continue_final_message": False, "date": None}}
+_LATER = {"prompt": {"continue_final_message": False, "date": None}, "model": {"engine": "relabel"}}
 """Keys that earlier versions did not have, with the value that stands for what they did: it is left out."""
 _DECIDES_NOTHING: Mapping[str, Any] = {
     "resources": True,
+    "vllm": True,
+    "server": True,
     "source": {"removed"},
     "output": {"path"},
     "label": {"gate"},
     "labels": {"__all__": {"gate"}},
 }
 """Keys that change no label."""
-_WHERE_THE_MODEL_IS = ("path", "revision", "adapter")
+_WHERE = {"model": ("path", "revision", "adapter"), "server": ("urls", "api_key_env")}
+"""Keys that say where the model is or who runs it: they are there for whoever reads the recipe back, and do not count
+beside an identity of the model."""
 
 
-def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
+def make_recipe(spec: Spec, model_identity: Mapping[str, object], engine: Mapping[str, object] | None = None) -> Recipe:
     """Everything but `resources`, where parts go and what becomes of labels whose source is gone, with the model's
     identity, because a path can be overwritten.
 
+    `engine` is the identity of an engine that is not relabel's own, whose settings that texts depend on are there, too.
     Where the model and its adapter are is there for whoever reads the recipe back: beside an identity it does
     not count.
     """
@@ -51,6 +57,10 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object]) -> Recipe:
     rules = [rules_of(label.json_schema) for label in spec.labels or [spec.label] if label.json_schema is not None]
     if any(rules):  # an output that others began has no such field: it goes on where all rules say the same
         recipe["rules"] = {"json_schema": max(filter(None, rules))}
+    name = spec.model.engine
+    if keys := OF_TEXTS.get(name):
+        recipe[name] = getattr(spec, name).model_dump(mode="json", include=keys | set(_WHERE.get(name, ())))
+        recipe["engine"] = dict(engine or {})
     return {**recipe, "model_identity": dict(model_identity)}
 
 
@@ -73,11 +83,14 @@ def changed_fields(old: Recipe, new: Recipe) -> list[str]:
 
 def _what_counts(recipe: Recipe) -> Recipe:
     """The recipe without the way to its model: a folder may be moved, or mounted elsewhere on the next machine."""
-    model = recipe.get("model")
-    if not recipe.get("model_identity") or not isinstance(model, Mapping):
+    if not recipe.get("model_identity") or not isinstance(recipe.get("model"), Mapping):
         return recipe
-    model = {key: value for key, value in model.items() if key not in _WHERE_THE_MODEL_IS}
-    return {**recipe, "model": model}
+    less = {
+        name: {key: value for key, value in section.items() if key not in keys}
+        for name, keys in _WHERE.items()
+        if isinstance(section := recipe.get(name), Mapping)
+    }
+    return {**recipe, **less}
 
 
 def _check(value: object, place: str) -> None:

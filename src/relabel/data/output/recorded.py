@@ -35,6 +35,8 @@ class RecordedModel:
 
     path: StrictStr = ""
     """Where the model was when the run began."""
+    engine: StrictStr = "relabel"
+    """What generated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,56 @@
+"""What of a spec each engine cannot do, in a sentence with the way out.
+
+Knows settings; nothing of how an engine is made, or whether it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from relabel.spec.engines.keys import Server, Vllm
+from relabel.spec.query import Query
+from relabel.spec.resources import Resources
+from relabel.spec.sections import Model
+
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 2.0
+"""Of vLLM, which raises anything between 0 and the first to that, and refuses what is above the second."""
+
+
+def check_engine(model: Model, resources: Resources, vllm: Vllm, server: Server, queries: Sequence[Query]) -> None:
+    """Raise ValueError, with the key and the way out, where a spec asks its engine for what that cannot do."""
+    name = model.engine
+    if vllm != Vllm() and name not in ("vllm", "auto"):
+        raise ValueError("vllm goes with model.engine: vllm")
+    if server != Server() and name != "server":
+        raise ValueError("server goes with model.engine: server")
+    if name == "server" and not server.urls:
+        raise ValueError("server.urls is missing: name the servers that model.engine: server asks")
+    if name == "vllm" and (why := why_not_vllm(resources, vllm, queries)) is not None:
+        raise ValueError(f"{why}, or leave out model.engine: vllm")
+    if name in ("relabel", "server") and resources.gpus_per_actor > 1:
+        raise ValueError("resources.gpus_per_actor is above 1: one model over several GPUs needs model.engine: vllm")
+
+
+def why_not_vllm(resources: Resources, vllm: Vllm, queries: Sequence[Query]) -> str | None:
+    """What of a spec vLLM cannot do and how to change it; None where it can do all."""
+    return next(_vllm_cannot(resources, vllm, queries), None)
+
+
+def _vllm_cannot(resources: Resources, vllm: Vllm, queries: Sequence[Query]) -> Iterator[str]:
+    gpus = resources.gpus_per_actor
+    if resources.batching != "auto":
+        yield f"vLLM batches rows its own way: leave out resources.batching: {resources.batching}"
+    if resources.batch_tokens is not None:
+        yield "vLLM has no padded batches: leave out resources.batch_tokens, or set vllm.step_tokens"
+    if gpus > 1 and gpus != int(gpus):
+        yield "one model runs over whole GPUs: make resources.gpus_per_actor a whole number"
+    if vllm.batch_invariant and not gpus:
+        yield "vllm.batch_invariant needs a GPU: leave it out where resources.gpus_per_actor is 0"
+    for query in queries:
+        asked = [("sampling.temperature", query.sampling.temperature)]
+        asked += [("label.retry_temperatures", one) for one in query.label.retry_temperatures]
+        for key, temperature in asked:
+            if temperature and not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+                yield f"vLLM takes temperatures from {LEAST_TEMPERATURE} to {MOST_TEMPERATURE:g} and 0: change {key}"
+        if query.sampling.min_p and vllm.speculate_ngram:
+            yield "vllm.speculate_ngram does not go with sampling.min_p: leave out one of the two"
