@@ -192,3 +192,27 @@ def test_parts_that_do_not_say_what_was_read_are_asked_again_as_they_were(job):
     assert job.night(redo_changed=True).complete
     assert len(job.asked) == 6
     job.assert_whole()
+
+
+@pytest.mark.parametrize("redo_changed", [False, True])
+def test_a_file_that_cannot_be_read_for_a_night_keeps_its_labels(job, redo_changed):
+    """An upload that is under way, a disk that gives half of a file."""
+    job.write("a", 6)
+    job.write("b", 6)
+    job.night()
+    content = (job.source / "b.jsonl").read_bytes()
+    (job.source / "b.jsonl").write_bytes(content.decode().encode("utf-16"))
+    job.write("c", 3)
+    report = job.night(redo_changed=redo_changed)
+    assert len(job.asked) == 3
+    assert (report.complete, report.audit.rows, [path for path, _ in report.audit.unreadable]) == (
+        False,
+        15,
+        ["b.jsonl"],
+    )
+    assert_every_row_once(job.out, job.sizes)
+    (job.source / "b.jsonl").write_bytes(content)
+    job.touch("b")
+    assert job.night(redo_changed=redo_changed).complete
+    assert job.asked == []
+    job.assert_whole()

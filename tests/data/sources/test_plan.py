@@ -5,6 +5,7 @@ import os
 import pyarrow as pa
 import pytest
 
+from relabel.data.sources import read
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.planning import make_plan
 from relabel.errors import SourceChanged
@@ -99,15 +100,11 @@ def test_a_source_that_moved_is_read_at_its_new_place(tmp_path):
     assert plan == make_plan(source_of(tmp_path / "new", "parquet"), 4)
 
 
-@pytest.mark.parametrize("change", ["rows", "damage"])
-def test_a_changed_file_is_refused_by_name(tmp_path, change):
+def test_a_changed_file_is_refused_by_name(tmp_path):
     write_files(tmp_path, "a", "b")
     source = source_of(tmp_path, "parquet")
     known = make_plan(source, 4)
-    if change == "rows":
-        write_files(tmp_path, "b", rows=500)
-    else:
-        write_bytes(tmp_path / "b.parquet", b"broken")
+    write_files(tmp_path, "b", rows=500)
     with pytest.raises(SourceChanged, match=r": b\.parquet; run with --redo-changed"):
         make_plan(source, 4, known)
 
@@ -160,11 +157,28 @@ def test_a_vanished_file_is_refused_kept_or_left_out_as_the_source_says(tmp_path
     assert (paths(dropped), dropped.dropped) == (["a.parquet"], ("b.parquet",))
 
 
-def test_a_changed_file_that_cannot_be_read_is_named_and_its_old_labels_are_to_go(tmp_path):
+@pytest.mark.parametrize("redo_changed", [False, True])
+def test_a_changed_file_that_cannot_be_read_is_named_and_stays_as_it_was_known(tmp_path, redo_changed):
     write_files(tmp_path, "a", "b")
     source = source_of(tmp_path, "parquet")
     known = make_plan(source, 4)
     write_bytes(tmp_path / "b.parquet", b"broken")
-    plan = make_plan(source, 4, known, redo_changed=True)
-    assert paths(plan) == ["a.parquet"]
+    plan = make_plan(source, 4, known, redo_changed=redo_changed)
+    assert plan.files == known.files
     assert [path for path, _ in plan.unreadable] == ["b.parquet"]
+
+
+@pytest.mark.parametrize("redo_changed", [False, True])
+def test_a_parquet_file_with_the_same_rows_in_other_row_groups_has_the_same_units(tmp_path, redo_changed):
+    source = source_of(tmp_path, "parquet")
+    write_parquet(tmp_path / "a.parquet", {"n": list(range(10))}, group_rows=3)
+    known = make_plan(source, 4)
+    write_parquet(tmp_path / "a.parquet", {"n": list(range(10))}, group_rows=10, compression="gzip")
+    again = make_plan(source, 4, known, redo_changed=redo_changed)
+    units = [[(unit.first_row, unit.num_rows) for unit in plan.units] for plan in (known, again)]
+    assert units[0] == units[1] == [(0, 3), (3, 3), (6, 4)]
+    assert [read(unit, source, ["n"], pa.schema([])).columns["n"] for unit in again.units] == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [6, 7, 8, 9],
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from relabel.data.sources.unit import SourceFile, Unit
 
@@ -26,6 +26,28 @@ def cut_groups(file: SourceFile, group_rows: Iterable[int], unit_rows: int) -> l
         Unit(file=file, index=k, first_row=first, num_rows=num_rows)
         for k, (first, num_rows) in enumerate(_ranges(group_rows, unit_rows))
     ]
+
+
+def cut_as_before(units: Sequence[Unit], before: Sequence[Unit], unit_rows: int) -> list[Unit]:
+    """The units of a file that was written anew, cut where its units were, as far as it has those rows.
+
+    A unit whose rows read the same is then the same unit, whatever row groups they lie in now. Where a unit begins at
+    a byte, nothing is known of other rows' bytes: such a file stays cut as it is.
+    """
+    num_rows, num_before = (sum(unit.num_rows for unit in whole) for whole in (units, before))
+    if any(unit.offset for unit in units) or not before:
+        return list(units)
+    kept = [unit for unit in before if unit.first_row + unit.num_rows <= num_rows]
+    if num_rows > num_before and kept and kept[-1].num_rows < unit_rows:
+        kept.pop()  # or a file that grows by a row a night would have a unit a night
+    start = sum(unit.num_rows for unit in kept)
+    ranges = [(unit.first_row, unit.num_rows) for unit in kept]
+    for unit in units:
+        if (end := unit.first_row + unit.num_rows) > start:
+            first = max(unit.first_row, start)
+            ranges.append((first, end - first))
+    file = units[0].file if units else before[0].file
+    return [Unit(file=file, index=k, first_row=first, num_rows=rows) for k, (first, rows) in enumerate(ranges)]
 
 
 def _ranges(group_rows: Iterable[int], unit_rows: int) -> Iterator[tuple[int, int]]:

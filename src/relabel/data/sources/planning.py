@@ -16,6 +16,7 @@ from typing import Literal
 import pyarrow as pa
 
 from relabel.data.sources import format_of, list_files, scan
+from relabel.data.sources.cutting import cut_as_before
 from relabel.data.sources.formats.format import Format, Scanned
 from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.sources.types import Columns, misfits
@@ -29,7 +30,7 @@ NUM_SCANS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What became of one file: known as it is, scanned, or not readable."""
+    """What became of one file: known as it is or was, scanned, or not readable."""
 
     file: SourceFile
     known: PlannedFile | None = None
@@ -55,7 +56,8 @@ def make_plan(
 
     A file that changed since `known` is planned anew where `redo_changed`. Else it is `touched` where it has as many
     rows as it had, and refused with SourceChanged where it has others. Of one that vanished `source.removed` says what
-    becomes of its labels. A file that cannot be read is noted and costs only itself. A column of `kept` whose types in
+    becomes of its labels. A file that cannot be read is noted and costs only itself: what is known of it stays, so
+    that an upload that is under way costs no labels. A column of `kept` whose types in
     two files have none in common is refused with SourceRefused. Of columns that are not in `needed` the plan may know
     less than there is; None for all.
     """
@@ -71,16 +73,18 @@ def make_plan(
         if before is not None and not _differs(file, before.file):
             return _Outcome(file=file, known=_at(file, before))
         try:
-            return _Outcome(file=file, scanned=scan(file, source, unit_rows, needed))
+            scanned = scan(file, source, unit_rows, needed)
         except SourceUnreadable as error:
-            return _Outcome(file=file, why=str(error))
+            return _Outcome(file=file, known=before, why=str(error))
+        units = cut_as_before(scanned.units, before.units, unit_rows) if before else scanned.units
+        return _Outcome(file=file, scanned=replace(scanned, units=units))
 
     with ThreadPoolExecutor(NUM_SCANS) as pool:
         outcomes = list(pool.map(plan_file, listing.files))
     if changed := [one.file.path for one in outcomes if one.file.state == "touched" and not _is_as_long(one, old)]:
         raise changed_files(changed)
     columns, notes = _columns(outcomes, known if known and known.files else None, format_of(source), kept)
-    unreadable = [(outcome.file.path, outcome.why) for outcome in outcomes if outcome.planned is None]
+    unreadable = [(outcome.file.path, outcome.why) for outcome in outcomes if outcome.why]
     return Plan(
         files=tuple(sorted((*gone, *filter(None, (one.planned for one in outcomes))), key=lambda one: one.file.path)),
         unreadable=(*unreadable, *listing.unreadable),
