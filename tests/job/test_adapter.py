@@ -9,9 +9,11 @@ from transformers import AutoModelForCausalLM
 
 from relabel import make_spec, run
 from relabel.errors import ModelRefused, RecipeChanged
+from relabel.job.encoding.row import RowEncoder
 from relabel.job.local import InProcess
 from relabel.job.retry import retry
 from tests.reading import rows_of
+from tests.tiny import make_tokenizer
 
 
 def save_adapter(folder, model, seed):
@@ -61,3 +63,15 @@ def test_a_folder_that_is_no_adapter_is_refused_in_the_words_of_the_spec(fields,
         )
     with pytest.raises(ModelRefused, match=r"model\.adapter must be the folder of a LoRA adapter"):
         run(with_adapter(fields, tmp_path), execute=InProcess())
+
+
+def test_an_adapter_that_brings_another_chat_template_is_said(fields, tmp_path, caplog):
+    adapter = tmp_path / "adapter"
+    save_adapter(adapter, fields["model"]["path"], 1)
+    spec = with_adapter(fields, adapter)
+    make_tokenizer().save_pretrained(adapter)
+    RowEncoder(spec, None)
+    assert "chat template" not in caplog.text
+    (adapter / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    RowEncoder(spec, None)
+    assert f"the adapter {adapter} brings another chat template than {spec.model.path} has" in caplog.text

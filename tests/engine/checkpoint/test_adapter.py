@@ -11,6 +11,7 @@ import pytest
 import torch
 from peft import IA3Config, LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from relabel.engine import Sampling, load_engine, load_model, load_processor, model_identity
 from relabel.errors import ArgumentRefused, ModelRefused
@@ -19,11 +20,11 @@ from tests.engine import inputs, models
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
-def save_adapter(folder: Path, **changes: Any) -> Path:
+def save_adapter(folder: Path, model: Any = None, **changes: Any) -> Path:
     """An adapter of the tiny Llama whose weights are strong enough to change its texts."""
     torch.manual_seed(1)
-    config = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "down_proj"], **changes)
-    adapted = get_peft_model(models.llama(), config)
+    config = LoraConfig(**{"r": 4, "lora_alpha": 16, "target_modules": ["q_proj", "down_proj"], **changes})
+    adapted = get_peft_model(models.llama() if model is None else model, config)
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
             if "lora_" in name:
@@ -54,6 +55,42 @@ def test_the_engine_writes_what_peft_writes(base: Path, tmp_path: Path, changes:
     expected = [models.generate_alone(reference, request, 8, [models.EOS]) for request in inputs.text_requests()]
     assert texts_of(base, adapter=str(adapter)) == expected
     assert texts_of(base) != expected, "the adapter does not matter to these texts"
+
+
+def tied() -> Any:
+    """The tiny Llama with one matrix for its embeddings and its head."""
+    config = LlamaConfig(**{**models.llama().config.to_dict(), "tie_word_embeddings": True})
+    torch.manual_seed(2)
+    model = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() >= 2:
+                weight.mul_(3.0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_modules": ["lm_head", "q_proj"]},
+        {"target_modules": ["embed_tokens", "q_proj"]},
+        {"target_modules": ["embed_tokens", "lm_head"]},
+        {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+        {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+        {"target_modules": ["q_proj"], "trainable_token_indices": [5, 40]},
+    ],
+    ids=str,
+)
+def test_an_adapter_of_embeddings_or_head_changes_that_one_alone_where_both_are_one(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    base = models.save(tied(), tmp_path / "tied")
+    adapter = save_adapter(tmp_path / "adapter", tied(), **changes)
+    reference = PeftModel.from_pretrained(tied(), str(adapter))
+    ids = torch.arange(3, 60)[None]
+    merged = load_model(str(base), adapter=str(adapter), dtype="float32")
+    torch.testing.assert_close(merged(ids).logits, reference(ids).logits, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(merged(ids).logits, tied()(ids).logits, atol=1)
 
 
 def test_an_adapter_in_the_folder_of_its_model_is_merged_too(base: Path, adapter: Path, tmp_path: Path) -> None:

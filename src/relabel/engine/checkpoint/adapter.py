@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -16,6 +16,7 @@ from relabel.engine.checkpoint.files import ADAPTER, ADAPTER_WEIGHTS, header_of,
 from relabel.errors import ArgumentRefused, ModelRefused
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -58,8 +59,32 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
             )
             if odd := sorted(wanted ^ given):
                 raise ValueError(f"{len(odd)} of its weights have no counterpart in the model, the first {odd[0]}")
+            _untie(adapted)
             merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelRefused(f"the adapter {folder} does not fit this model: {why}") from error
     return merged
+
+
+def _untie(adapted: PeftModel) -> None:
+    """Give each adapted layer that shares its weight with another layer a weight of its own.
+
+    Where the embeddings are the head as well, an adapter of one would else be added to both. From then on the model is
+    one that has two matrices.
+    """
+    layers = [
+        module for module in adapted.modules() if isinstance(getattr(module, "base_layer", None), torch.nn.Module)
+    ]
+    owners: dict[int, int] = {}
+    for module in adapted.modules():
+        for weight in module.parameters(recurse=False):
+            owners[id(weight)] = owners.get(id(weight), 0) + 1
+    for layer in layers:
+        base = cast(torch.nn.Module, layer.base_layer)
+        weight = getattr(base, "weight", None)
+        if isinstance(weight, torch.nn.Parameter) and owners[id(weight)] > 1:
+            owners[id(weight)] -= 1
+            base.weight = torch.nn.Parameter(weight.detach().clone(), requires_grad=False)
+            for config in (adapted.config, adapted.config.get_text_config(decoder=True)):
+                config.tie_word_embeddings = False

@@ -14,6 +14,7 @@ from pathlib import Path
 from transformers import CONFIG_MAPPING
 
 from relabel.engine.checkpoint.hub import download, find_commit
+from relabel.engine.checkpoint.lookalikes import check_pointers, check_task, models_below, weights_instead
 from relabel.errors import ArgumentRefused, ModelRefused
 
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
@@ -29,6 +30,8 @@ def locate(path: str, revision: str | None = None, *, weights: bool = False) -> 
         if revision is not None:
             raise ArgumentRefused("", "revision", f" belongs to a model of the hub, but {path} is a folder; remove it")
         folder = Path(path).expanduser()
+        if folder.is_file():
+            raise ArgumentRefused(f"{path} is a file; ", "path", " must be the folder of the model that it is of")
         if not folder.is_dir():
             raise ArgumentRefused(f"the model folder {path} does not exist; check ", "path", "")
         return folder
@@ -51,6 +54,7 @@ def check_config(folder: Path) -> dict[str, object]:
             "path",
             " and this folder in adapter",
         )
+    check_pointers(file for pattern in (*SMALL_FILES, "*.safetensors") for file in folder.glob(pattern))
     config = read_json(folder / "config.json")
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
@@ -65,6 +69,7 @@ def check_config(folder: Path) -> dict[str, object]:
         )
     if config.get("is_encoder_decoder"):
         raise ModelRefused(f"{folder} is an encoder-decoder model; use a causal or an image-text-to-text model")
+    check_task(folder, config)
     return config
 
 
@@ -107,14 +112,8 @@ def header_of(file: Path) -> dict[str, object]:
     Raises ModelRefused for any other file.
     """
     if not file.is_file():
-        pickled = [
-            other.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for other in file.parent.glob(pattern)
-        ]
-        if pickled and not any(file.parent.glob("*.safetensors")):
-            raise ModelRefused(
-                f"{file.parent} holds only pickled weights ({pickled[0]}), which can run code when they are read; "
-                "convert them to safetensors"
-            )
+        if file.name == SINGLE and (instead := weights_instead(file.parent)):
+            raise ModelRefused(instead)
         raise ModelRefused(f"the weight file {file} is missing; download the model again")
     size = file.stat().st_size
     try:
@@ -138,7 +137,9 @@ def read_json(file: Path) -> dict[str, object]:
         value = json.loads(file.read_bytes())
     except FileNotFoundError as error:
         raise ArgumentRefused(
-            f"{file} is missing; ", "path", " must be a folder or hub name of a transformers model"
+            f"{file} is missing{models_below(file.parent)}; ",
+            "path",
+            " must be a folder or hub name of a transformers model",
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ModelRefused(f"{file} cannot be read as JSON; download the model again") from error

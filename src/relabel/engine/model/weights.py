@@ -20,6 +20,7 @@ from transformers.models.auto.modeling_auto import (
 
 from relabel.engine.checkpoint.adapter import find_adapter, merge_adapter
 from relabel.engine.checkpoint.files import check_config, check_weights, locate
+from relabel.engine.checkpoint.lookalikes import renamed
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.sizes import free_bytes
 from relabel.errors import ArgumentRefused, ModelRefused
@@ -78,6 +79,11 @@ def load_model(
     model, info = cast("tuple[PreTrainedModel, dict[str, set[str]]]", loaded)
     # transformers fills absent weights with random numbers and only warns
     if absent := sorted(info["missing_keys"]):
+        if prefix := renamed(absent, info["unexpected_keys"]):
+            raise ModelRefused(
+                f"{path}: the names of its weights begin with {prefix!r}, which transformers does not know: save the "
+                "model from inside of what wraps it (torch.compile, DistributedDataParallel), or rename them"
+            )
         raise ModelRefused(f"{path} lacks {len(absent)} weights ({absent[0]}, ...); download the model again")
     if unused := sorted(info["unexpected_keys"]):
         log.warning("%s has %d weights that its config.json leaves unused (%s, ...)", path, len(unused), unused[0])

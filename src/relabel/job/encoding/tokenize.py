@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from relabel.data.labels.reasoning_formats import FORMATS, find_format, unknown_marks
 from relabel.data.prompts.chat import Message
 from relabel.data.prompts.origin import Traced, plain
+from relabel.engine.model.chat import source_of, template_in
 from relabel.engine.model.pixels import quantise
 from relabel.engine.model.processor import load_processor
 from relabel.errors import ModelRefused, RowRejected
@@ -62,6 +64,8 @@ class PromptTokenizer:
                 f"{model.path} takes no images, or lacks the file that says how (processor_config.json or "
                 f"preprocessor_config.json), but prompt.image names {prompt.images[0]!r}"
             )
+        if prompt.chat == "always" and model.adapter is not None:
+            _compare_templates(model.path, model.adapter, source_of(loaded) or source_of(self._tokenizer))
         self.writes_the_day = prompt.chat == "always" and chat.writes_the_day
         """Whether the text of a prompt depends on the day."""
         self.renderer: Renderer = chat if prompt.chat == "always" else PlainText(image_token)
@@ -127,6 +131,18 @@ class PromptTokenizer:
             levels, norm = quantise(arrays["pixel_values"], made.image_mean, made.image_std)
             arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
         return Encoded(prompt_ids=ids, tensors=arrays)
+
+
+def _compare_templates(path: str, adapter: str, template: str | None) -> None:
+    """Who trains an adapter often saves the tokenizer with it; prompts are the model's own all the same."""
+    other = template_in(Path(adapter).expanduser())
+    if other is not None and other.strip() != (template or "").strip():
+        log.warning(
+            "the adapter %s brings another chat template than %s has, and prompts are made by the model's: copy "
+            "chat_template.jinja and the tokenizer from the one folder to the other if it was trained with them",
+            adapter,
+            path,
+        )
 
 
 def _format_of_reasoning(path: str, tokenizer: Tokenizer, template: str) -> str | None:
