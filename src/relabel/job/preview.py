@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
@@ -26,6 +27,9 @@ from relabel.job.stages.read import encode_unit
 from relabel.rejected import Rejected
 from relabel.spec import Spec
 from relabel.spec.section import column_of
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, but for the tab and the end of a line."""
 
 
 def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.DataFrame:
@@ -55,13 +59,19 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
 
 
 def show_preview(table: pd.DataFrame, console: Console) -> None:
-    """Print the rows one below the other, a line for each column."""
+    """Print the rows one below the other, a line for each column; texts as they are, but for what steers a terminal."""
     for line in table.to_dict("records"):
         console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
         for name, value in line.items():
             is_null = value is None or value != value  # pandas spells a missing number NaN
             console.print(f"[bold]{name}[/]: ", end="")
-            console.print("-" if is_null else str(value), markup=False, highlight=False)
+            # not printed by rich: it wraps lines, widens tabs and makes pictures of words such as :cat:
+            text = "-" if is_null else str(value)
+            console.file.write(f"{_STEERING.sub(_spelled, text) if console.is_terminal else text}\n")
+
+
+def _spelled(letter: re.Match[str]) -> str:
+    return repr(letter[0])[1:-1]
 
 
 def rejects(spec: Spec, table: pd.DataFrame) -> RejectTally:

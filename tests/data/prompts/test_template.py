@@ -38,8 +38,38 @@ def test_text_that_is_not_utf8_rejects_the_row(value):
 
 
 def test_a_missing_field_inside_a_column_rejects_the_row():
-    with pytest.raises(RowRejected, match="UndefinedError"):
+    with pytest.raises(RowRejected, match="reads 'title' of column 'meta'"):
         rendered("{{ meta.title }}", {"meta": {"name": "x"}})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_does_not_have_is_a_null(number):
+    row = {"n": number, "meta": {"n": number, "m": 1.5}}
+    for template, text in [
+        ("{{ n | default('none') }}", "none"),
+        ("{% if n is none %}none{% endif %}", "none"),
+        ("{{ meta | tojson }}", '{"n": null, "m": 1.5}'),
+        ("{{ meta.m }}", "1.5"),
+    ]:
+        assert rendered(template, row).user == text
+    for template, column in [("{{ n }}", "n"), ("{{ meta.n }}", "meta")]:
+        with pytest.raises(RowRejected, match=f"a number of column '{column}' that is NaN or infinite"):
+            rendered(template, row)
+
+
+def test_bytes_inside_a_column_are_text_as_they_are_by_themselves():
+    row = {"image": {"bytes": b"\xff\xd8", "path": "a.jpg", "caption": "süß".encode()}}
+    assert rendered("{{ image.caption }} {{ image.path }}", row).user == "süß a.jpg"
+    assert rendered("{{ image.bytes | length }}{% if image.bytes %} bytes{% endif %}", row).user == "2 bytes"
+    for template in ("{{ image.bytes }}", "{{ image }}"):
+        with pytest.raises(RowRejected, match="bytes of column 'image' that are not UTF-8"):
+            rendered(template, row)
+
+
+@pytest.mark.parametrize("tag", ["include 'x'", "import 'x' as y", "from 'x' import y", "extends 'x'"])
+def test_a_template_that_asks_for_another_is_refused_before_any_row(tag):
+    with pytest.raises(SpecError, match=r"prompt\.user, line 2: there is no other template"):
+        PromptTemplate(Prompt(user=f"a\n{{% {tag} %}}"))
 
 
 @pytest.mark.parametrize("template", ["{{ x.__class__.__mro__ }}", "{{ ''.__class__ }}", "{{ x.append(1) }}"])
@@ -71,6 +101,9 @@ def test_an_unknown_column_is_refused_with_the_known_ones():
         check_columns({"alt_txt": "prompt"}, [])
     with pytest.raises(SpecError, match=r"the source has: id\^alt_text; .* set source\.delimiter"):
         check_columns({"alt_text": "prompt"}, ["id^alt_text"])
+
+    with pytest.raises(SpecError, match=r"the source has: id; Jinja's own range\(\) is not there in prompts"):
+        check_columns({"range": "prompt"}, ["id"])
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

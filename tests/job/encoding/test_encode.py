@@ -182,3 +182,10 @@ def test_a_bad_image_rejects_its_row():
     eyes = encoder(MODEL_PATH, {"user": "x", "image": "image"})
     with pytest.raises(RowRejected, match="image: truncated"):
         encode(eyes, {"image": png((64, 64), "red")[:60]})
+
+
+@pytest.mark.parametrize("think", [True, False])
+def test_a_raw_prompt_opens_what_its_template_wrote_last_for_this_row(model, think):
+    one = encoder(model, {"user": "{{ q }}</think>{% if t %}{{ '<think>' }}\n{% endif %}", "chat": "never"})
+    assert encode(one, {"q": "<think>", "t": think}).reply_start == ("</think><think>\n" if think else "</think>")
+    assert encode(encoder(model, {"user": "</think>{{ q }}", "chat": "never"}), {"q": "x"}).reply_start == ""

@@ -1,4 +1,4 @@
-"""Whether a source has the columns that a spec names. Knows nothing of templates or rows."""
+"""Whether a source has the columns that a spec names. Knows the words of Jinja; nothing of rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
+
+from jinja2.defaults import DEFAULT_NAMESPACE
 
 from relabel.data.prompts.reads import ROW
 from relabel.errors import SpecError
@@ -40,6 +42,8 @@ def check_columns(needed: Mapping[str, str], known: list[str]) -> None:
 
 def _remedy(column: str, names: list[str], near: list[str]) -> str:
     """What reaches a column whose name is not what it seems."""
+    if column in DEFAULT_NAMESPACE:
+        return f"; Jinja's own {column}() is not there in prompts"
     if len(names) == 1 and column in re.split(r"\W+", names[0]):
         return "; if that is a header of several columns, set source.delimiter"
     if near and not near[0].isidentifier():

@@ -1,6 +1,7 @@
-"""A null of a row, as the templates of a spec see it: false, none, and nothing that can be written into a prompt.
+"""What of a row templates may look at and not write: a null, which is false and none, and bytes that are no text.
 
-Knows nothing of Jinja's templates but the tests and filters that ask for a null.
+A number that JSON does not have, NaN or infinite, is a null, too: pandas writes NaN where a number is missing. Knows
+nothing of Jinja's templates but the tests and filters that ask for a null.
 """
 
 from __future__ import annotations
@@ -37,6 +38,22 @@ class Null:
 
     def __str__(self) -> str:
         raise RowRejected(Code.PROMPT, self._why)
+
+
+class Binary(bytes):
+    """Bytes inside a column that are no text. Whatever makes a text of them rejects the row by that column."""
+
+    _why: str
+
+    def __new__(cls, value: bytes, why: str) -> Binary:
+        self = bytes.__new__(cls, value)
+        self._why = why
+        return self
+
+    def __str__(self) -> str:
+        raise RowRejected(Code.PROMPT, self._why)
+
+    __repr__ = __str__
 
 
 def teach(environment: Environment) -> None:

@@ -6,15 +6,16 @@ a null is a value like any other until it is to be written (`null`). Knows nothi
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from relabel.data.prompts.null import Null, teach
+from relabel.data.prompts.gap import Gap, GapRead, line_of, why_not
+from relabel.data.prompts.null import Binary, Null, teach
 from relabel.data.prompts.origin import Traced, join
 from relabel.data.prompts.reads import ROW, Reads, reads_of
 from relabel.data.prompts.tracing import traced
@@ -26,6 +27,9 @@ MAX_PROMPT_CHARACTERS = 4_000_000
 """A longer rendered prompt is rejected before it is tokenized: a token is rarely under one character."""
 
 
+_OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptText:
     """The rendered texts of one row."""
@@ -34,25 +38,23 @@ class PromptText:
     system: Traced | None
 
 
-def template_end(source: str) -> str:
-    """The own words of a template behind the last of its placeholders and blocks: they come from no row."""
-    return re.split(r"[}%#]\}", source)[-1]
-
-
 class PromptTemplate:
     """The templates of a spec, compiled once. Raises SpecError where they are not valid Jinja2."""
 
     def __init__(self, prompt: Prompt) -> None:
-        environment = traced(ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True))
+        environment = traced(ImmutableSandboxedEnvironment(undefined=Gap, keep_trailing_newline=True))
         environment.globals.clear()  # range() and its kind could build a text of any size
         teach(environment)
-        self._reads = Reads()
+        self._reads, self._sources = Reads(), {"system": prompt.system or "", "user": prompt.user or ""}
         self._templates: dict[str, Template] = {}
         for name, text in (("system", prompt.system), ("user", prompt.user)):
             if text is None:
                 continue
             try:
-                self._reads |= reads_of(environment.parse(text))
+                parsed = environment.parse(text)
+                if other := next(parsed.find_all(_OTHER_FILES), None):
+                    raise SpecError(f"prompt.{name}, line {other.lineno}: there is no other template to be read")
+                self._reads |= reads_of(parsed)
                 self._templates[name] = environment.from_string(text)
             except TemplateSyntaxError as error:
                 raise SpecError(f"prompt.{name}, line {error.lineno}: {error.message}") from error
@@ -73,12 +75,22 @@ class PromptTemplate:
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
                 raise RowRejected(Code.PROMPT, "the text is not valid UTF-8") from error
+            except GapRead as error:
+                line, why = line_of(error.__traceback__), why_not(error, self._sources[name], values)
+                raise RowRejected(Code.PROMPT, f"prompt.{name}, line {line}, {why}") from error
             except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-                raise RowRejected(Code.PROMPT, f"prompt.{name} cannot be rendered ({type(error).__name__})") from error
+                raise RowRejected(Code.PROMPT, f"prompt.{name} cannot be rendered {_why(error, values)}") from error
             if len(text) > MAX_PROMPT_CHARACTERS:
                 raise RowRejected(Code.PROMPT_TOO_LONG, f"{len(text)} characters, limit {MAX_PROMPT_CHARACTERS}")
             texts[name] = text
         return PromptText(user=texts["user"], system=texts.get("system"))
+
+
+def _why(error: Exception, values: Mapping[str, object]) -> str:
+    """The kind of an error and its line, and the nulls that may be its cause."""
+    nulls = [repr(column) for column, value in sorted(values.items()) if isinstance(value, Null)]
+    also = f"; null in this row: {', '.join(nulls)}" if nulls else ""
+    return f"({type(error).__name__} in line {line_of(error.__traceback__)}){also}"
 
 
 def _value(column: str, value: object) -> object:
@@ -90,14 +102,24 @@ def _value(column: str, value: object) -> object:
             return Traced(value.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise RowRejected(Code.PROMPT, f"column {column!r} is not valid UTF-8") from error
-    return _inside(value, Null(f"the template writes a null inside column {column!r}"))
+    return _inside(value, column)
 
 
-def _inside(value: object, null: Null) -> object:
+def _inside(value: object, column: str) -> object:
     if isinstance(value, str):
         return Traced(value)
     if isinstance(value, dict):
-        return {_inside(key, null): _inside(item, null) for key, item in cast(dict[object, object], value).items()}
+        pairs = cast(dict[object, object], value).items()
+        return {_inside(key, column): _inside(item, column) for key, item in pairs}
     if isinstance(value, list | tuple):
-        return [_inside(item, null) for item in cast(list[object], value)]
-    return null if value is None else value
+        return [_inside(item, column) for item in cast(list[object], value)]
+    if value is None:
+        return Null(f"the template writes a null inside column {column!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        return Null(f"the template writes a number of column {column!r} that is NaN or infinite")
+    if isinstance(value, bytes):
+        try:
+            return Traced(value.decode("utf-8"))
+        except UnicodeDecodeError:  # perhaps an image, beside a text that is read
+            return Binary(value, f"the template writes bytes of column {column!r} that are not UTF-8")
+    return value

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from jinja2 import Template, TemplateError, nodes
 
 from relabel.data.prompts.chat import Message
-from relabel.data.prompts.origin import Traced, is_own, join, own, plain
+from relabel.data.prompts.origin import Traced, join, own, own_of, plain
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.data.prompts.tracing import traced
 from relabel.engine.model.chat import environment_of, source_of
@@ -69,8 +69,8 @@ class PlainText:
         return self._image_token * parts.count(None) + Traced("\n\n").join(texts)
 
     def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
-        """Nothing: a text without a template is the row's."""
-        return ""
+        """What the spec's template wrote itself behind the last value of the row."""
+        return plain(text[_own_end(text) :])
 
 
 class ChatTemplate:
@@ -172,14 +172,18 @@ def _parts(parts: Sequence[str | None]) -> list[dict[str, Traced]]:
 def _until(text: Traced, last: Message) -> Traced:
     """A prompt that ends with its last message: without what the template writes behind one that is complete."""
     said = (last.parts[-1] or "").rstrip()
-    end = len(text)
-    while end and is_own(text, end - 1, end):
-        end -= 1
+    end = _own_end(text)
     if not said:
         raise RowRejected(Code.PROMPT, "the last message, which the model is to go on with, is empty")
     if not text[:end].rstrip().endswith(said):
         raise RowRejected(Code.PROMPT, "the model's chat template does not end with the message to go on with")
     return text[:end]
+
+
+def _own_end(text: str) -> int:
+    """Where the template's own words at the end of a text begin."""
+    spans = own_of(text)
+    return spans[-1][0] if spans and spans[-1][1] == len(text) else len(text)
 
 
 def _own(value: object) -> object:

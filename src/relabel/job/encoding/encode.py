@@ -29,14 +29,11 @@ class Encoder:
         image_place: str,
         max_tokens: int,
         truncate: str | None,
-        template_end: str | None = None,
     ) -> None:
         self._source, self._tokenizer, self._image_place = source, tokenizer, image_place
         self._max_tokens = max_tokens
         self._truncate = truncate
         """The column whose text may be cut."""
-        self._template_end = template_end
-        """The own words at the end of a prompt that has no chat template; None where it has one."""
 
     def encode(self, row: Row, decode: Decode, variables: Variables) -> Encoded:
         """What the model reads of a row, whose `variables` for the chat template go over those of the spec.
@@ -71,8 +68,7 @@ class Encoder:
         conversation = self._source.read(row, decode)
         text = self._tokenizer.render(conversation.messages, variables)
         encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place)
-        if (reply_start := self._template_end) is None:
-            reply_start = self._tokenizer.reply_start(conversation.messages, variables, text)
+        reply_start = self._tokenizer.reply_start(conversation.messages, variables, text)
         return replace(encoded, reply_start=reply_start)
 
     def _too_long(self, length: int) -> RowRejected:

@@ -13,7 +13,6 @@ from PIL import Image
 
 from relabel.data.images.root import open_root
 from relabel.data.images.value import decode_image
-from relabel.data.prompts.template import template_end
 from relabel.data.sources.formats.openai import SETTINGS
 from relabel.errors import RowRejected, SourceUnreadable, SpecError
 from relabel.job.encoding.conversation import Decode, PromptSource, Row
@@ -54,9 +53,8 @@ class RowEncoder:
                 probes[source.example].image_place,
                 spec.model.max_prompt_tokens,
                 truncate,
-                template_end(query.prompt.user or "") if spec.prompt.chat == "never" else None,
             )
-            for source, query in zip(sources, self._queries, strict=True)
+            for source in sources
         }
         self._sources = sources
         self.may_read = frozenset(column for columns in read for column in columns)

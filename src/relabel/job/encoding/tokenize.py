@@ -49,7 +49,6 @@ class PromptTokenizer:
         template = f"{getattr(loaded, 'chat_template', '')}{getattr(self._tokenizer, 'chat_template', '')}"
         self.reasoning = _format_of_reasoning(model.path, self._tokenizer, template)
         """The name of the format of the model's reasoning; None where none fits."""
-        self._writes_marks = any(mark.strip() in template for one in FORMATS.values() for mark in one.marks)
         tokens = [getattr(loaded, name, None) for name in ("image_token", "boi_token")]
         self._image_tokens = [token for token in tokens if isinstance(token, str)]
         image_token = str(getattr(loaded, "image_token", ""))
@@ -69,6 +68,8 @@ class PromptTokenizer:
         self.writes_the_day = prompt.chat == "always" and chat.writes_the_day
         """Whether the text of a prompt depends on the day."""
         self.renderer: Renderer = chat if prompt.chat == "always" else PlainText(image_token)
+        marks = (mark.strip() for one in FORMATS.values() for mark in one.marks)
+        self._writes_marks = prompt.chat == "never" or any(mark in template for mark in marks)
         # chat templates of text models write their own first token; those of processors may leave it out
         self._adds_bos = prompt.chat == "never" or self.takes_images
 
@@ -77,9 +78,9 @@ class PromptTokenizer:
         return render(self.renderer, messages, variables)
 
     def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
-        """What opens the model's own text in a rendered prompt, as the chat template alone wrote it.
+        """What opens the model's own text in a rendered prompt, as a template alone wrote it.
 
-        Empty where the template writes no mark of reasoning, which saves rendering a row again.
+        Empty where the chat template writes no mark of reasoning, which saves rendering a row again.
         """
         return self.renderer.reply_start(messages, variables, text) if self._writes_marks else ""
 
@@ -93,17 +94,23 @@ class PromptTokenizer:
     def tokenize(self, text: str, images: Sequence[Image.Image], place: str) -> Encoded:
         """What the model reads of a rendered prompt whose images stand at `place`. Raises RowRejected (prompt)."""
         pieces = list(self.control.split(text))
+        if not pieces or pieces[0][1]:  # what begins a prompt begins one whose first word is the row's, too
+            pieces = [("", False), *pieces]
         encoded = Encoded(prompt_ids=[])
         waiting, with_images = list(images), []
-        for index, (piece, is_spelled_out) in enumerate(pieces or [("", False)]):
+        for index, (piece, is_spelled_out) in enumerate(pieces):
             if is_spelled_out:
-                new = Encoded(prompt_ids=self.control.ids_as_text(piece))
-            else:
-                num_images = min(piece.count(place), len(waiting)) if place else len(waiting)
-                new = self._piece(piece, waiting[:num_images], is_first=index == 0)
-                waiting = waiting[num_images:]
-                with_images += [piece] * bool(num_images)
-            encoded = _joined(encoded, new)
+                goes_on = index > 1 or bool(pieces[0][0])
+                encoded = _joined(encoded, Encoded(prompt_ids=self.control.ids_as_text(piece, goes_on=goes_on)))
+                continue
+            if index:
+                head = self.control.head_of(piece)
+                encoded = _joined(encoded, Encoded(prompt_ids=self.control.ids_behind(head)))
+                piece = piece[len(head) :]
+            num_images = min(piece.count(place), len(waiting)) if place else len(waiting) * bool(piece)
+            encoded = _joined(encoded, self._piece(piece, waiting[:num_images], is_first=index == 0))
+            waiting = waiting[num_images:]
+            with_images += [piece] * bool(num_images)
         if waiting:
             raise RowRejected(Code.PROMPT, "the rendered prompt has no place for its image")
         tensors = encoded.tensors
