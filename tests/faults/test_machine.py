@@ -16,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from relabel.data.store.failpoints import Failpoint
 from relabel.errors import PartDamaged, RecipeChanged, SourceChanged
 from tests.faults.output import Output
+from tests.faults.seeds import NUM_SEEDS
 
 pytestmark = pytest.mark.fault
 NAMES = ["a", "b", "c"]
@@ -156,7 +157,7 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=200,
+    max_examples=NUM_SEEDS,
     phases=[Phase.generate, Phase.shrink],
     stateful_step_count=30,
     deadline=None,

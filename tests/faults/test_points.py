@@ -16,6 +16,7 @@ import pytest
 from relabel.data.store.failpoints import Failpoint
 from relabel.data.store.store import Store
 from tests.faults.job import PROCESSES, UNIT_ROWS, Child, assert_exact, to_the_end, write_source
+from tests.faults.moments import some_of
 
 pytestmark = pytest.mark.fault
 SIZES = {"a": 5, "b": 4}
@@ -106,8 +107,8 @@ def beside(output, source, moment):
     return killed.exitcode()
 
 
-def killed_at_each(output, tmp_path, before, company):
-    """The moments of an undisturbed run, and how the process ended that was to die at each."""
+def killed_at(output, tmp_path, before, company, *, every, first):
+    """How the processes ended that were to die at moments of an undisturbed run."""
 
     def prepare(name):
         place, source = f"{output}/{name}", tmp_path / "sources" / name
@@ -121,9 +122,9 @@ def killed_at_each(output, tmp_path, before, company):
         assert_exact(*place, SIZES)
         return exitcode
 
-    moments = passed(*prepare("undisturbed"))
+    num_moments = len(passed(*prepare("undisturbed")))
     with ThreadPoolExecutor(3) as threads:
-        return moments, list(threads.map(kill_at, range(1, len(moments) + 1)))
+        return set(threads.map(kill_at, some_of(num_moments, every=every, first=first)))
 
 
 def assert_readers_see_whole_parts(output):
@@ -146,18 +147,22 @@ def test_a_run_passes_every_point_with_every_kind_of_name(output, tmp_path, befo
     } | ({"_gates.json": writing} if before is new else {"a-00002.parquet": DELETING})
 
 
-@pytest.mark.parametrize(("company", "before"), [(alone, half_done), (overtaken, new), (overtaken, half_done)])
-def test_killed_at_any_point_the_same_command_ends_exactly(output, tmp_path, before, company):
-    """What `new` passes, `half_done` passes too, but for `_run.json`: there who overtakes begins with what is there."""
-    moments, exitcodes = killed_at_each(output, tmp_path, before, company)
-    assert exitcodes == [-signal.SIGKILL] * len(moments)
+def test_killed_at_any_point_the_same_command_ends_exactly(output, tmp_path):
+    """What `new` passes, `half_done` passes too, but for `_run.json`."""
+    assert killed_at(output, tmp_path, half_done, alone, every=1, first=1) == {-signal.SIGKILL}
 
 
-@pytest.mark.parametrize("before", [new, half_done])
-def test_killed_at_any_point_beside_another_run_the_same_command_ends_exactly(output, tmp_path, before):
+@pytest.mark.parametrize(("before", "first"), [(new, 1), (half_done, 2)])
+def test_killed_at_any_point_and_overtaken_there_the_same_command_ends_exactly(output, tmp_path, before, first):
+    """Who overtakes begins with what is there."""
+    assert killed_at(output, tmp_path, before, overtaken, every=3, first=first + ("://" in output)) == {-signal.SIGKILL}
+
+
+@pytest.mark.parametrize(("before", "first"), [(new, 1), (half_done, 2)])
+def test_killed_at_any_point_beside_another_run_the_same_command_ends_exactly(output, tmp_path, before, first):
     """Where the other one is faster there is less to write, and the last moments are never reached."""
-    _, exitcodes = killed_at_each(output, tmp_path, before, beside)
-    assert set(exitcodes) <= {0, -signal.SIGKILL}
+    exitcodes = killed_at(output, tmp_path, before, beside, every=3, first=first + ("://" in output))
+    assert exitcodes <= {0, -signal.SIGKILL}
     assert -signal.SIGKILL in exitcodes
 
 

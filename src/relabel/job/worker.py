@@ -26,7 +26,7 @@ from relabel.job.receipt import Receipt
 from relabel.job.stages.block import failed_block, is_over, unit_of, with_report
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import publish_unit
-from relabel.job.stages.read import read_unit
+from relabel.job.stages.read import prepare_reading, read_unit
 from relabel.spec import Spec
 
 UNITS_AT_ONCE = 3
@@ -51,6 +51,7 @@ class Reader:
         self._job, self._log, self._watchdog = job, log, watchdog
 
     def __call__(self, unit: Unit) -> pa.Table:
+        prepare_reading(self._job)  # outside of the watch: no row is to blame for an import that takes long
         try:
             return attempt(self._log, "reading", unit, self._watchdog, lambda how: read_unit(unit, self._job, how))
         except UnitGivenUp as error:

@@ -34,6 +34,11 @@ def read_unit(unit: Unit, job: Job, attempt: UnitAttempt | None = None) -> pa.Ta
     return encode_unit(unit, _encoder(job), job, attempt)
 
 
+def prepare_reading(job: Job) -> None:
+    """Import and load what reading needs, once a process: 3 s, and more where other processes go first."""
+    _encoder(job)
+
+
 def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt | None = None) -> pa.Table:
     """The same with an encoder at hand."""
     queries, attempt = job.spec.queries, attempt or whole(unit.num_rows)
@@ -116,7 +121,7 @@ def _encoder(job: Job) -> RowEncoder:
 
 @lru_cache(maxsize=1)
 def _kept_encoder(job: Job, image_root: str | None, _model: str) -> RowEncoder:
-    from relabel.job.encoding.row import RowEncoder  # 3 s of imports that only readers need
+    from relabel.job.encoding.row import RowEncoder  # imports that only readers need
 
     encoder = RowEncoder(job.spec, image_root)
     encoder.has_row = job.has_row
