@@ -27,12 +27,22 @@ def fields(fields):
     return fields
 
 
+def write_spec(fields, folder, num_tokens):
+    """Texts of so many tokens each."""
+    fields["sampling"] |= {"min_new_tokens": num_tokens, "max_new_tokens": num_tokens}
+    (folder / "spec.yaml").write_text(yaml.safe_dump(fields))
+    return folder / "spec.yaml"
+
+
 @pytest.fixture
 def spec(fields, tmp_path):
-    """Long texts: there must be something left to generate when the publisher, slow to start, has its first parts."""
-    fields["sampling"] |= {"min_new_tokens": 448, "max_new_tokens": 448}
-    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(fields))
-    return tmp_path / "spec.yaml"
+    return write_spec(fields, tmp_path, num_tokens=192)
+
+
+@pytest.fixture
+def long_spec(fields, tmp_path):
+    """There must be something left to generate when the publisher, slow to start, has its first parts."""
+    return write_spec(fields, tmp_path, num_tokens=448)
 
 
 @pytest.fixture
@@ -60,14 +70,14 @@ def assert_exact(folder):
 
 
 @pytest.mark.usefixtures("sigint_is_heard")
-def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_goes_on(spec, tmp_path):
+def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_goes_on(long_spec, tmp_path):
     """Ray took SIGTERM for exit code 15. How soon: `tests/chaos/stops.py`."""
 
     def ray_starts():
         return any("raylet/raylet" in command_line(pid) for pid in descendants(process.pid))
 
     for moment, number in ((ray_starts, signal.SIGTERM), (lambda: len(parts_of(tmp_path)) >= 2, signal.SIGINT)):
-        process = start(spec)
+        process = start(long_spec)
         wait_until(moment, process)
         below = descendants(process.pid)
         os.kill(process.pid, number)
@@ -84,7 +94,7 @@ def test_sigterm_while_ray_starts_and_sigint_in_the_middle_end_the_job_and_it_go
     before = parts_of(tmp_path)
     assert 2 <= len(before) < NUM_UNITS
     # with more actors than cores, for which Ray alone would wait for ever
-    goes_on = start(spec, "--set", "resources.actors=3")
+    goes_on = start(long_spec, "--set", "resources.actors=3")
     assert figures_of(goes_on)["done_now"]["units"] == NUM_UNITS - len(before)
     assert parts_of(tmp_path).items() >= before.items(), "what was published is not made again"
     assert_exact(tmp_path)
