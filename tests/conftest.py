@@ -20,9 +20,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SLOWEST = ("test_points", "test_crash", "test_operations", "test_secrets", "test_flaky_store", "test_machine")
 
 
-STARTS_RAY = ("test_demo", "test_operations", "test_secrets", "test_token")
+STARTS_RAY = ("test_crash", "test_demo", "test_operations", "test_secrets", "test_token")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items):
     """For `-n 2 --dist loadgroup`: what runs on Ray goes to one process, and first; each other file to one.
 

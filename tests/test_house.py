@@ -1,5 +1,6 @@
 """Rules of the house for the tests themselves."""
 
+import os
 import re
 from pathlib import Path
 
@@ -29,3 +30,9 @@ def test_nothing_is_timed_in_a_test(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(TESTS).as_posix())
 def test_no_module_of_ours_is_patched_in_a_test(path):
     assert not PATCHED.search(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all tests")
+def test_the_tests_of_a_group_go_to_one_process(request):
+    """A pytest that pytest-xdist does not know ran two Rays side by side on two cores, and said nothing."""
+    assert request.node.nodeid.endswith("@tests/test_house.py")
