@@ -56,6 +56,17 @@ FAMILIES = {
         reply="<|start|>A:",
         end="<|return|>",
     ),
+    "solar": Family(
+        said=("<|think|>", "hm", "<|end|>", "<|begin|>", "assistant", "<|content|>", "cat"),
+        special=("<|begin|>", "<|end|>", "<|think|>", "<|content|>", "<|flush|>"),
+        words=("assistant",),
+        reply="<|begin|>A:",
+        end="<|flush|>",
+    ),
+    "glm_v": Family(
+        said=("<think>", "hm", "</think>", "\n", "<|begin_of_box|>", "cat", "<|end_of_box|>"),
+        added=("<think>", "</think>", "<|begin_of_box|>", "<|end_of_box|>"),
+    ),
     "mistral": Family(said=("[THINK]", "hm", "[/THINK]", "cat"), special=("[THINK]", "[/THINK]")),
     "gemma4": Family(said=("<|channel>", "thought\n", "hm", "<channel|>", "cat"), special=("<|channel>", "<channel|>")),
     "cohere": Family(

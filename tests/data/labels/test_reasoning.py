@@ -43,21 +43,49 @@ def test_what_was_thought_is_split_off(text, reasoning, answer):
         ),
         ("<|channel|>final <|constrain|>JSON<|message|>{}", None, "{}"),
         ("<|channel|>final code<|message|>x = 1", None, "x = 1"),
-        ("<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}", "commentary to=functions.f", None),
+        ("<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}", "{}", None),
+        (
+            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant to=f<|channel|>commentary json<|message|>{}",
+            "hm\n\n{}",
+            None,
+        ),
+        (
+            "<|start|>assistant<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>cat",
+            "hm",
+            "cat",
+        ),
+        ("<|start|>assistant<|channel|>final<|message|>cat", None, "cat"),
+        ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant to=me<|channel|>final<|message|>cat", "hm", "cat"),
+        ("<|channel|>analysis<|message|>hm<|channel|>final<|message|>cat", "hm", "cat"),
         ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>fin", "hm", None),
         ("cat", None, "cat"),
     ],
 )
 def test_channels(text, reasoning, answer):
     found = split_reasoning(text, HARMONY)
-    assert found[1] == answer
-    assert found[0] == reasoning or (found[0] or "").startswith(reasoning)
+    assert found == (reasoning, answer)
 
 
 def test_an_answer_may_have_marks_of_its_own():
     text = "<think>\n\n</think>\n<answer>\ncat\n</answer>"
     assert split_reasoning(text, FORMATS["hunyuan"]) == ("", "\ncat\n")
     assert split_reasoning(text, THINK) == ("", "\n<answer>\ncat\n</answer>")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reasoning", "answer"),
+    [
+        ("solar", "<|think|>hm<|end|><|begin|>assistant<|content|>cat<|end|>", "hm", "cat"),
+        ("solar", "<|content|>cat", None, "cat"),
+        ("solar", "<|begin|>assistant<|think|>hm", "hm", None),
+        ("glm_v", "<think>hm</think>\n<|begin_of_box|>cat<|end_of_box|>", "hm", "cat"),
+        ("apriel", "Here are my reasoning steps:\nhm\n[BEGIN FINAL RESPONSE]cat[END FINAL RESPONSE]\n", "hm", "cat"),
+        ("longcat", "<longcat_think>hm</longcat_think>cat", "hm", "cat"),
+        ("minimax_m3", "<mm:think>hm</mm:think>cat", "hm", "cat"),
+    ],
+)
+def test_other_families(name, text, reasoning, answer):
+    assert split_reasoning(text, FORMATS[name]) == (reasoning, answer)
 
 
 def test_the_end_of_an_answer_is_text_in_one_that_ends_by_itself():
@@ -85,6 +113,7 @@ def test_where_a_prompt_ends(reply_start, start):
         ("<|start|>assistant", Start.BEFORE),
         ("<|start|>assistant<|channel|>analysis<|message|>", Start.THINKING),
         ("<|start|>assistant<|channel|>final<|message|>", Start.ANSWERING),
+        ("<|start|>assistant<|channel|>analysis<|message|>no<|end|><|start|>assistant", Start.BEFORE),
     ],
 )
 def test_where_a_prompt_in_channels_ends(reply_start, start):

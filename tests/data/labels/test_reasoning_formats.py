@@ -23,6 +23,12 @@ def test_the_names_of_the_table_are_those_of_the_spec():
         (["<|channel>", "<channel|>", "<|think|>"], "", "gemma4"),
         (["<|START_THINKING|>", "<|END_THINKING|>"], "", "cohere"),
         ([], "between <think></think> and <response></response>", "granite33"),
+        ([], "<response> </think> {{ thinking }} </response>", "granite33"),  # ERNIE 4.5
+        (["<|think|>", "<|content|>", "<|begin|>", "<|end|>"], "", "solar"),
+        (["<longcat_think>", "</longcat_think>"], "", "longcat"),
+        (["<mm:think>", "</mm:think>"], "", "minimax_m3"),
+        (["<think>", "</think>", "<|begin_of_box|>", "<|end_of_box|>"], "", "glm_v"),
+        ([], "{{ text.split('[BEGIN FINAL RESPONSE]')[-1] }}", "apriel"),
         (["<|im_end|>"], "", None),
     ],
 )

@@ -24,9 +24,10 @@ def test_end_of_turn_tokens_of_known_families(name: str) -> None:
     assert tokenizer.convert_tokens_to_ids(name) in find_stop_tokens(GenerationConfig(), tokenizer)
 
 
-def test_gpt_oss_goes_on_after_its_analysis() -> None:
-    tokenizer = models.tokenizer(("<|end|>", "<|return|>"))
-    end, last = tokenizer.convert_tokens_to_ids(["<|end|>", "<|return|>"])
+@pytest.mark.parametrize("name", ["<|return|>", "<|flush|>"])
+def test_gpt_oss_and_solar_go_on_after_what_they_thought(name: str) -> None:
+    tokenizer = models.tokenizer(("<|end|>", name))
+    end, last = tokenizer.convert_tokens_to_ids(["<|end|>", name])
     for config in (GenerationConfig(), GenerationConfig(eos_token_id=[end, last])):
         stops = find_stop_tokens(config, tokenizer)
         assert end not in stops

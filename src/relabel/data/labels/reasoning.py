@@ -11,7 +11,6 @@ The rules, for any text:
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from relabel.data.labels.reasoning_formats import ReasoningFormat
@@ -31,8 +30,8 @@ class Start(StrEnum):
 def start_of(format: ReasoningFormat, reply_start: str) -> Start:
     """Where a prompt ends, by what its template writes behind the messages."""
     opened, closed = _last_end(reply_start, format.openings), _last_end(reply_start, format.closings)
-    if opened == closed:  # neither is there
-        return Start.BEFORE
+    if opened == closed or (format.between and reply_start.rfind(format.between) >= opened > closed):
+        return Start.BEFORE  # neither is there, or a thought that has ended
     return Start.THINKING if opened > closed else Start.ANSWERING
 
 
@@ -45,10 +44,13 @@ def split_reasoning(
     is_cut_off: bool = False,
 ) -> tuple[str | None, str | None]:
     """The reasoning, None where there is none, and the answer, None where the text ended before it."""
+    if format.turn and text.lstrip().startswith(format.turn):
+        text = text.lstrip().removeprefix(format.turn)
     stripped = text.lstrip()
     opening = "" if format.closing.match(stripped) else _first_of(stripped, format.openings)
     if start is Start.THINKING or opening:
-        thoughts, answer = _parted(stripped.removeprefix(opening), format, is_held=is_held)
+        said = stripped if format.is_of_channels else stripped.removeprefix(opening)
+        thoughts, answer = _parted(said, format, is_held=is_held)
         return _joined(thoughts, format), None if answer is None else _bare(answer, format, is_held=is_held)
     if start is Start.BEFORE:
         if is_cut_off and stripped and any(mark.startswith(stripped) for mark in format.openings):
@@ -91,9 +93,7 @@ def _joined(thoughts: str, format: ReasoningFormat) -> str:
     """Thoughts without marks, a blank line between those of several channels."""
     if not format.is_of_channels:  # the text may repeat what its prompt has begun
         return thoughts.strip().removeprefix(_first_of(thoughts.strip(), format.openings)).strip()
-    between, heads = re.escape(format.between), "|".join(map(re.escape, format.openings))
-    parts = re.split(f"{between}(?:{heads})|{between}$|^(?:{heads})", thoughts)
-    return "\n\n".join(part for part in map(str.strip, parts) if part)
+    return "\n\n".join(part for part in map(str.strip, format.header.split(thoughts)) if part)
 
 
 def _bare(answer: str, format: ReasoningFormat, *, is_held: bool, is_inside: bool = False) -> str:

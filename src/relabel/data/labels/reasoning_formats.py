@@ -24,6 +24,10 @@ class ReasoningFormat:
     """An expression for all closings that a model may write; empty for those above alone."""
     between: str = ""
     """What ends each of several thoughts, before an opening or a closing; empty where a closing ends the only one."""
+    turn: str = ""
+    """The end of `between`: what begins a message, also the first where the template leaves that to the model."""
+    header_pattern: str = ""
+    """An expression for all that may stand before a thought of a channel; empty for `between` and the openings."""
     answer: tuple[str, str] = ("", "")
     """Marks around the answer; empty for none. What stands behind the second is not part of it."""
     signs: tuple[str, ...] = ()
@@ -38,6 +42,12 @@ class ReasoningFormat:
     def closing(self) -> re.Pattern[str]:
         """What finds a closing."""
         return re.compile(self.closing_pattern or "|".join(map(re.escape, self.closings)))
+
+    @property
+    def header(self) -> re.Pattern[str]:
+        """What stands before each thought of a channel, or is left of it where the text is cut off."""
+        between, heads = re.escape(self.between), "|".join(map(re.escape, self.openings))
+        return re.compile(self.header_pattern or f"{between}(?:{heads})|{between}$|^(?:{heads})")
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -57,8 +67,21 @@ FORMATS: Mapping[str, ReasoningFormat] = {
         closings=("<|channel|>final<|message|>", "<|channel|>final <|constrain|>json<|message|>"),
         closing_pattern=r"<\|channel\|>final[^<]{0,64}(?:<\|constrain\|>[^<]{0,64})?<\|message\|>",
         between="<|end|><|start|>assistant",
+        turn="<|start|>assistant",
+        header_pattern=(  # a message may be for a tool, which is named before the channel or behind it
+            r"(?:<\|end\|>)?(?:<\|start\|>assistant[^<]{0,64})?<\|channel\|>[^<]{0,64}(?:<\|constrain\|>[^<]{0,64})?"
+            r"(?:<\|message\|>|$)|<\|end\|>(?:<\|start\|>assistant[^<]{0,64})?$"
+        ),
         answer=("", "<|end|>"),
         signs=("<|channel|>", "<|message|>"),
+    ),
+    "solar": ReasoningFormat(
+        openings=("<|think|>",),
+        closings=("<|content|>",),
+        between="<|end|><|begin|>assistant",
+        turn="<|begin|>assistant",
+        answer=("", "<|end|>"),
+        signs=("<|think|>", "<|content|>"),
     ),
     "gemma4": ReasoningFormat(
         openings=("<|channel>thought\n", "<|channel>"), closings=("<channel|>",), signs=("<|channel>", "<channel|>")
@@ -69,6 +92,8 @@ FORMATS: Mapping[str, ReasoningFormat] = {
         answer=("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ),
     "apertus": ReasoningFormat(openings=("<|inner_prefix|>",), closings=("<|inner_suffix|>",)),
+    "longcat": ReasoningFormat(openings=("<longcat_think>",), closings=("</longcat_think>",)),
+    "minimax_m3": ReasoningFormat(openings=("<mm:think>",), closings=("</mm:think>",)),
     "seed_oss": ReasoningFormat(openings=("<seed:think>",), closings=("</seed:think>",)),
     "kimi_vl": ReasoningFormat(openings=("◁think▷",), closings=("◁/think▷",)),
     "openthinker": ReasoningFormat(
@@ -79,6 +104,11 @@ FORMATS: Mapping[str, ReasoningFormat] = {
     "granite": ReasoningFormat(
         openings=("Here is my thought process:", "Here's my thought process:"),
         closings=("Here is my response:", "Here's my response:"),
+    ),
+    "apriel": ReasoningFormat(
+        openings=("Here are my reasoning steps:",),
+        closings=("[BEGIN FINAL RESPONSE]",),
+        answer=("", "[END FINAL RESPONSE]"),
     ),
     "granite33": ReasoningFormat(
         openings=THINK.openings,
@@ -91,6 +121,12 @@ FORMATS: Mapping[str, ReasoningFormat] = {
         closings=THINK.closings,
         answer=("<answer>", "</answer>"),
         signs=("</think>", "</answer>"),
+    ),
+    "glm_v": ReasoningFormat(
+        openings=THINK.openings,
+        closings=THINK.closings,
+        answer=("<|begin_of_box|>", "<|end_of_box|>"),
+        signs=("</think>", "<|end_of_box|>"),
     ),
     "think": THINK,
     # some Mistral tokenizers have these tokens beside a template that asks for <think>

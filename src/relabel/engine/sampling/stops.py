@@ -29,6 +29,7 @@ END_OF_TURN = (
     "<end_of_utterance>",  # SmolVLM
     "<|end|>",  # Phi
     "<|return|>",  # GPT-OSS
+    "<|flush|>",  # Solar Open
     "<|endofturn|>",  # EXAONE
     "<|END_OF_TURN_TOKEN|>",  # Command R
 )
@@ -56,7 +57,7 @@ def find_stop_tokens(generation_config: GenerationConfig, tokenizer: PreTrainedT
         special = added_tokens(tokenizer)
         names = set(END_OF_TURN) & set(special)
         stops.update(special[name] for name in names)
-        if "<|return|>" in names:  # GPT-OSS ends its analysis with <|end|>, and the answer comes after it
+        if names & {"<|return|>", "<|flush|>"}:  # their models end thoughts with <|end|>, and the answer comes after it
             stops.discard(special.get("<|end|>", -1))
     return tuple(sorted(stops))
 
