@@ -72,13 +72,31 @@ def test_the_parts_of_a_chat_of_trl_as_parquet_has_them():
         read_chat(user({"type": "image", "index": 1}))
 
 
-@pytest.mark.parametrize("key", ["id", "weight", "name", "timestamp", "token_count", "refusal"])
+@pytest.mark.parametrize(
+    "key", ["id", "weight", "name", "timestamp", "token_count", "refusal", "model", "language", "hashed_ip", "metadata"]
+)
 def test_a_key_that_says_nothing_to_the_model_is_passed_over(key):
     assert read_chat([USER | {key: "x"}]) == read_chat([USER])
 
 
-def test_the_reasoning_of_an_answer_goes_along():
-    assert read_chat([{"role": "assistant", "content": "a", "reasoning_content": "b"}]).messages[0].reasoning == "b"
+@pytest.mark.parametrize("value", [True, False, 0, 1.5, None])
+def test_a_number_or_a_yes_says_nothing_to_the_model_whatever_its_key(value):
+    assert read_chat([USER | {"toxic": value}]) == read_chat([USER])
+    with pytest.raises(RowRejected, match=r"the content of message 1 is neither|message 1 has no content"):
+        read_chat([{"role": "user", "content": value}])
+
+
+@pytest.mark.parametrize("key", ["prefix", "partial"])
+def test_a_message_that_a_server_would_go_on_with_is_named(key):
+    assert read_chat([USER | {key: False}]) == read_chat([USER])
+    with pytest.raises(RowRejected, match=f"message 2 has {key}, which a prompt does not take"):
+        read_chat([USER, {"role": "assistant", "content": "x", key: True}])
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_the_reasoning_of_an_answer_goes_along(key):
+    answer = {"role": "assistant", "content": "a", "reasoning_content": None, key: "b"}
+    assert read_chat([answer]).messages[0].reasoning == "b"
 
 
 SHAREGPT = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "<image>\nwhat?"}]
@@ -97,6 +115,19 @@ def test_a_chat_of_sharegpt():
 def test_a_chat_of_llava_whose_images_are_in_columns():
     chat = read_chat([{"from": "human", "value": "<image>\nleft, <image> right"}], has_images=True)
     assert (chat.messages[0].parts, chat.num_places) == ((None, "left, ", None, " right"), 2)
+
+
+def test_a_chat_of_roles_whose_images_are_in_columns():
+    chat = [{"role": "user", "content": "<image>What?"}, {"role": "assistant", "content": "a dog"}]
+    assert read_chat(chat, has_images=True).messages[0].parts == (None, "What?")
+    assert read_chat(chat).messages[0].parts == ("<image>What?",)
+    in_parts = [*chat, *user({"type": "image"}, text("and <image>?"))]
+    assert read_chat(in_parts, has_images=True).num_places == 1
+
+
+@pytest.mark.parametrize("speaker", ["Human", "bard", "bing", "GPT"])
+def test_the_speakers_of_sharegpt_by_other_names(speaker):
+    assert read_chat([*SHAREGPT, {"from": speaker, "value": "x"}]).messages[2].role in ("user", "assistant")
 
 
 @pytest.mark.parametrize("speaker", ["observation", "function_call", None, 5])

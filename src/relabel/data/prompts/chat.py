@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from relabel.data.prompts.openai_messages import read_messages
-from relabel.data.prompts.sharegpt import as_messages, is_sharegpt
+from relabel.data.prompts.sharegpt import as_messages, is_sharegpt, with_places
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
 from relabel.rejected import Code
@@ -50,7 +50,8 @@ class Chat:
 def read_chat(value: object, *, has_images: bool = False) -> Chat:
     """The chat that a column holds: a list of `{role, content}` or of `{from, value}`, or its JSON.
 
-    `has_images`: columns of the row hold images. Raises RowRejected (prompt).
+    `has_images`: columns of the row hold images, and `<image>` in a text is the place of one.
+    Raises RowRejected (prompt).
     """
     if isinstance(value, str | bytes):
         value = _parsed(value)
@@ -60,7 +61,11 @@ def read_chat(value: object, *, has_images: bool = False) -> Chat:
         raise RowRejected(Code.PROMPT, "the messages are not a list")
     if not value:
         raise RowRejected(Code.PROMPT, "the list of messages is empty")
-    given = read_messages(as_messages(value, has_images=has_images) if is_sharegpt(value) else value)
+    if is_sharegpt(value):
+        value = as_messages(value, has_images=has_images)
+    elif has_images:
+        value = with_places(value)
+    given = read_messages(value)
     urls = tuple(url for message in given for url in message.image_urls)
     if len(urls) > MAX_IMAGES:
         raise RowRejected(Code.PROMPT, f"{len(urls)} images, limit {MAX_IMAGES}")

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     FailFast,
@@ -23,12 +24,34 @@ from pydantic import (
     model_validator,
 )
 
+from relabel.data.prompts.part_dialects import as_api_part
 from relabel.errors import RowRejected
 from relabel.rejected import Code
 
-HARMLESS = frozenset(("annotations", "created_at", "id", "name", "refusal", "timestamp", "token_count", "weight"))
+HARMLESS = frozenset(
+    (
+        *(
+            "annotations",
+            "created",
+            "created_at",
+            "create_time",
+            "date",
+            "id",
+            "message_id",
+            "model",
+            "name",
+            "refusal",
+        ),
+        *("source", "timestamp", "token_count", "tokens", "update_time", "uuid", "weight"),
+        *("country", "hashed_ip", "header", "lang", "language", "metadata", "state", "turn_identifier"),
+    )
+)
 """Keys of a message that say nothing to the model: what an answer of the API brings along, and notes of training
-sets."""
+sets and of logs. So does any other number or yes and no."""
+_CONTINUES = frozenset(("partial", "prefix"))
+"""By these, where they are true, servers go on with a message of the assistant."""
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""What servers call the thoughts before an answer."""
 
 Role = Literal["system", "developer", "user", "assistant"]
 
@@ -98,7 +121,10 @@ class _Place(_Sparse):
         return self.url or self.image
 
 
-class _Parts(RootModel[Annotated[list[Annotated[_Text | _Image | _Place, Discriminator("type")]], FailFast()]]):
+_Part = Annotated[_Text | _Image | _Place, Discriminator("type"), BeforeValidator(as_api_part)]
+
+
+class _Parts(RootModel[Annotated[list[_Part], FailFast()]]):
     """Texts and images; a row of a million parts that are neither has one fault, not a million."""
 
 
@@ -114,6 +140,23 @@ class ApiMessage(_Sparse):
     role: Role
     reasoning_content: _Utf8 | None = None
     content: Annotated[Annotated[_Utf8, Tag("text")] | Annotated[_Parts, Tag("parts")], Discriminator(_kind)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_one_dialect(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        message = {
+            key: item
+            for key, item in value.items()
+            if key in cls.model_fields or not isinstance(item, bool | int | float) or (item and key in _CONTINUES)
+        }
+        thoughts = [name for name in _THOUGHTS if message.get(name) not in (None, "")]
+        if len(thoughts) == 1:
+            message["reasoning_content"] = message.pop(thoughts[0])
+        if isinstance(message.get("content"), dict):
+            message["content"] = [message["content"]]
+        return message
 
     @property
     def parts(self) -> tuple[str | None, ...]:
@@ -172,6 +215,8 @@ def _why(message: str, place: list[int | str], kind: str) -> str:
             return f"{message} has no content"
         case ["content", "parts"]:
             return f"the content of {message} is neither text nor a list of parts"
+        case ["content", "parts", _, _, key] if kind == "extra_forbidden":
+            return f"{message} has a part with {shown_name(key, 'a key')}, which a prompt does not take"
         case ["content", "parts", _, "image_url", "image_url", *_]:
             return f"{message} has an image_url without a url"
         case ["content", *_]:

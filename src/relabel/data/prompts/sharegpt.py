@@ -1,4 +1,4 @@
-"""Chats as ShareGPT and LLaVA spell them: a list of `{from, value}`. Their messages in the words of OpenAI's API.
+"""Chats as ShareGPT and LLaVA spell them: a list of `{from, value}`, and `<image>` in a text. In words of OpenAI's API.
 
 Knows no more of a message than who says it, and where `<image>` stands for an image of a column.
 """
@@ -12,7 +12,7 @@ from relabel.rejected import Code
 
 _SPEAKERS = {
     **dict.fromkeys(("human", "user"), "user"),
-    **dict.fromkeys(("gpt", "chatgpt", "assistant", "model"), "assistant"),
+    **dict.fromkeys(("gpt", "chatgpt", "assistant", "model", "bard", "bing", "bot"), "assistant"),
     "system": "system",
 }
 _PLACE = "<image>"
@@ -36,14 +36,30 @@ def as_messages(chat: list[object], *, has_images: bool) -> list[object]:
             continue
         keys = cast(dict[str, object], message)
         speaker, text = keys.get("from"), keys.get("value")
-        if not isinstance(speaker, str) or speaker not in _SPEAKERS:
+        role = _SPEAKERS.get(speaker.lower()) if isinstance(speaker, str) else None
+        if role is None:
             raise RowRejected(
                 Code.PROMPT, f"message {number} is from another than human, gpt or system, such as a tool"
             )
-        content = _parts(text) if has_images and isinstance(text, str) and _PLACE in text else text
         others = {key: value for key, value in keys.items() if key not in ("from", "value")}
-        messages.append({**others, "role": _SPEAKERS[speaker], "content": content})
-    return messages
+        messages.append({**others, "role": role, "content": text})
+    return with_places(messages) if has_images else messages
+
+
+def with_places(messages: list[object]) -> list[object]:
+    """The same messages, in whose texts `<image>` is the place of an image of a column.
+
+    None of them is changed where one already says in parts where images stand.
+    """
+    contents = [message.get("content") for message in messages if isinstance(message, dict)]
+    if any(isinstance(content, list) for content in contents):
+        return messages
+    return [
+        {**message, "content": _parts(content)}
+        if isinstance(message, dict) and isinstance(content := message.get("content"), str) and _PLACE in content
+        else message
+        for message in messages
+    ]
 
 
 def _parts(text: str) -> list[object]:

@@ -56,6 +56,7 @@ def test_the_columns_are_the_same_for_every_file(tmp_path):
 def test_the_settings_are_the_fields_of_the_body_that_may_change_the_text(tmp_path):
     said = {"temperature": 0.5, "stop": ["\n"], "tools": [{"type": "function"}], "new_field": 1}
     unsaid = {"user": "u", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "seed": None}
+    unsaid |= {"stream": True, "stream_options": {"include_usage": True}, "prompt_cache_retention": "24h"}
     [((_, settings), why)], _ = rows_of(tmp_path, with_body(**said, **unsaid))
     assert (json.loads(settings), why) == (said, None)
 
@@ -68,6 +69,9 @@ def test_the_settings_are_the_fields_of_the_body_that_may_change_the_text(tmp_pa
         "/openai/deployments/my-model/chat/completions?api-version=2024-10-21",
         "/openai/v1/chat/completions",
         "https://api.openai.com/v1/chat/completions",
+        "/v4/chat/completions",
+        "/inference/v1/chat/completions",
+        None,  # Mistral's batch files name none
     ],
 )
 def test_the_url_of_a_chat_completion_in_its_spellings(tmp_path, url):
@@ -75,7 +79,7 @@ def test_the_url_of_a_chat_completion_in_its_spellings(tmp_path, url):
     assert (json.loads(messages), why) == (MESSAGES, None)
 
 
-@pytest.mark.parametrize("url", ["/v1/embeddings", "/v1/responses", "/v1/completions", "/v2/chat/completions", None, 5])
+@pytest.mark.parametrize("url", ["/v1/embeddings", "/v1/responses", "/v1/completions", "chat/completions", "", 5])
 def test_another_url_rejects_its_row(tmp_path, url):
     [(_, why)], _ = rows_of(tmp_path, line(url=url))
     assert str(why) == "source: the url is not /v1/chat/completions"
@@ -89,7 +93,7 @@ def test_another_url_rejects_its_row(tmp_path, url):
         ({"url": "/v1/chat/completions", "body": {"messages": []}}, "no custom_id, or one that is no text"),
         (line(method="GET"), "the method is not POST"),
         (line(url="/v1/embeddings"), "the url is not /v1/chat/completions"),
-        (line(url=None), "the url is not /v1/chat/completions"),
+        ({"custom_id": "a", "params": {"messages": []}}, "no body, or one that is no object"),
         (line(body=None), "no body, or one that is no object"),
         (line(body=["secret"]), "no body, or one that is no object"),
         (line(body={"prompt": "secret"}), "the body has no messages"),

@@ -73,7 +73,15 @@ def test_a_model_that_thinks_first_writes_its_json_after_that():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"n": 1, "stream": False, "logprobs": False, "top_logprobs": 0, "frequency_penalty": 0.0, "logit_bias": {}},
+        {
+            "n": 1,
+            "vllm_xargs": {},
+            "logits_processors": [],
+            "logprobs": False,
+            "top_logprobs": 0,
+            "frequency_penalty": 0.0,
+            "logit_bias": {},
+        },
         {
             "presence_penalty": 0,
             "tools": [],
@@ -88,11 +96,16 @@ def test_values_that_ask_for_nothing_are_passed_over(settings):
 
 
 @pytest.mark.parametrize(
-    "name", ["stream", "logprobs", "top_logprobs", "frequency_penalty", "presence_penalty", "logit_bias", "tools"]
+    "name", ["echo", "logprobs", "top_logprobs", "frequency_penalty", "presence_penalty", "logit_bias", "tools"]
 )
 def test_what_cannot_be_obeyed_is_not_passed_over(name):
     value = {"tools": [{"type": "function"}], "logit_bias": {"50256": -100}}.get(name, 2)
     assert reason({name: value}) == f"settings: {name} is not supported"
+
+
+def test_a_whole_number_may_be_written_as_tables_with_gaps_have_it():
+    settings = merged({"max_tokens": 5.0, "seed": 7.0, "top_k": 3.0, "stop_token_ids": [9.0]})
+    assert settings == merged({"max_tokens": 5, "seed": 7, "top_k": 3, "stop_token_ids": [9]})
 
 
 def test_several_answers_are_a_matter_of_the_spec():
@@ -107,7 +120,7 @@ def test_a_field_that_nobody_knows_is_named_where_it_has_a_name():
 @pytest.mark.parametrize(
     ("name", "values"),
     {
-        "max_tokens": [0, -1, 2**31, True, 5.0, "5", 10**4000],
+        "max_tokens": [0, -1, 2**31, True, 5.5, "5", 10**4000, float("inf"), 1e300],
         "temperature": [-0.1, 11, float("nan"), float("inf"), True, "1", 10**400],
         "top_p": [0, 1.1, float("nan"), []],
         "seed": [2**63, 1.5, "x"],

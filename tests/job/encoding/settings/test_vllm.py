@@ -62,7 +62,7 @@ def test_what_stands_in_an_extra_body_counts_as_if_it_stood_in_the_body():
     [
         ({"extra_body": {"guided_grammar": "a"}}, "guided_grammar is not supported"),
         ({"extra_body": {"top_k": 1.5}}, "top_k is out of range"),
-        ({"extra_body": {"messages": []}}, "messages is not supported"),
+        ({"extra_body": {"messages": ["x"]}}, "messages is not supported"),
         ({"extra_body": {"extra_body": {"top_k": 5}}}, "extra_body is not supported"),
         ({"extra_body": "top_k=5"}, "extra_body is not supported"),
         ({"extra_headers": {"a": "b"}}, "extra_headers is not supported"),

@@ -32,12 +32,12 @@ SETTINGS = "settings"
 """The column of a row's own sampling settings: the fields of its body, as JSON text."""
 
 _URL = "/v1/chat/completions"
-_URLS = re.compile(r"(?:https?://[^/?#]+)?(?:/openai)?(?:/deployments/[^/?#]+)?(?:/v1)?/chat/completions/?(?:\?.*)?")
-"""With `/v1` and without it, as Azure has it; behind the name of a server or of a deployment."""
+_URLS = re.compile(r"(?:https?://[^/?#]+)?(?:/[^?#]*)?/chat/completions/?(?:\?.*)?")
+"""Whatever comes before: the name of a server, a deployment (Azure), `/v1`, `/v4` (Zhipu), nothing."""
 _ENVELOPE = ("method", "url", "body")
 NO_SAY = frozenset(
-    ("cache_salt", "metadata", "model", "priority", "prompt_cache_key", "request_id", "safety_identifier")
-) | {"service_tier", "store", "user"}
+    ("cache_salt", "metadata", "model", "priority", "prompt_cache_key", "prompt_cache_retention", "request_id")
+) | {"safety_identifier", "service_tier", "store", "stream", "stream_options", "user"}
 """Fields of a body that are no settings: they do not change what the text is."""
 
 
@@ -73,7 +73,7 @@ def _request(line: dict[str, object]) -> dict[str, str] | Rejected:
         return Rejected(Code.SOURCE, "no custom_id, or one that is no text")
     if line["method"] not in (None, "POST"):
         return Rejected(Code.SOURCE, "the method is not POST")
-    if not isinstance(line["url"], str) or not _URLS.fullmatch(line["url"]):
+    if line["url"] is not None and not (isinstance(line["url"], str) and _URLS.fullmatch(line["url"])):
         return Rejected(Code.SOURCE, f"the url is not {_URL}")
     if not isinstance(body, dict):
         return Rejected(Code.SOURCE, "no body, or one that is no object")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from relabel.data.prompts.openai_messages import shown_name
 from relabel.data.sources.formats.openai import NO_SAY
@@ -18,16 +18,12 @@ from relabel.rejected import Code
 NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
     "add_generation_prompt": (True,),
     "add_special_tokens": (False,),
-    "allowed_token_ids": ([],),
     "audio": (),
-    "bad_words": ([],),
     "best_of": (1,),
     "continue_final_message": (False,),
-    "documents": ([],),
     "echo": (False,),
     "frequency_penalty": (0,),
     "function_call": ("none", "auto"),
-    "functions": ([],),
     "guided_decoding_backend": ("auto", "guidance"),
     "guided_grammar": (),
     "guided_whitespace_pattern": (),
@@ -35,7 +31,6 @@ NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
     "include_reasoning": (True,),
     "include_stop_str_in_output": (False,),
     "length_penalty": (1,),
-    "logit_bias": ({},),
     "logprobs": (False,),
     "modalities": (["text"],),
     "n": (1,),
@@ -43,27 +38,36 @@ NEUTRAL_VALUES: dict[str, tuple[object, ...]] = {
     "prediction": (),
     "presence_penalty": (0,),
     "prompt_logprobs": (0,),
+    "return_token_ids": (False,),
+    "return_tokens_as_token_ids": (False,),
     "reasoning_effort": (),
     "skip_special_tokens": (True,),
     "spaces_between_special_tokens": (True, False),
-    "stream": (False,),
-    "stream_options": (),
     "tool_choice": ("none", "auto"),
-    "tools": ([],),
     "top_logprobs": (0,),
     "use_beam_search": (False,),
     "verbosity": (),
     "web_search_options": (),
 }
-"""Fields of OpenAI and of vLLM that cannot be obeyed, and the values with which they ask for nothing."""
+"""Fields of OpenAI and of vLLM that cannot be obeyed, and the values with which they ask for nothing.
+
+No field asks for anything by null, an empty list or an empty object.
+"""
 IN_THE_SPEC = {
     "n": "sampling.num_samples",
     "continue_final_message": "prompt.continue_final_message",
 }
 """What of these is set for all rows alike."""
 
-NewTokens = Annotated[int, Field(ge=1, lt=2**31)]
-TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+
+def _whole(value: object) -> object:
+    """A number such as 512.0, as tables with gaps have them, as the integer that it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+NewTokens = Annotated[Whole, Field(ge=1, lt=2**31)]
+TokenId = Annotated[Whole, Field(ge=0, lt=2**31)]
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -76,12 +80,12 @@ class Fields(BaseModel):
     max_completion_tokens: NewTokens | None = None
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
     response_format: dict[str, object] | None = None
     # what vLLM takes beside the fields of OpenAI
-    min_tokens: Annotated[int, Field(ge=0, lt=2**31)] | None = None
-    top_k: Annotated[int, Field(ge=-1, lt=2**31)] | None = None
+    min_tokens: Annotated[Whole, Field(ge=0, lt=2**31)] | None = None
+    top_k: Annotated[Whole, Field(ge=-1, lt=2**31)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
     stop_token_ids: Annotated[list[TokenId], Field(max_length=64)] | None = None
@@ -103,7 +107,7 @@ def read_fields(settings: object) -> Fields:
     fields = _with_extra(fields)
     known = {name: fields[name] for name in Fields.model_fields if name in fields}
     for name in sorted(fields.keys() - known.keys()):
-        if fields[name] is not None and fields[name] not in NEUTRAL_VALUES.get(name, ()):
+        if fields[name] not in (None, [], {}, *NEUTRAL_VALUES.get(name, ())):
             remedy = f": set {IN_THE_SPEC[name]} in the spec" if name in IN_THE_SPEC else ""
             raise RowRejected(Code.SETTINGS, f"{shown_name(name, 'a field')} is not supported{remedy}")
     try:
