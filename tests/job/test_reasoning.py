@@ -59,7 +59,7 @@ FAMILIES = {
     "solar": Family(
         said=("<|think|>", "hm", "<|end|>", "<|begin|>", "assistant", "<|content|>", "cat"),
         special=("<|begin|>", "<|end|>", "<|think|>", "<|content|>", "<|flush|>"),
-        words=("assistant",),
+        added=("assistant",),  # as words alone it would be spelled by letters under a constraint
         reply="<|begin|>A:",
         end="<|flush|>",
     ),
