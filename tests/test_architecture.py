@@ -82,7 +82,9 @@ ROOMS = {
     "engine/vllm": Room(knows=GUEST_ROOMS, packages={"numpy", "torch", "transformers", "vllm"}),
     "engine/server": Room(knows=GUEST_ROOMS),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
-    "job/engines": Room(knows={"spec", "data/output", "data/store", "engine/vllm", "engine/server"}),
+    "job/engines": Room(
+        knows={"spec", "data/output", "data/store", *GUEST_ROOMS, "engine/vllm", "engine/server", "engine/parity.py"}
+    ),
     "job/faults": Room(knows={"data/sources/unit.py"}),
     "job/encoding/settings": Room(
         knows={*ENCODING_ROOMS, "data/labels/parsers.py", "data/sources/formats/openai.py"},

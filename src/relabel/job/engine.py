@@ -66,9 +66,18 @@ def _own(spec: Spec) -> Engine:
 
 
 def _vllm(spec: Spec) -> Engine:
-    from relabel.engine.vllm.installed import require_vllm
+    from relabel.engine.vllm.loading import load_vllm
+    from relabel.job.engines.vllm import image_row, settings_of
 
-    raise ModelRefused(f"model.engine: vllm (vLLM {require_vllm()}) cannot generate yet: leave it out")
+    return load_vllm(
+        spec.model.path,
+        settings=settings_of(spec),
+        dtype=spec.model.dtype,
+        revision=spec.model.revision,
+        adapter=spec.model.adapter,
+        sampling=sampling_of(spec.queries[0]),
+        with_image=image_row(spec),
+    )
 
 
 def _server(spec: Spec) -> Engine:

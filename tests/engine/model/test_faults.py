@@ -153,3 +153,9 @@ def test_a_lost_device_is_told_from_a_full_one() -> None:
     assert not is_device_fault(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert not is_device_fault(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"))
+
+
+def test_an_engine_whose_processes_died_is_a_lost_device() -> None:
+    """Told by its name: whoever counts deaths imports no vLLM."""
+    assert is_device_fault(type("EngineDeadError", (Exception,), {})())
+    assert not is_device_fault(Exception("EngineDeadError"))

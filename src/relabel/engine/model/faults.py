@@ -20,6 +20,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_fault(error: BaseException) -> bool:
-    """True where the CUDA context is lost (device-side assert, illegal address, ECC): no later call can succeed."""
+    """True where the CUDA context is lost (device-side assert, illegal address, ECC) or the processes of a vLLM are
+    gone: no later call can succeed."""
+    if type(error).__name__ == "EngineDeadError":
+        return True
     is_cudas = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
     return isinstance(error, RuntimeError) and is_cudas and not is_out_of_memory(error)
