@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from relabel.data.images.formats import LEFT_OUT
-from relabel.data.images.picture import decode_picture
+from relabel.data.images.picture import Fit, decode_picture
 from relabel.errors import RowRejected
 
 MAX_PIXELS = 2 * 89_478_485
@@ -59,7 +59,7 @@ def is_turned(image: Image.Image) -> bool:
 
 def relabel(data: bytes) -> Image.Image | str:
     try:
-        return decode_picture(data, max_pixels=MAX_PIXELS, fit_pixels=MAX_PIXELS)
+        return decode_picture(data, max_pixels=MAX_PIXELS, fit=Fit(num_pixels=MAX_PIXELS))
     except RowRejected as rejected:
         return str(rejected)
 

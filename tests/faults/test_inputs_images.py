@@ -8,6 +8,7 @@ import zlib
 import pytest
 from PIL import Image
 
+from relabel.data.images.picture import Fit
 from relabel.data.images.root import open_root
 from relabel.data.images.value import decode_image
 from relabel.errors import RowRejected
@@ -18,7 +19,7 @@ from tests.pictures import encoded, png
 
 pytestmark = pytest.mark.fault
 
-LIMITS = {"max_bytes": 2**20, "max_pixels": 10**6, "fit_pixels": 10**6}
+LIMITS = {"max_bytes": 2**20, "max_pixels": 10**6, "fit": Fit(num_pixels=10**6)}
 
 
 def outcome(value, root=None, **limits):

@@ -167,7 +167,7 @@ class Model(Section):
     `prompt.truncate` names a column."""
     image_pixels: Annotated[int, Field(ge=1)] = 1_003_520
     """The most pixels (width x height) of an image that the model sees. A larger one is scaled down before the model's
-    own processor runs."""
+    own processor runs, unless that makes pictures of one size itself."""
 
     @field_validator("revision")
     @classmethod

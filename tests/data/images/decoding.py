@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from relabel.data.images.picture import Fit
 from relabel.data.images.root import open_root
 from relabel.data.images.value import decode_image
 from relabel.errors import RowRejected
 
 
-def decode(value, *, root=None, max_bytes=2**20, max_pixels=10**6, fit_pixels=10**6):
+def decode(value, *, root=None, max_bytes=2**20, max_pixels=10**6, fit_pixels=10**6, edge=None):
     return decode_image(
         value,
         root=None if root is None else open_root(str(root)) if isinstance(root, str | Path) else root,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
-        fit_pixels=fit_pixels,
+        fit=Fit(num_pixels=fit_pixels, edge=edge),
     )
 
 

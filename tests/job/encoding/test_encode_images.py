@@ -1,13 +1,17 @@
 """Image columns in the forms that people have, through a source of each format to what the model reads."""
 
 import base64
+import io
 import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
+from relabel.engine.model.pixels import quantise
+from relabel.engine.model.processor import load_processor
 from relabel.errors import SpecError
 from relabel.job.encoding.columns import take_columns
 from relabel.job.encoding.row import RowEncoder
@@ -18,6 +22,8 @@ from relabel.rejected import Rejected
 from relabel.spec import make_spec
 from tests.data.builders import files_of, units_of, write_json, write_lines, write_parquet
 from tests.data.images.answers import fault, server
+from tests.data.images.decoding import encode as pictured
+from tests.data.images.decoding import gradient
 from tests.encoding import encode
 from tests.pictures import png
 
@@ -55,6 +61,17 @@ def test_a_list_of_images_is_read_in_its_order_as_columns_are(form):
     assert np.array_equal(pair.tensors["pixel_values"], columns.tensors["pixel_values"])
     turned = encode(encoder(), {"images": [form(BLUE), form(RED)]})
     assert not np.array_equal(pair.tensors["pixel_values"], turned.tensors["pixel_values"])
+
+
+def test_a_large_photograph_is_scaled_once_and_the_model_reads_the_same():
+    """The model's processor makes 48 x 48 pixels of every picture."""
+    photograph = pictured(gradient(1280, 960), "JPEG", quality=95)
+    near = encode(encoder("image"), {"image": photograph}).tensors["pixel_values"]
+    own = load_processor(str(MODEL_PATH)).image_processor
+    pixels = own(images=[Image.open(io.BytesIO(photograph))], return_tensors="pt")["pixel_values"]
+    plain, _ = quantise(np.asarray(pixels), own.image_mean, own.image_std)
+    assert near.shape == plain.shape
+    assert 0 < np.abs(near.astype(int) - plain.astype(int)).mean() < 1
 
 
 def test_a_list_of_one_is_the_image_and_a_list_of_none_is_text():

@@ -14,6 +14,7 @@ import warnings
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -56,14 +57,48 @@ _LEAST_LIMIT = 89_478_485
 _lock = threading.Lock()
 
 
-def decode_picture(data: bytes, *, max_pixels: int, fit_pixels: int) -> Image.Image:
-    """The picture as RGB with at most `fit_pixels` pixels; of an animation the first frame.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """To which size a picture is scaled before the model's processor takes it.
+
+    A processor that makes pictures of one size itself gets each at that size or somewhat above, which a decoder of JPEG
+    and a mean over whole pixels give for little. Any other gets at most so many pixels.
+    """
+
+    num_pixels: int
+    """The most pixels that a picture keeps."""
+    edge: int | None = None
+    """The longer side, in pixels, of what the processor makes of every picture; None where that depends on the picture.
+    No side is scaled to less."""
+
+    @property
+    def _is_scaled_again(self) -> bool:
+        return self.edge is not None and self.edge**2 <= self.num_pixels
+
+    def draft(self, width: int, height: int) -> tuple[int, int] | None:
+        """The least size at which a decoder may give a picture of this one; None where it must give all pixels."""
+        if self.edge is not None and self._is_scaled_again:
+            return (self.edge, self.edge) if min(width, height) > self.edge else None
+        size = fit_size(width, height, self.num_pixels)
+        return (2 * size[0], 2 * size[1]) if size != (width, height) else None  # twice keeps the resize sharp
+
+    def resized(self, rgb: Image.Image) -> Image.Image:
+        """The decoded picture, at the size at which the processor gets it."""
+        if self.edge is not None and self._is_scaled_again:
+            factor = min(rgb.size) // self.edge
+            return rgb.reduce(factor) if factor > 1 else rgb
+        size = fit_size(*rgb.size, self.num_pixels)
+        return rgb if size == rgb.size else rgb.resize(size, Image.Resampling.LANCZOS)
+
+
+def decode_picture(data: bytes, *, max_pixels: int, fit: Fit) -> Image.Image:
+    """The picture as RGB of a size that fits; of an animation the first frame.
 
     Raises RowRejected (image) where it has more than `max_pixels`, and for all that is no picture.
     """
     with _limit(max_pixels):
         try:
-            return _decode(without_notes(data), max_pixels, fit_pixels)
+            return _decode(without_notes(data), max_pixels, fit)
         except Image.UnidentifiedImageError as error:
             raise RowRejected(Code.IMAGE, not_read(data[:16])) from error
         except Image.DecompressionBombError as error:
@@ -73,13 +108,13 @@ def decode_picture(data: bytes, *, max_pixels: int, fit_pixels: int) -> Image.Im
             raise RowRejected(Code.IMAGE, reason) from error
 
 
-def fit_size(width: int, height: int, fit_pixels: int) -> tuple[int, int]:
-    """The largest size of about the same shape with at most `fit_pixels` pixels."""
-    if width * height <= fit_pixels:
+def fit_size(width: int, height: int, num_pixels: int) -> tuple[int, int]:
+    """The largest size of about the same shape with at most so many pixels."""
+    if width * height <= num_pixels:
         return width, height
-    scale = math.sqrt(fit_pixels / (width * height))
+    scale = math.sqrt(num_pixels / (width * height))
     short = max(1, int(min(width, height) * scale))
-    long = min(max(1, int(max(width, height) * scale)), fit_pixels // short)
+    long = min(max(1, int(max(width, height) * scale)), num_pixels // short)
     return (long, short) if width >= height else (short, long)
 
 
@@ -99,18 +134,16 @@ def _limit(max_pixels: int) -> Generator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _decode(data: bytes, max_pixels: int, fit_pixels: int) -> Image.Image:
+def _decode(data: bytes, max_pixels: int, fit: Fit) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=readable_formats())
     _check_size(image, max_pixels)
-    size = fit_size(*image.size, fit_pixels)
-    if size != image.size:
-        image.draft(image.mode, (2 * size[0], 2 * size[1]))  # JPEG only; twice the size keeps the resize sharp
+    if (size := fit.draft(*image.size)) is not None:
+        image.draft(image.mode, size)  # JPEG only
     image.load()
     _check_size(image, max_pixels)  # an icon may be larger than its directory says
     turn = _TURNS.get(_orientation(image))
     rgb = _to_rgb(image, is_16_bits=bit_depth(data) == 16)
-    if rgb.size != size and rgb.width * rgb.height > fit_pixels:
-        rgb = rgb.resize(fit_size(*rgb.size, fit_pixels), Image.Resampling.LANCZOS)
+    rgb = fit.resized(rgb)
     return rgb if turn is None else rgb.transpose(turn)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from PIL import Image
 
 from relabel.data.images.base64_text import bytes_of_base64, bytes_of_text
-from relabel.data.images.picture import decode_picture
+from relabel.data.images.picture import Fit, decode_picture
 from relabel.data.images.root import Root
 from relabel.errors import RowRejected
 from relabel.rejected import Code
@@ -29,8 +29,8 @@ def each_image(value: object) -> list[object]:
     return found
 
 
-def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels: int, fit_pixels: int) -> Image.Image:
-    """The image as RGB with at most `fit_pixels` pixels. Raises RowRejected with `image: ...` for every other value.
+def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels: int, fit: Fit) -> Image.Image:
+    """The image as RGB of a size that fits. Raises RowRejected with `image: ...` for every other value.
 
     `value` is the encoded bytes, their base64 text, a data: URL, a path under `root`, or a struct of `bytes` and
     `path`. SourceUnreadable only where the storage of the root fails, which is no fault of the row.
@@ -40,7 +40,7 @@ def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels
         raise RowRejected(Code.IMAGE, "empty")
     if len(data) > max_bytes:
         raise RowRejected(Code.IMAGE, f"{len(data)} bytes is over the limit of {max_bytes}")
-    return decode_picture(data, max_pixels=max_pixels, fit_pixels=fit_pixels)
+    return decode_picture(data, max_pixels=max_pixels, fit=fit)
 
 
 def _bytes_of(value: object, root: Root | None, max_bytes: int) -> bytes:

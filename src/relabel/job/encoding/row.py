@@ -11,6 +11,7 @@ from functools import partial
 
 from PIL import Image
 
+from relabel.data.images.picture import Fit
 from relabel.data.images.root import open_root
 from relabel.data.images.value import decode_image
 from relabel.data.sources.formats.openai import SETTINGS
@@ -71,7 +72,7 @@ class RowEncoder:
             root=self._root,
             max_bytes=spec.prompt.max_image_bytes,
             max_pixels=spec.prompt.max_image_pixels,
-            fit_pixels=spec.model.image_pixels,
+            fit=Fit(num_pixels=spec.model.image_pixels, edge=tokenizer.image_edge),
         )
 
     @property

@@ -24,7 +24,7 @@ from relabel.errors import ModelRefused, RowRejected
 from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer, Variables, render
 from relabel.job.encoding.control_tokens import ControlTokens
 from relabel.job.encoding.encoded import Encoded
-from relabel.job.encoding.processor import Processor, Tokenizer
+from relabel.job.encoding.processor import Processor, Tokenizer, edge_of
 from relabel.job.engine import in_words_of_the_spec
 from relabel.rejected import Code
 from relabel.spec import Model, Prompt
@@ -45,6 +45,9 @@ class PromptTokenizer:
         self._tokenizer = cast(Tokenizer, getattr(loaded, "tokenizer", loaded))
         self._processor = cast(Processor, loaded) if hasattr(loaded, "image_processor") else None
         self.takes_images = self._processor is not None
+        has_images = prompt.images or prompt.messages is not None
+        self.image_edge = edge_of(self._processor.image_processor) if self._processor and has_images else None
+        """See `Fit.edge`."""
         self.control = ControlTokens(self._tokenizer, loaded)
         template = f"{getattr(loaded, 'chat_template', '')}{getattr(self._tokenizer, 'chat_template', '')}"
         self.reasoning = _format_of_reasoning(model.path, self._tokenizer, template)
