@@ -101,6 +101,8 @@ class Resolved:
     def _check(self, plan: Plan) -> None:
         if len(plan.files) == len(plan.gone):
             raise SourceRefused(f"no file of the source can be read; the first: {plan.unreadable[0][1]}")
+        if not plan.columns.names and plan.notes:
+            raise SourceRefused(f"no row of the source has columns: {plan.notes[0]}")
         take_columns(self.spec, self.encoder, plan.columns)
 
 

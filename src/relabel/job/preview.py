@@ -43,9 +43,10 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     spec = settled(spec, store)
     resolved = on_its_day(resolve(spec, {}), spec, {}, store)
     spec, encoder = resolved.spec, resolved.encoder
-    units, columns = _first_units(spec, encoder, resolved.unit_rows(None), num_rows)
-    if not units:
-        raise SourceRefused("the source has no rows; name files that hold some in source.path")
+    units, columns, note = _first_units(spec, encoder, resolved.unit_rows(None), num_rows)
+    if not units or not columns.names:
+        why = f": {note}" if note else "; name files that hold some in source.path"
+        raise SourceRefused(f"the source has no {'rows' if not units else 'row with columns'}{why}")
     take_columns(spec, encoder, columns)
     job = resolved.job(columns)
     table = pd.concat([_prompts(unit, encoder, job) for unit in units], ignore_index=True)
@@ -90,21 +91,26 @@ def _reason(spec: Spec, row: Mapping[Hashable, object]) -> str | None:
     return next((str(row[column_of(name, "reason")]) for name in without), None)
 
 
-def _first_units(spec: Spec, encoder: RowEncoder, unit_rows: int, num_rows: int) -> tuple[list[Unit], pa.Schema]:
-    """Units of the first rows, and the columns of as many files as it takes to find those rows and all that is read."""
+def _first_units(spec: Spec, encoder: RowEncoder, unit_rows: int, num_rows: int) -> tuple[list[Unit], pa.Schema, str]:
+    """Units of the first rows, and the columns of as many files as it takes to find those rows and all that is read.
+
+    Also what is to be said of the first file that has no such row.
+    """
     wanted = {*spec.output.keep, *encoder.columns}
     columns = Columns(union=format_of(spec.source).union)
     units: list[Unit] = []
+    note = ""
     for file in list_files(spec.source).files:
         scanned = scan(file, spec.source, unit_rows, needed_columns(spec, encoder))
         columns.add(scanned.columns, file.path)
+        note = note or (f"{file.path}: {scanned.note}" if scanned.note else "")
         for unit in scanned.units:
             if num_rows > 0:
                 units.append(replace(unit, num_rows=min(unit.num_rows, num_rows)))
                 num_rows -= unit.num_rows
         if num_rows <= 0 and wanted <= set(columns.schema.names):
             break
-    return units, columns.schema
+    return units, columns.schema, note
 
 
 def _prompts(unit: Unit, encoder: RowEncoder, job: Job) -> pd.DataFrame:

@@ -44,6 +44,9 @@ class Source(Section):
     encoding: str | None = None
     """The encoding of CSV files, such as `cp1252` or `utf-16`. The default is the one that the file's first bytes name,
     UTF-8, or cp1252 where it is no UTF-8."""
+    quote: str | None = None
+    """The character around a field of a CSV file that holds delimiters or line ends, or `none` where quotes are
+    letters. The default is `"`, or `none` where the first records, of tabs, can only be read so."""
     unit_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Rows in one unit, the range of rows that is scheduled and published as one file. The default is 1,024 rows of
     text, or at most 128 rows with images, divided by the number of texts for each row."""
@@ -66,6 +69,13 @@ class Source(Section):
             raise ValueError(r'a delimiter is one character, no quote, space or line end; a tab is "\t"')
         return delimiter
 
+    @field_validator("quote")
+    @classmethod
+    def _is_one_quote(cls, quote: str | None) -> str | None:
+        if quote not in (None, "none") and (len(quote) != 1 or quote.isalnum() or quote.isspace()):
+            raise ValueError('a quote is one character that is no letter, such as a single quote, or "none"')
+        return quote
+
     @field_validator("encoding")
     @classmethod
     def _is_known(cls, encoding: str | None) -> str | None:
@@ -78,7 +88,9 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _is_of_csv(self) -> Source:
-        for key in ("delimiter", "encoding"):
+        if self.delimiter is not None and self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are the same character")
+        for key in ("delimiter", "encoding", "quote"):
             if getattr(self, key) is not None and self.format != "csv":
                 raise ValueError(f"{key} goes with format: csv")
         return self

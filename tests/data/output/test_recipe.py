@@ -21,6 +21,7 @@ CHANGES = {
     "source.image_root": "images",
     "source.delimiter": ";",
     "source.encoding": "cp1252",
+    "source.quote": "none",
     "prompt.user": "Describe: {{ alt }}",
     "prompt.messages": "chat",
     "prompt.system": "Be brief.",
@@ -74,6 +75,7 @@ SPEED = {
 NEEDED = {
     "source.delimiter": {"source.format": "csv"},
     "source.encoding": {"source.format": "csv"},
+    "source.quote": {"source.format": "csv"},
     "prompt.messages": {"prompt.user": None},
     "prompt.continue_final_message": {"prompt.user": None, "prompt.messages": "chat"},
     "label.pattern": {"label.parse": "regex"},

@@ -47,7 +47,7 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object], engine: Mappin
     for section, defaults in _LATER.items():
         recipe[section] = {k: v for k, v in recipe[section].items() if k not in defaults or v != defaults[k]}
     recipe["source"]["path"] = spec.source.paths
-    for key in ("delimiter", "encoding"):  # a version without them made the same recipe
+    for key in ("delimiter", "encoding", "quote"):  # a version without them made the same recipe
         if recipe["source"][key] is None:
             del recipe["source"][key]
     recipe["prompt"]["image"] = spec.prompt.images

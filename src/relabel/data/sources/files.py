@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import urllib.parse
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,28 @@ MAX_IMAGE_BYTES = 256 * 2**20
 
 _BUFFER_BYTES = 2**20
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_KINDS = tuple(
+    (kind, re.compile(beginning, re.DOTALL | re.IGNORECASE), what)
+    for kind, beginning, what in (
+        (
+            "pointer",
+            rb"version https://git-lfs\.",
+            "it is a pointer of Git LFS and not the file itself: run git lfs pull",
+        ),
+        ("gzip", rb"\x1f\x8b", "it is compressed by gzip, and its name does not end in .gz: rename it"),
+        ("zstd", rb"\x28\xb5\x2f\xfd", "it is compressed by zstd, and its name does not end in .zst: rename it"),
+        ("archive", rb"PK\x03\x04|BZh[1-9]1AY|\xfd7zXZ\0", "it is compressed by zip, bzip2 or xz: unpack it"),
+        ("parquet", rb"PAR1", "it is a Parquet file: set source.format to parquet, and name it .parquet"),
+        (
+            "arrow",
+            rb"ARROW1|\xff{4}.{2}\0\0\x10\0\0\0",
+            "it is an Arrow file, as datasets keeps them: write it as Parquet",
+        ),
+        ("page", rb"[\s\xef\xbb\xbf]*<(!doctype html|html)\b", "it is a web page: a download went wrong"),
+        ("database", rb"SQLite format 3\0", "it is an SQLite database: write a table of it as Parquet"),
+    )
+)
+"""Kinds of files, how each begins, and what to say where another kind is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +137,13 @@ def open_stream(file: SourceFile) -> io.BufferedReader:
 
 def compression_of(file: SourceFile) -> str | None:
     return next((name for suffix, name in _COMPRESSIONS.items() if file.url.lower().endswith(suffix)), None)
+
+
+def check_kind(head: bytes, form: str) -> None:
+    """Raise OSError, saying what it is, where a file begins as one of another kind than `form` does."""
+    for kind, beginning, what in _KINDS:
+        if kind != form and beginning.match(head):
+            raise OSError(what)
 
 
 def check_unchanged(file: SourceFile) -> None:

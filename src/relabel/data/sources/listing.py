@@ -51,7 +51,7 @@ def list_source(source: Source, form: Format, known: Mapping[str, SourceFile]) -
         if not taken and not bad_names:
             raise SourceRefused(
                 f"source.path {pattern} matches no {source.format} file; correct it or add the data"
-                f"{_others(passed_over)}"
+                f"{_others(passed_over)}{_remedy(pattern, passed_over)}"
             )
         own = {entry.url: entry for entry in taken}
         passed_over.update(_name_of(entry.url, form) for entry in found.entries if entry.url not in own)
@@ -74,6 +74,14 @@ def say(passed_over: Mapping[str, int], limit: int = 8) -> str:
 
 def _others(passed_over: Mapping[str, int]) -> str:
     return f" (passed over: {say(passed_over)})" if passed_over else ""
+
+
+def _remedy(pattern: str, passed_over: Mapping[str, int]) -> str:
+    if "{" in pattern:
+        return "; braces are no glob: write *, ? or [0-9], or a list of paths"
+    if ".arrow" in passed_over:
+        return "; Arrow files, as datasets saves them, are not read: write them as Parquet, by Dataset.to_parquet"
+    return ""
 
 
 def _name_of(url: str, form: Format) -> str:

@@ -90,7 +90,7 @@ def make_plan(
         unreadable=(*unreadable, *listing.unreadable),
         columns=columns,
         listed_over=listing.passed_over,
-        notes=(*notes, *_without_rows(outcomes)),
+        notes=(*notes, *_notes(outcomes)),
         dropped=() if gone else tuple(one.file.path for one in vanished),
     )
 
@@ -134,10 +134,12 @@ def _missing(scanned: Sequence[tuple[str, Scanned]], kept: Collection[str], colu
             yield f"column {name} is null in {len(without)} files that do not have it, the first: {without[0]}"
 
 
-def _without_rows(outcomes: Sequence[_Outcome]) -> Iterator[str]:
+def _notes(outcomes: Sequence[_Outcome]) -> Iterator[str]:
     for outcome in outcomes:
         if outcome.scanned is not None and not outcome.scanned.units:
             yield f"{outcome.file.path} has no rows{f': {outcome.scanned.note}' if outcome.scanned.note else ''}"
+        elif outcome.scanned is not None and outcome.scanned.note:
+            yield f"{outcome.file.path}: {outcome.scanned.note}"
 
 
 def changed_files(paths: Collection[str]) -> SourceChanged:

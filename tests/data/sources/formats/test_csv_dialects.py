@@ -69,6 +69,57 @@ def test_what_cannot_be_found_is_named_with_the_setting(tmp_path, content):
         scan(files_of(source)[0], source, 8)
 
 
+FOREIGN = {
+    "cp1251": "Привет, мир",
+    "koi8-r": "Привет, мир",
+    "shift_jis": "これは日本語の文です",
+    "gb18030": "这是一个中文句子",
+    "euc_kr": "안녕하세요 세계",
+    "iso8859_7": "Καλημέρα κόσμε",
+    "cp1255": "שלום עולם",
+    "cp850": "Café très élégant",
+}
+
+
+@pytest.mark.parametrize("encoding", FOREIGN)
+def test_text_that_would_be_nonsense_in_western_letters_asks_for_its_encoding(tmp_path, encoding):
+    write_bytes(tmp_path / "a.csv", f'id,t\n1,"{FOREIGN[encoding]}"\n'.encode(encoding))
+    source = source_of(tmp_path, "csv")
+    with pytest.raises(SourceUnreadable, match=r"not plainly another encoding: name it in source\.encoding"):
+        scan(files_of(source)[0], source, 8)
+    source = source_of(tmp_path, "csv", encoding=encoding)
+    assert read_all(source, ["t"])[0] == [((FOREIGN[encoding],), None)]
+
+
+@pytest.mark.parametrize("text", ["“5 €” naïve", "créée à l'été — déjà", "Größe: süß", "Señor Ñandú", "50 °C ± 2"])
+def test_western_text_is_found(tmp_path, text):
+    write_bytes(tmp_path / "a.csv", f'id,t\n1,"{text}"\n'.encode("cp1252"))
+    assert read_all(source_of(tmp_path, "csv"), ["t"])[0] == [((text,), None)]
+
+
+LETTERS = b'id\tt\n1\t"Yes" he said\n2\t5" disk\n3\t"not closed\n'
+
+
+def test_quotes_are_letters_in_a_table_of_tabs_that_is_one_only_so(tmp_path):
+    write_bytes(tmp_path / "a.tsv", LETTERS)
+    texts = ['"Yes" he said', '5" disk', '"not closed']
+    assert read_all(source_of(tmp_path, "csv"), ["t"], unit_rows=2)[0] == [((text,), None) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("content", "quote", "texts"),
+    [
+        (LETTERS.replace(b"\t", b","), "none", ['"Yes" he said', '5" disk', '"not closed']),
+        (b'id\tt\n1\t"x"\n2\t"y\n', "none", ['"x"', '"y']),
+        (b"id,t\n1,'a, b'\n2,'it''s'\n", "'", ["a, b", "it's"]),
+    ],
+)
+def test_quotes_are_as_the_spec_says(tmp_path, content, quote, texts):
+    write_bytes(tmp_path / "a.csv", content)
+    source = source_of(tmp_path, "csv", quote=quote)
+    assert read_all(source, ["t"], unit_rows=1)[0] == [((text,), None) for text in texts]
+
+
 def test_a_file_that_is_not_in_the_encoding_of_the_spec_costs_itself(tmp_path):
     write_bytes(tmp_path / "a.csv", b"i\x00d\x00")
     source = source_of(tmp_path, "csv", encoding="utf-16")
@@ -77,7 +128,15 @@ def test_a_file_that_is_not_in_the_encoding_of_the_spec_costs_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"delimiter": ";;"}, {"delimiter": '"'}, {"encoding": "klingon"}, {"encoding": "hex"}]
+    "fields",
+    [
+        {"delimiter": ";;"},
+        {"delimiter": '"'},
+        {"encoding": "klingon"},
+        {"encoding": "hex"},
+        {"quote": "''"},
+        {"quote": "a"},
+    ],
 )
 def test_settings_that_are_none_are_refused(fields):
     with pytest.raises(SpecError, match=f"source.{next(iter(fields))}"):

@@ -22,6 +22,8 @@ FORMS = {
     "indented objects": "\n".join(json.dumps(record, indent=4) for record in RECORDS),
     "lines ended by carriage returns": "\r".join(map(json.dumps, RECORDS)),
     "lines ended by both": "\r\n".join(map(json.dumps, RECORDS)),
+    "objects on one line": "".join(map(json.dumps, RECORDS)),
+    "objects on one line with spaces": " ".join(map(json.dumps, RECORDS)) + "\n",
 }
 
 
@@ -34,7 +36,9 @@ def test_rows(tmp_path, name, form):
     assert kept["id"].to_pylist() == list(range(7))
 
 
-@pytest.mark.parametrize("form", ["an indented array", "indented objects"])
+@pytest.mark.parametrize(
+    "form", ["an indented array", "indented objects", "an array on one line", "objects on one line"]
+)
 def test_they_are_read_under_any_suffix(tmp_path, form):
     write_bytes(tmp_path / "a.jsonl", FORMS[form].encode())
     assert len(read_all(source_of(tmp_path, "jsonl"), ["t"])[0]) == 7
@@ -61,6 +65,7 @@ BROKEN = {
     "an array of numbers": (b"[1, 2, 3]", "not of objects"),
     "an indented array of arrays": (b"[\n[1],\n[2]\n]", "not of objects"),
     "utf-16": ('[{"id": 1}]'.encode("utf-16"), "UTF-16"),
+    "utf-16 without a mark": ('[{"id": 1}]'.encode("utf-16-le"), "UTF-16"),
 }
 
 
@@ -90,6 +95,47 @@ def test_metadata_beside_data_is_no_row_and_a_file_without_one_is_named(tmp_path
     assert plan.passed_over == {"dataset_info.json": 1, "state.json": 1, "dataset_dict.json": 1}
     note = "it is one JSON object over several lines; write a row on one line if it is one"
     assert plan.notes == (f"about.json has no rows: {note}", "empty.json has no rows")
+
+
+TABLES = {
+    "lists": {"t": ["x", "y"], "id": [1, 2]},
+    "as pandas writes columns": {"t": {"0": "x", "1": "y"}, "id": {"0": 1, "1": 2}},
+    "by keys of rows": {"r1": {"t": "x", "id": 1}, "r2": {"t": "y", "id": 2}},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_by_columns_is_no_row(tmp_path, table, indent):
+    write_bytes(tmp_path / "a.json", json.dumps(TABLES[table], indent=indent).encode())
+    plan = make_plan(source_of(tmp_path, "jsonl"), 8, needed={"t"})
+    note = "it is one JSON object, a table by columns; write an object for each row"
+    assert (plan.num_rows, plan.notes) == (0, (f"a.json has no rows: {note}",))
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_object_around_its_rows_is_no_row_unless_what_holds_them_is_read(tmp_path, indent):
+    write_bytes(tmp_path / "a.json", json.dumps({"version": "2", "data": RECORDS}, indent=indent).encode())
+    source = source_of(tmp_path, "jsonl")
+    (note,) = make_plan(source, 8, needed={"t"}).notes
+    assert note.endswith("it is one JSON object, with a list of objects under 'data': write that list as a file")
+    assert make_plan(source, 8, needed={"data"}).num_rows == (0 if indent else 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"{'t': 'x'}\n{'t': 'y'}\n", "not a line of JSON"),
+        ('{"t": "caf\u00e9"}\n'.encode("latin-1"), "invalid UTF-8"),
+        (b'["t"]\n["x"]\n', "not a JSON object"),
+        (b'{"t": "x"},\n{"t": "y"},\n', "not a line of JSON"),
+    ],
+)
+def test_of_a_file_without_one_object_is_said_what_its_first_record_is(tmp_path, content, why):
+    write_bytes(tmp_path / "a.jsonl", content)
+    plan = make_plan(source_of(tmp_path, "jsonl"), 8, needed={"t"})
+    assert plan.num_rows == content.count(b"\n")
+    assert plan.notes == (f"a.jsonl: not one of its records has columns; of the first: {why}",)
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=4)

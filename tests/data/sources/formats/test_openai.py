@@ -149,8 +149,8 @@ LINE = st.fixed_dictionaries(
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE | JSON, min_size=1, max_size=5))
 def test_any_lines_of_json_give_a_row_or_a_reject_each(tmp_path, lines):
-    rows, kept = rows_of(tmp_path, *(json.dumps(one) for one in lines))
-    assert len(rows) == kept.num_rows == len(lines)
+    rows, kept = rows_of(tmp_path, line("before"), *(json.dumps(one) for one in lines))
+    assert len(rows) == kept.num_rows == 1 + len(lines)
     for values, why in rows:
         assert (values == (None, None)) if why else all(isinstance(value, str) for value in values)
         assert why is None or why.startswith("source: ")

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from relabel.data.sources import files, streams
 from relabel.data.sources.cutting import cut_rows
-from relabel.data.sources.formats.dialect import Dialect, dialect_of
+from relabel.data.sources.formats.dialect import Dialect, dialect_of, quoting
 from relabel.data.sources.formats.format import Scanned, one_each, takes_all
 from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
@@ -49,7 +49,7 @@ def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[st
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
     files.check_unchanged(unit.file)
     earliest = unit.first_row if unit.offset else 0
-    key = (unit.file, source.delimiter, source.encoding)
+    key = (unit.file, source.delimiter, source.encoding, source.quote)
     with (
         files.reading(unit.file),
         streams.borrowed(key, earliest, unit.first_row, lambda: _Table(unit, earliest, source)) as table,
@@ -165,12 +165,14 @@ def _feed(stream: io.BufferedReader, dialect: Dialect) -> _Feed:
 
 def _check_size(size: int) -> None:
     if size > files.MAX_ROW_BYTES:
-        raise OSError(f"it has a row of more than {files.MAX_ROW_BYTES >> 20} MiB: a quote is not closed")
+        raise OSError(
+            f"it has a row of more than {files.MAX_ROW_BYTES >> 20} MiB: a quote is not closed; see source.quote"
+        )
 
 
 def _records(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | Rejected]]:
     """The byte each row begins at, and its fields, or why it has none. Blank lines are no rows."""
-    reader = csv.reader(feed, delimiter=dialect.delimiter, strict=True)
+    reader = csv.reader(feed, delimiter=dialect.delimiter, strict=True, **quoting(dialect.quote))
     while True:
         start, feed.record_size = feed.offset, 0
         try:
@@ -179,7 +181,10 @@ def _records(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | R
             return
         except csv.Error as error:  # the reader goes on with the next line
             if feed.is_at_end:
-                raise OSError("it ends inside a quote: cut short, or a quote is not closed") from error
+                raise OSError(
+                    "it ends inside a quote: cut short, or a quote is not closed; where quotes are letters, set "
+                    "source.quote to none"
+                ) from error
             fields = Rejected(Code.SOURCE, "not a row of CSV")
         if fields:
             yield start, fields

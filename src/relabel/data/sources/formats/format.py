@@ -30,7 +30,7 @@ class Scanned:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Members that no column holds, by suffix or kind."""
     note: str = ""
-    """Why a file that is not empty has no rows."""
+    """Why a file that is not empty has no rows, or what is wrong with those that it has."""
 
 
 class Format(Protocol):

@@ -42,20 +42,26 @@ def takes(url: str, *, is_named: bool) -> bool:
 def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     can_seek = files.compression_of(file) is None
     types = RecordTypes()
+    first: list[Record] = []
 
     def offsets(records: Iterator[tuple[int, bytes | None]]) -> Iterator[int]:
         for offset, text in records:
-            if needed is None or not types.are_settled(needed):
-                types.add(_parse(text))
+            if not first or needed is None or not types.are_settled(needed):
+                record = _parse(text)
+                types.add(record)
+                first.extend([] if first else [record])
             yield offset if can_seek else 0
 
     with files.reading(file), files.open_stream(file) as stream:
         layout = layout_of(stream, is_document=_is_document(file))
         units = cut_rows(file, offsets(_texts(stream, layout, 0)), unit_rows)
-    if layout is Layout.VALUES and sum(unit.num_rows for unit in units) == 1:
-        note = "it is one JSON object over several lines; write a row on one line if it is one"
+    if sum(unit.num_rows for unit in units) == 1 and (
+        note := _no_row(first[0], layout, is_document=_is_document(file), needed=needed or ())
+    ):
         return Scanned(units=[], columns=pa.schema([]), note=note)
-    return Scanned(units=units, columns=types.schema)
+    why = first[0] if first and not types.schema.names else None
+    note = f"not one of its records has columns; of the first: {why.detail}" if isinstance(why, Rejected) else ""
+    return Scanned(units=units, columns=types.schema, note=note)
 
 
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
@@ -66,6 +72,26 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
         streams.borrowed(unit.file, earliest, unit.first_row, lambda: _Texts(unit, earliest)) as texts,
     ):
         return make_rows([_parse(text) for text in texts.take(unit)], columns, kept)
+
+
+def _no_row(record: Record, layout: Layout, *, is_document: bool, needed: Collection[str]) -> str:
+    """Why the only record of a file is no row of a dataset; empty where it is one."""
+    if isinstance(record, Rejected):
+        return ""
+    if is_document and not record.keys() & set(needed):
+        for name, value in record.items():
+            if _are_rows(value):
+                return f"it is one JSON object, with a list of objects under {name[:40]!r}: write that list as a file"
+    sizes = {len(value) if isinstance(value, list | dict) else -1 for value in record.values()}
+    if is_document and len(record) > 1 and len(sizes) == 1 and min(sizes) > 1:
+        return "it is one JSON object, a table by columns; write an object for each row"
+    if layout is Layout.VALUES:
+        return "it is one JSON object over several lines; write a row on one line if it is one"
+    return ""
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 class _Texts:

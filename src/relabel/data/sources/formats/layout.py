@@ -18,6 +18,7 @@ from relabel.data.sources import files
 HEAD_BYTES = 2**16
 _SPACE = b" \t\r\n"
 _SPACES = re.compile(r"[ \t\r\n]*")
+_NEXT = re.compile(rb"[ \t]*\{")
 _NEXT_BEHIND_CR = re.compile(rb"\r[\r \t]*\{")
 _CHUNK = 2**20
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -29,7 +30,7 @@ class Layout(Enum):
     LINES = "lines"
     ARRAY = "array"
     VALUES = "values"
-    """Objects one after the other, each over several lines or ended by a carriage return."""
+    """Objects one after the other, each over several lines or ended by a carriage return, or all on one line."""
 
 
 def layout_of(stream: io.BufferedReader, *, is_document: bool) -> Layout:
@@ -38,11 +39,13 @@ def layout_of(stream: io.BufferedReader, *, is_document: bool) -> Layout:
     `is_document`: its name does not say that it has lines, so that an array on one line is one of rows.
     """
     head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
-    if head.startswith(_UTF_16):
+    files.check_kind(head, "json")
+    if head.startswith(_UTF_16) or b"\0" in head[:4]:
         raise OSError("it is UTF-16; write it as UTF-8")
     text = head.removeprefix(_BOM).lstrip(_SPACE)
     line = text.partition(b"\n")[0]
-    if not is_document and _end_of_value(line) == len(line.rstrip(_SPACE)):
+    behind = text[len(line) :].strip(_SPACE)
+    if not is_document and behind and _end_of_value(line) == len(line.rstrip(_SPACE)):
         return Layout.LINES
     if text.startswith(b"["):
         inside = text[1:].lstrip(_SPACE)
@@ -55,7 +58,7 @@ def layout_of(stream: io.BufferedReader, *, is_document: bool) -> Layout:
         return Layout.LINES
     if (end := _end_of_value(text)) is None:
         return Layout.VALUES if line.strip(_SPACE) == b"{" else Layout.LINES
-    is_spread = end > len(line) or _NEXT_BEHIND_CR.match(text, end)
+    is_spread = end > len(line) or _NEXT_BEHIND_CR.match(text, end) or (not behind and _NEXT.match(text, end))
     return Layout.VALUES if is_spread else Layout.LINES
 
 

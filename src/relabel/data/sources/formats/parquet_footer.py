@@ -44,6 +44,7 @@ def read_footer(handle: pa.NativeFile) -> pq.FileMetaData:
     size = handle.size()
     tail = handle.read_at(min(size, _TAIL_BYTES), max(0, size - _TAIL_BYTES))
     if not tail.endswith(_MAGIC) or len(tail) < 12:
+        files.check_kind(handle.read_at(min(size, 1024), 0), "parquet")
         raise OSError("it does not end as a Parquet file does: it is cut short or of another format")
     length = int.from_bytes(tail[-8:-4], "little") + 8
     if length + 4 > size:

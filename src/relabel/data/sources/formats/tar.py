@@ -10,6 +10,8 @@ import io
 import tarfile
 from collections.abc import Iterator
 
+from relabel.data.sources import files
+
 _END = bytes(tarfile.BLOCKSIZE)
 
 
@@ -63,9 +65,12 @@ def members(tar: Tar, offset: int) -> Iterator[tuple[int, tarfile.TarInfo]]:
 
 def _archive(tar: Tar) -> tarfile.TarFile:
     """Python's reader of headers; it looks at the first one by itself."""
+    head = tar.read(1024)
+    tar.seek(0)
     try:
         return tarfile.TarFile(fileobj=tar, errors="surrogateescape")  # pyright: ignore[reportArgumentType]
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        files.check_kind(head, "tar")
         raise OSError("it does not begin as a tar archive does") from error
 
 
