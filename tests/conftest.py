@@ -6,7 +6,6 @@ import uuid
 from pathlib import Path
 
 import pytest
-import ray
 from hypothesis import settings
 
 from tests.tiny import save_model
@@ -79,6 +78,8 @@ def text_model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cluster():
     """One Ray for the tests of Ray; workers find the tests' own modules where pytest found them."""
+    import ray  # those of the engine run where it is not installed
+
     ray.init(
         address="local",
         num_cpus=3,

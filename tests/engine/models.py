@@ -157,8 +157,8 @@ def _build(kind: Any, config: Any) -> Any:
 
 def generate_alone(model: Any, request: Request, max_new_tokens: int, stop: list[int]) -> list[int]:
     """What transformers itself makes of one row, without the stop token."""
-    ids = torch.tensor([list(request.prompt_ids)])
-    tensors = {name: torch.from_numpy(value) for name, value in request.tensors.items()}
+    ids = torch.tensor([list(request.prompt_ids)], device=model.device)
+    tensors = {name: torch.from_numpy(value).to(model.device) for name, value in request.tensors.items()}
     new = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),

@@ -14,11 +14,11 @@ from relabel.engine import Sampling
 from relabel.engine.continuous.limits import measured_limits
 from relabel.engine.loading import make_engine, settle_batching
 from relabel.engine.model.sizes import kv_bytes
-from relabel.engine.model.traits import why_not_packed
+from relabel.engine.model.traits import takes_features, why_not_packed
 from relabel.engine.parity import Probes
 from relabel.errors import ModelRefused
 from tests.engine import inputs, models
-from tests.engine.kit import FAMILIES
+from tests.engine.kit import FAMILIES, STOP, continuous
 
 
 def like_llama(kind: type[LlamaForCausalLM]) -> Any:
@@ -73,7 +73,9 @@ class NeedsCompany(LlamaForCausalLM):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_packable_family_is_batched_continuously(family: str) -> None:
-    verdict = settle_batching(FAMILIES[family][0](), family, "auto")
+    build, make_requests = FAMILIES[family]
+    with_image = next((request for request in make_requests() if request.tensors), None)
+    verdict = settle_batching(build(), family, "auto", with_image)
     assert (verdict.batching, verdict.attention, verdict.notes) == ("continuous", "ragged", ())
     assert verdict.difference < 1e-4
 
@@ -119,6 +121,28 @@ class SeesNoiseApart(LlavaForConditionalGeneration):
         return output
 
 
+class TakesPixelsAlone(LlavaForConditionalGeneration):
+    """As every model did before transformers 5.18: its features are not taken apart from the pixels."""
+
+    def forward(self, input_ids: Any = None, pixel_values: Any = None, **kwargs: Any) -> Any:
+        return super().forward(input_ids=input_ids, pixel_values=pixel_values, **kwargs)
+
+
+def test_a_model_that_takes_pixels_alone_is_packed_where_an_image_was_probed() -> None:
+    requests = inputs.llava_requests()
+    model = TakesPixelsAlone(models.llava().config)
+    model.load_state_dict(models.llava().state_dict())
+    model.eval()
+    alone = [models.generate_alone(model, request, 8, STOP) for request in requests]
+    engine = continuous(model, Sampling(max_new_tokens=8, stop_token_ids=STOP))
+    assert [result.token_ids for result in engine.generate(requests)] == alone
+    assert settle_batching(model, "some/model", "auto", requests[1]).batching == "continuous"
+    unprobed = settle_batching(model, "some/model", "auto")
+    assert unprobed.batching == "static"
+    assert "no image was at hand to try it" in unprobed.notes[0]
+
+
+@pytest.mark.skipif(not takes_features(models.llava()), reason="before transformers 5.18 features are computed once")
 def test_an_image_is_probed_too() -> None:
     model, row = models.llava(), inputs.llava_requests()[1]
     assert row.tensors

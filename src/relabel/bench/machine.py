@@ -26,7 +26,11 @@ def gemm_rate(model: PreTrainedModel) -> float:
     head = model.get_output_embeddings()
     linears = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module is not head]
     weight = max((linear.weight for linear in linears), key=torch.numel)
-    rows = GEMM_ROWS.get(weight.device.type, DEVICE_GEMM_ROWS)
+    return product_rate(weight, GEMM_ROWS.get(weight.device.type, DEVICE_GEMM_ROWS))
+
+
+def product_rate(weight: torch.Tensor, rows: int) -> float:
+    """FLOPs a second of `rows` random rows times a matrix; the best of a few tries."""
     inputs = torch.randn(rows, weight.shape[1], device=weight.device, dtype=weight.dtype)
     with torch.inference_mode():
         seconds = _best_seconds(lambda: torch.nn.functional.linear(inputs, weight), weight.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -51,7 +51,7 @@ def run_rounds(contenders: Sequence[Contender], workload: Workload, num_rounds: 
                 log.info("%s %s: %.2f rows a second", workload.name, contender.name, speed.rate("wall"))
     for contender in contenders:
         if contender.engine:
-            outcome.goodput[contender.name] = _since(before[contender.name], contender.engine.goodput)
+            outcome.goodput[contender.name] = contender.engine.goodput - before[contender.name]
     return outcome
 
 
@@ -71,7 +71,3 @@ def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> S
         return None
     settle(device)
     return Speed(rows=len(prompts), wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
-
-
-def _since(before: Goodput, now: Goodput) -> Goodput:
-    return Goodput(**{part.name: getattr(now, part.name) - getattr(before, part.name) for part in fields(now)})

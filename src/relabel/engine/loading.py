@@ -119,7 +119,8 @@ def settle_batching(
     ways = [("continuous", "ragged"), ("static", attention_of(model)), ("static", "eager")]
     notes = []
     for way, attention in ways if batching != "static" else ways[1:]:
-        if way == "continuous" and (why := why_not_packed(model)) is not None:
+        why = why_not_packed(model, has_image_probe=with_image is not None) if way == "continuous" else None
+        if why is not None:
             notes.append(f"static batching: {why}")
             log.info("%s is run with static batching: %s", path, why)
             continue

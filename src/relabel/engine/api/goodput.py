@@ -36,6 +36,12 @@ class Goodput:
     def __add__(self, other: Goodput) -> Goodput:
         return Goodput(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
+    def __sub__(self, before: Goodput) -> Goodput:
+        """What came since `before`."""
+        return Goodput(
+            **{field.name: getattr(self, field.name) - getattr(before, field.name) for field in fields(self)}
+        )
+
     def count_forward(self, seconds: float, *, decoded: float) -> None:
         """Count one forward of the continuous engine; `decoded` is the fraction of its tokens that were decoded."""
         self.num_batches += 1

@@ -38,7 +38,9 @@ def measured_limits(model: PreTrainedModel, kv_memory: int | None = None) -> Lim
         step_tokens, num_slots = CUDA_STEP_TOKENS, CUDA_ROWS
         # logits of all rows, float32 copies of them to choose from, and those that each graph keeps for itself
         logits = text.vocab_size * (num_slots * 4 * 6 + sum(BUCKETS) * model.dtype.itemsize)
-        left = int((torch.cuda.mem_get_info(model.device)[0] - logits - _peak_bytes(model, step_tokens)) * 0.9)
+        peak = _peak_bytes(model, step_tokens)
+        torch.cuda.empty_cache()  # what the allocator holds back is not free to `mem_get_info`
+        left = int((torch.cuda.mem_get_info(model.device)[0] - logits - peak) * 0.9)
     kv_tokens = max(1, (kv_memory if kv_memory is not None else left) // per_token)
     return Limits(kv_tokens=kv_tokens, num_slots=num_slots, step_tokens=step_tokens)
 
@@ -56,6 +58,4 @@ def _peak_bytes(model: PreTrainedModel, step_tokens: int) -> int:
     before = torch.cuda.memory_allocated(model.device)
     with RaggedAttention(model):
         forward.run(Step((), chunks), requests)
-    peak = torch.cuda.max_memory_allocated(model.device) - before
-    torch.cuda.empty_cache()
-    return peak
+    return torch.cuda.max_memory_allocated(model.device) - before

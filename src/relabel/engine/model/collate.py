@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from relabel.engine.api.request import Request
 from relabel.engine.model.pixels import dequantise
+from relabel.engine.model.upload import upload
 
 PER_TOKEN = frozenset({"mm_token_type_ids", "token_type_ids"})
 """One value per prompt token, padded like the prompt."""
@@ -45,8 +46,10 @@ def collate(requests: Sequence[Request], pad_token_id: int, device: torch.device
 
 def _to_device(request: Request, device: torch.device) -> dict[str, torch.Tensor]:
     """Bytes are moved as bytes and become pixels on the device, before padding: a padded pixel is 0.0, not a byte."""
-    row = {name: torch.as_tensor(np.ascontiguousarray(value)) for name, value in request.tensors.items()}
-    row = {name: tensor if name in PER_TOKEN else tensor.to(device) for name, tensor in row.items()}
+    arrays = {name: np.ascontiguousarray(value) for name, value in request.tensors.items()}
+    row = {
+        name: torch.as_tensor(array) if name in PER_TOKEN else upload(array, device) for name, array in arrays.items()
+    }
     norm = row.pop("pixel_norm", None)
     if norm is not None:
         row["pixel_values"] = dequantise(row["pixel_values"], norm)

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 PACKABLE = frozenset({"full_attention", "sliding_attention"})
 
 
-def why_not_packed(model: PreTrainedModel) -> str | None:
-    """Why the rows of a model cannot share one stream without padding; None where nothing is known against it."""
+def why_not_packed(model: PreTrainedModel, *, has_image_probe: bool = False) -> str | None:
+    """Why the rows of a model cannot share one stream without padding; None where nothing is known against it.
+
+    A model that takes pixels and no features is believed only where a row with an image was compared.
+    """
     text = model.config.get_text_config(decoder=True)
     arguments = inspect.signature(model.forward).parameters
     rope = getattr(text, "rope_parameters", None) or {}
@@ -25,11 +28,17 @@ def why_not_packed(model: PreTrainedModel) -> str | None:
     sees = "pixel_values" in arguments
     if (sees and "token_type_ids" in arguments) or getattr(text, "use_bidirectional_attention", None):
         return "tokens of its images see those after them"
-    if sees and "mm_encoder_outputs" not in arguments:
-        return "it does not take the features of images apart from their pixels"
+    if sees and not takes_features(model) and not has_image_probe:
+        return "it does not take the features of images apart from their pixels, and no image was at hand to try it"
     if rope.get("rope_type") in ("dynamic", "longrope"):
         return "its rotary positions depend on the longest row of a batch"
     return None
+
+
+def takes_features(model: PreTrainedModel) -> bool:
+    """Whether a model that sees takes the features of images apart from their pixels, as many do since
+    transformers 5.18."""
+    return "mm_encoder_outputs" in inspect.signature(model.forward).parameters
 
 
 def is_paddable(model: PreTrainedModel) -> bool:

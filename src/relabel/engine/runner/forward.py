@@ -6,13 +6,15 @@ Knows the model, its slots and the prompts of the rows in flight; not how tokens
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 
 from relabel.engine.api.request import Request
 from relabel.engine.model.collate import PER_TOKEN, collate
+from relabel.engine.model.traits import takes_features
 from relabel.engine.model.upload import upload
 from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 FindAxes = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 """From the tensors of a row to its positions on three axes, and how far those of its text are shifted."""
+
+
+PLACED = ("mm_token_type_ids", "image_grid_thw")
+"""What such a function needs of a row beside its tokens."""
 
 
 class Sees(Protocol):
@@ -47,6 +53,7 @@ class Forward:
         self._image_token = getattr(model.config, "image_token_id", None)
         self._find_axes: FindAxes | None = getattr(model.base_model, "get_rope_index", None)
         """Of models whose positions have three axes (M-RoPE)."""
+        self._takes_features = takes_features(model)
         kernels = kernels or Kernels.of(self.device)
         self._flash, capture = kernels.flash, kernels.capture
         self._graphs = capture and Graphs(capture, buckets=kernels.buckets, first_uses=kernels.first_uses)
@@ -165,24 +172,27 @@ class Forward:
         return self._positions.get(row, (None, 0))[1]
 
     def _positions_with_images(self, find_axes: FindAxes, request: Request) -> tuple[torch.Tensor, int]:
-        batch = collate([request], 0, self.device)
-        wanted = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
-        positions, delta = find_axes(**{name: batch[name] for name in wanted})
-        return positions[:, 0], int(delta)
+        # on the host: on CUDA the loops of this function would wait for the device some ten times an image
+        own = {name: request.tensors[name] for name in PLACED if name in request.tensors}
+        batch = collate([replace(request, tensors=own)], 0, torch.device("cpu"))
+        positions, delta = find_axes(**batch)
+        return upload(positions[:, 0].numpy(), self.device), int(delta)
 
     def _has_image(self, request: Request, chunk: PrefillChunk) -> bool:
         """Not what follows the images of a row that took them from its prefix group."""
         token = self._image_token
         return bool(request.tensors) and (token is None or token in request.prompt_ids[chunk.start : chunk.end])
 
-    def _images(self, requests: Sequence[Request]) -> dict[str, dict[str, object]]:
-        """The features of all images of a step, from one call of the vision tower."""
+    def _images(self, requests: Sequence[Request]) -> Mapping[str, object]:
+        """The features of all images of a step, from one call of the vision tower; or pixels, where it takes none."""
         if not requests:
             return {}
         batch = collate(requests, 0, self.device)
         pixels = {
             name: tensor for name, tensor in batch.items() if name not in {"input_ids", "attention_mask", *PER_TOKEN}
         }
+        if not self._takes_features:
+            return pixels
         return {"mm_encoder_outputs": {"image": cast(Sees, self.model).get_image_features(**pixels, return_dict=True)}}
 
 
