@@ -15,22 +15,34 @@ def fault(status, code=""):
 
 @contextmanager
 def server(answers, listing=(200, b"<ListBucketResult></ListBucketResult>")):
-    """The URL of a server that gives `answers[name]` for the last name of a path, `(status, body)` or HANG_UP."""
+    """The URL of a server that gives `answers[name]` for the last name of a path.
+
+    An answer is HANG_UP or `(status, body, headers)`. Headers may be left out; one that is empty is not sent.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
             url = urlsplit(self.path)
-            answer = listing if "list-type" in url.query else answers[unquote(url.path).rpartition("/")[2]]
+            answer = (
+                listing
+                if "list-type" in url.query or "comp=list" in url.query
+                else answers[unquote(url.path).rpartition("/")[2]]
+            )
             if answer == HANG_UP:
                 self.close_connection = True
                 return
-            status, body = answer
+            status, body, *others = answer
+            headers = {
+                "Content-Length": str(len(body)),
+                "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT",
+                "ETag": '"1"',
+            } | dict(*others)
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
-            self.send_header("ETag", '"1"')
+            for name, value in headers.items():
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

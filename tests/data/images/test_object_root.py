@@ -1,9 +1,10 @@
 """What belongs to one key costs its row, what belongs to the root costs the unit; neither quotes the key."""
 
 import json
+from urllib.parse import quote
 
 import pytest
-from obstore.store import GCSStore, HTTPStore, S3Store
+from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 from relabel.data.images.object_root import ObjectRoot
 from relabel.errors import RowRejected, SourceUnreadable
@@ -16,11 +17,23 @@ KEYS = {
     "archived": (fault(403, "InvalidObjectState"), "archived by its store; restore it first"),
     "too long": (fault(400, "KeyTooLongError"), "a path that no file can have"),
     "too long for a web server": (fault(414), "a path that no file can have"),
+    "coming back from the archive": (fault(409, "BlobBeingRehydrated"), "archived by its store; restore it first"),
+    "without its length": (
+        (200, b"x", {"Content-Length": "", "Connection": "close"}),
+        "its answer has no Content-Length that is needed",
+    ),
+    "of an unreadable day": (
+        (200, b"x", {"Last-Modified": "yesterday"}),
+        "its answer has no Last-Modified that is needed",
+    ),
+    "elsewhere": ((302, b"", {"Location": "elsewhere.png"}), "redirected, and not to a file"),
+    "elsewhere in an unreadable way": ((302, b"", {"Location": "a b"}), "redirected, and not to a file"),
     "encrypted by a key that is off": (fault(400, "KMS.DisabledException"), "refused by its store"),
     "deleted, with its marker asked for": (fault(405, "MethodNotAllowed"), "refused by its store"),
 }
 ROOTS = {
     "no bucket": (fault(404, "NoSuchBucket"), "404 Not Found (NoSuchBucket)"),
+    "no container": (fault(404, "ContainerNotFound"), "404 Not Found (ContainerNotFound)"),
     "a key of nobody": (fault(403, "InvalidAccessKeyId"), "403 Forbidden (InvalidAccessKeyId)"),
     "a wrong secret": (fault(403, "SignatureDoesNotMatch"), "403 Forbidden (SignatureDoesNotMatch)"),
     "an expired session": (fault(400, "ExpiredToken"), "400 Bad Request (ExpiredToken)"),
@@ -44,13 +57,18 @@ def google(url):
     return GCSStore("bucket", prefix="in", config=config, client_options=OPTIONS, retry_config=ONCE)
 
 
+def azure(url):
+    config = {"endpoint": url, "account_name": "account", "account_key": "c2VjcmV0"}
+    return AzureStore("bucket", config=config, prefix="in", client_options=OPTIONS, retry_config=ONCE)
+
+
 def web(url):
     return HTTPStore(f"{url}/in", client_options=OPTIONS, retry_config=ONCE)
 
 
 OPTIONS = {"allow_http": True, "timeout": "5s"}
 ONCE = {"max_retries": 0}
-STORES = {"s3": s3, "google": google, "web": web}
+STORES = {"s3": s3, "google": google, "azure": azure, "web": web}
 pytestmark = pytest.mark.parametrize("store", STORES)
 
 
@@ -92,7 +110,10 @@ def test_a_root_that_denies_every_key_is_at_fault_itself(store):
     with server({"b.png": fault(403, "AccessDenied")}, listing=fault(403, "AccessDenied")) as url:
         root = root_at(store, url)
         assert refused(root, "b.png") == "image: not allowed to be read"
-        with pytest.raises(SourceUnreadable, match="it denies every image that was asked for; check the credentials"):
+        with pytest.raises(
+            SourceUnreadable,
+            match="it gives none of the images that were asked for \\(not allowed to be read\\); check the credentials",
+        ):
             root.check()
 
 
@@ -150,3 +171,16 @@ def test_credentials_in_a_url_are_not_shown(store):
     with server({"a.png": fault(500)}) as url:
         root = ObjectRoot("https://me:secret@host/in", lambda: STORES[store](url))
         assert "secret" not in refused(root, "a.png", SourceUnreadable)
+
+
+@pytest.mark.parametrize("key", ["a b.png", "ünï.png", "a+b.png", "100%.png"])
+def test_a_url_under_a_root_of_the_web_is_spelled_as_urls_are(store, key):
+    with server({key: (200, b"x")}) as url:
+        root = root_at(store, url)
+        reference = f"{store}://bucket/in/sub/{key}"
+        if store == "web":
+            root = ObjectRoot(f"{url}/in", lambda: web(url))
+            reference = f"{url}/in/sub/{quote(key)}"
+            for other in (f"{reference}?size=1", f"{reference}#top"):
+                assert refused(root, other) == "image: a URL with a query, which is not asked for"
+        assert root.read(reference, 100) == b"x"

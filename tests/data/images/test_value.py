@@ -1,4 +1,5 @@
 import base64
+import json
 
 import pytest
 
@@ -43,6 +44,54 @@ def test_base64_text_and_data_urls(tmp_path, has_root):
         assert decode(value, root=root) == RED
 
 
+def test_text_in_other_forms(tmp_path):
+    content = encode(RED)
+    (tmp_path / "r.png").write_bytes(content)
+    for value in (
+        content.hex(),
+        f"\\x{content.hex().upper()}",  # as Postgres writes bytes to CSV
+        f"0x{content.hex()}",
+        f"\n data:image/png;base64,{BASE64}",
+        f"image/png;base64,{BASE64}",
+        BASE64.encode(),
+        f"data:image/png;base64,{BASE64}".encode(),
+        b"r.png",  # of a Parquet file that does not say which bytes are text
+        {"bytes": BASE64.encode(), "path": None},
+    ):
+        assert decode(value, root=tmp_path) == RED
+
+
+def test_a_column_of_text_holds_what_json_or_python_writes_of_images(tmp_path):
+    content = encode(RED)
+    (tmp_path / "r.png").write_bytes(content)
+    for value in ({"bytes": BASE64, "path": None}, {"bytes": None, "path": "r.png"}, "r.png"):
+        for text in (json.dumps([value, value]), str([value, value]), json.dumps(value, indent=1), json.dumps([value])):
+            images = each_image(text)
+            assert len(images) == text.count("r.png") + text.count(BASE64)
+            assert [decode(one, root=tmp_path) for one in images] == [RED] * len(images)
+    for text in (str(content), str({"bytes": content, "path": "lost.png"}), f'"{BASE64}"', f"b'{BASE64}'"):
+        (image,) = each_image(text)
+        assert decode(image, root=tmp_path) == RED
+    assert each_image("[]") == []
+
+
+@pytest.mark.parametrize("name", ["[1].png", "{a}.png", '"a".png', "b'.png", "[a, b].png", '{"a": 1}'])
+def test_a_path_that_begins_like_those_stays_a_path(tmp_path, name):
+    (tmp_path / name).write_bytes(encode(RED))
+    (image,) = each_image(name)
+    assert decode(image, root=tmp_path) == RED
+
+
+def test_paths_of_other_systems(tmp_path):
+    for name in ("a/\xe9.png", "b/e\u0301.png", "c/x y.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(encode(RED))
+    for path in ("a\\\xe9.png", ".\\a\\e\u0301.png", "b/\xe9.png", "b\\e\u0301.png", "c\\x y.png"):
+        assert decode(path, root=tmp_path) == RED
+    assert why("..\\a\\\xe9.png", root=tmp_path) == "image: a path that leaves the image root"
+    assert why("c\\y.png", root=tmp_path) == "image: missing"
+
+
 def test_a_column_holds_one_image_a_list_of_them_or_an_empty_list():
     pair = [{"bytes": b"a", "path": None}, {"bytes": b"b", "path": None}]
     assert each_image(pair) == pair
@@ -67,6 +116,9 @@ def test_a_list_has_a_limit():
         (b"", "image: empty"),
         ({"bytes": b"", "path": "x.png"}, "image: empty"),
         ("", "image: empty path"),
+        (float("nan"), "image: missing"),
+        ({"url": "x.png"}, "image: an object without bytes and without a path"),
+        (f"0x{encode(RED).hex()}0", "image: hexadecimal text that is damaged or cut off"),
         (7, "image: neither bytes nor a path"),
         ([b"x"], "image: neither bytes nor a path"),
         (b"GIF", "image: not an image, or of a format that is not read"),

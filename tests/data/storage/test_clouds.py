@@ -1,6 +1,8 @@
 import pytest
 
+from relabel.data.images.root import open_root
 from relabel.data.storage import clouds
+from tests.data.images.answers import server
 
 VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE")
 
@@ -97,3 +99,37 @@ def test_objects_are_read_from_stores_and_web_servers(environment):
     assert clouds.objects("s3://bucket/x").prefix == "x"
     assert type(clouds.objects("gcs://bucket/x")) is type(clouds.objects("gs://bucket/x"))
     assert clouds.objects("https://example.com/images").url == "https://example.com/images"
+
+
+@pytest.fixture
+def azure(environment):
+    for name in ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT", "AZURE_STORAGE_ACCOUNT_NAME"):
+        environment.delenv(name, raising=False)
+    environment.setenv("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0")
+    return environment
+
+
+@pytest.mark.parametrize("scheme", ["az", "azure", "abfs", "abfss", "wasbs"])
+def test_a_container_of_azure_is_named_by_the_environment_or_by_the_url(azure, scheme):
+    by_url = clouds.objects(f"{scheme}://photos@mine.dfs.core.windows.net/in")
+    assert (by_url.config["container_name"], by_url.config["account_name"]) == ("photos", "mine")
+    assert by_url.config["endpoint"] == "https://mine.blob.core.windows.net"
+    assert by_url.prefix == "in"
+    azure.setenv("AZURE_STORAGE_ACCOUNT_NAME", "theirs")
+    assert clouds.objects(f"{scheme}://photos/in").config["container_name"] == "photos"
+
+
+def test_a_server_that_stands_in_for_azure_is_asked_for_containers(azure):
+    with server({"a.png": (200, b"bytes")}) as url:
+        azure.setenv("AZURE_STORAGE_ENDPOINT", url)
+        azure.setenv("AZURE_STORAGE_ACCOUNT_NAME", "theirs")
+        for root in ("az://photos/in", "abfss://photos@mine.dfs.core.windows.net/in"):
+            assert open_root(root).read("x/a.png", 100) == b"bytes"
+            assert open_root(root).read(f"{root}/a.png", 100) == b"bytes"
+
+
+def test_other_names_of_a_store_are_the_same_store():
+    names = ("s3a://b/x", "s3n://b/x", "gcs://b/x", "abfss://b/x", "https://b/x", "b/x")
+    assert [clouds.canonical(name) for name in names] == [
+        *("s3://b/x", "s3://b/x", "gs://b/x", "az://b/x", "https://b/x", "b/x")
+    ]

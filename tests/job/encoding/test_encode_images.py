@@ -138,7 +138,7 @@ def test_a_denied_image_costs_its_row_and_a_denied_root_the_unit(tmp_path):
             "image: missing",
         ]
         failed = rows_of_a_store(tmp_path, url, ["b.png", "b.png"])
-        assert "it denies every image that was asked for" in str(failed.to_pydict())
+        assert "it gives none of the images that were asked for (not allowed to be read)" in str(failed.to_pydict())
         assert "b.png" not in str(failed.to_pydict())
 
 

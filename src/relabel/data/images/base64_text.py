@@ -1,4 +1,4 @@
-"""Images written as text: base64 alone, and data: URLs. Tells them from paths. Decodes no image, fetches nothing."""
+"""Images written as text: base64, hexadecimal digits, data: URLs. Tells them from paths. Decodes no image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from relabel.errors import RowRejected
 from relabel.rejected import Code
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2})+)")
+_DATA = re.compile(r"\s*(?:data:|image/[\w.+-]+;base64,)", re.IGNORECASE)
+"""Some write the URL without its first word."""
 _SPACE = re.compile(r"\s+")
 _HEAD = 64
 """Characters that are looked at first: a path is told from an image without decoding all of it."""
@@ -25,8 +28,10 @@ _BEGINNINGS = re.compile(
 
 def bytes_of_text(text: str, max_bytes: int) -> bytes | None:
     """The bytes that a text spells, or None where it is a path or a URL. Raises RowRejected (image)."""
-    if text[:5].lower() == "data:":
+    if _DATA.match(text):
         return _data_url(text, max_bytes)
+    if _is_hex(text):
+        return _of_hex(text, max_bytes)
     if not _is_base64(text):
         return None
     return _decoded(text, max_bytes, "base64 text that is damaged or cut off")
@@ -36,6 +41,27 @@ def bytes_of_base64(text: str, max_bytes: int) -> bytes:
     """The bytes of a text that can be nothing else, as under `bytes` in JSON. Raises RowRejected (image)."""
     found = bytes_of_text(text, max_bytes)
     return _decoded(text, max_bytes, "bytes as text that is not base64") if found is None else found
+
+
+def bytes_of_ascii(data: bytes, max_bytes: int) -> bytes | None:
+    """The bytes that text spells which a column holds as bytes, or None for all other bytes."""
+    head = data[:_HEAD]
+    if not head.isascii() or any(code < 32 and code not in b"\t\r\n" for code in head):
+        return None
+    return bytes_of_text(data.decode("latin-1"), max_bytes)
+
+
+def _is_hex(text: str) -> bool:
+    head = _HEX.fullmatch(text[:_HEAD].strip())
+    return head is not None and _BEGINNINGS.match(bytes.fromhex(head[1])) is not None
+
+
+def _of_hex(text: str, max_bytes: int) -> bytes:
+    if len(text) // 2 - 2 > max_bytes:
+        raise RowRejected(Code.IMAGE, f"{len(text) // 2} bytes is over the limit of {max_bytes}")
+    if (whole := _HEX.fullmatch(text.strip())) is None:
+        raise RowRejected(Code.IMAGE, "hexadecimal text that is damaged or cut off")
+    return bytes.fromhex(whole[1])
 
 
 def _is_base64(text: str) -> bool:

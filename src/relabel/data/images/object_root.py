@@ -24,13 +24,16 @@ _USER = re.compile(r"//[^/@]*@")
 _STATUS = re.compile(r"status code: (\d{3})(?: ([A-Za-z ]+))?")
 _CODE = re.compile(r"<Code>([A-Za-z0-9._-]+)</Code>")
 
-_ARCHIVED = {"InvalidObjectState", "BlobArchived"}
+_HEADER = re.compile(r"(Content-Length|Last-Modified|ETag) Header missing|Invalid (last modified)", re.IGNORECASE)
+
+_ARCHIVED = {"InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"}
 _TOO_LONG = {"KeyTooLong", "KeyTooLongError"}
 _OF_THE_ROOT = {
     "NoSuchBucket", "InvalidBucketName", "BucketNotFound", "ContainerNotFound", "ContainerBeingDeleted",
     "ContainerDisabled", "AllAccessDisabled", "PermanentRedirect", "TemporaryRedirect",
     "IllegalLocationConstraintException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
-    "InvalidToken", "TokenRefreshRequired", "InvalidSecurity", "RequestExpired", "RequestTimeTooSkewed",
+    "InvalidToken", "ExpiredTokenException", "InvalidClientTokenId", "NoSuchAccessPoint",
+    "TokenRefreshRequired", "InvalidSecurity", "RequestExpired", "RequestTimeTooSkewed",
     "AuthorizationHeaderMalformed", "MissingSecurityHeader", "AuthorizationQueryParametersError",
     "UnauthorizedAccess", "UnauthorizedAccessError", "AuthenticationRequired", "AccountProblem", "NotSignedUp",
     "AccountIsDisabled", "AuthenticationFailed", "AuthorizationFailure", "InvalidAuthenticationInfo",
@@ -49,7 +52,8 @@ class ObjectRoot:
         self._url, self._connect = url, connect
         self._name = _USER.sub("//", url)
         self._store: ObjectStore | None = None
-        self._num_denied = 0
+        self._denied = ""
+        """How it last denied a key; empty where it denied none."""
         self._is_open = False
         """Whether it once answered in a way that only whoever may read there gets."""
 
@@ -73,12 +77,13 @@ class ObjectRoot:
 
         A store without a right to list denies a missing key, too, so that one denied key says nothing.
         """
-        if not self._num_denied or self._is_open:
+        if not self._denied or self._is_open:
             return
         try:
             next(iter(obstore.list(self._opened(), chunk_size=1)), None)
         except (BaseError, OSError) as error:
-            raise self._failed("it denies every image that was asked for; check the credentials") from error
+            why = f"it gives none of the images that were asked for ({self._denied}); check the credentials"
+            raise self._failed(why) from error
         self._is_open = True
 
     def _opened(self) -> ObjectStore:
@@ -92,8 +97,15 @@ class ObjectRoot:
     def _meaning(self, text: str) -> RowRejected | SourceUnreadable:
         found, named = _STATUS.search(text), _CODE.search(text)
         status, code = int(found[1]) if found else 0, named[1] if named else ""
+        head = text.partition("\n\nDebug source")[0].lower()
+        if header := _HEADER.search(head):
+            return self._denies(
+                f"its answer has no {(header[1] or header[2]).title().replace(' ', '-')} that is needed"
+            )
+        if "error following redirect" in head or status in (302, 303):
+            return self._denies("redirected, and not to a file")
         if code in _OF_THE_ROOT or status in _PASSING or not 400 <= status < 500:
-            words = f"{found[1]} {found[2] or ''}".strip() if found else _broken_line(text)
+            words = f"{found[1]} {found[2] or ''}".strip() if found else _broken_line(head)
             return self._failed(f"{words} ({code})" if code else words)
         if code in _ARCHIVED:
             self._is_open = True
@@ -103,13 +115,15 @@ class ObjectRoot:
         if status in (404, 410):
             self._is_open = True
             return RowRejected(Code.IMAGE, MISSING)
-        self._num_denied += 1
-        return RowRejected(Code.IMAGE, "not allowed to be read" if status == 403 else "refused by its store")
+        return self._denies("not allowed to be read" if status == 403 else "refused by its store")
+
+    def _denies(self, why: str) -> RowRejected:
+        self._denied = why
+        return RowRejected(Code.IMAGE, why)
 
     def _failed(self, why: str) -> SourceUnreadable:
         return SourceUnreadable(f"the image root {self._name} cannot be read: {why}")
 
 
-def _broken_line(text: str) -> str:
-    head = text.partition("\n\nDebug source")[0].lower()
+def _broken_line(head: str) -> str:
     return "no answer in time" if "timed out" in head or "timeout" in head else "the connection failed"

@@ -9,10 +9,12 @@ import posixpath
 import re
 from urllib.parse import unquote
 
+from relabel.data.storage.clouds import canonical
 from relabel.errors import RowRejected
 from relabel.rejected import Code
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_PLAIN = re.compile(r"[^?#]*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FILE = re.compile(r"file:(//(localhost)?)?(?=/)", re.IGNORECASE)
 
@@ -40,9 +42,13 @@ def path_of(reference: str) -> str:
 def key_of(reference: str, root: str) -> str:
     """A reference as the key of an object below `root`, a URL. Raises RowRejected (image)."""
     _check(reference)
-    inside = root.rstrip("/") + "/"
-    if reference.startswith(inside):
-        reference = reference[len(inside) :]
+    inside, whole = canonical(root.rstrip("/") + "/"), canonical(reference)
+    if whole.startswith(inside):
+        reference = whole[len(inside) :]
+        if inside.startswith(("http://", "https://")):  # of a URL of the web, not of a path and not of a bucket's
+            if not _PLAIN.fullmatch(reference):
+                raise RowRejected(Code.IMAGE, "a URL with a query, which is not asked for")
+            reference = unquote(reference, errors="surrogateescape")
     elif _FILE.match(reference) or _DRIVE.match(reference):
         raise RowRejected(Code.IMAGE, LEAVES)
     elif reference.startswith("//") or _URL.match(reference):

@@ -6,10 +6,17 @@ the root. Knows nothing of models or prompts.
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+
 from PIL import Image
 
-from relabel.data.images.base64_text import bytes_of_base64, bytes_of_text
+from relabel.data.images.base64_text import bytes_of_ascii, bytes_of_base64, bytes_of_text
 from relabel.data.images.picture import Fit, decode_picture
+from relabel.data.images.reference import MISSING
 from relabel.data.images.root import Root
 from relabel.errors import RowRejected
 from relabel.rejected import Code
@@ -17,12 +24,20 @@ from relabel.rejected import Code
 MAX_IMAGES = 64
 """Images of one row. At a model's size an image has some 3 MB, and a small file may claim any number of them."""
 
+_WRITTEN = re.compile(r"""\s*(?:[\[{"]|b['"])""")
+"""How JSON begins, or what Python shows of bytes and of what holds them: a column of text has no lists."""
+
+_PATH = re.compile(rb"[^\x00-\x1f\x7f]{1,1000}\.[A-Za-z0-9]{2,5}")
+"""Old writers of Parquet do not say of their bytes that they are text."""
+
 
 def each_image(value: object) -> list[object]:
     """The images that a value of a column stands for: those of a list in their order, else the value itself.
 
     An empty list is a row without images; a null is an image that is missing. Raises RowRejected (image).
     """
+    if isinstance(value, str) and _WRITTEN.match(value):
+        value = _read(value)
     found = value if isinstance(value, list) else [value]
     if len(found) > MAX_IMAGES:
         raise RowRejected(Code.IMAGE, f"{len(found)} images, limit {MAX_IMAGES}")
@@ -43,15 +58,37 @@ def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels
     return decode_picture(data, max_pixels=max_pixels, fit=fit)
 
 
+def _read(text: str) -> object:
+    """What a text writes as JSON or as Python shows it, where that can hold images; else the text, perhaps a path."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return value if isinstance(value, list | str | bytes) or _has_image(value) else text
+    return text
+
+
+def _has_image(value: object) -> bool:
+    return isinstance(value, dict) and ("bytes" in value or "path" in value)
+
+
 def _bytes_of(value: object, root: Root | None, max_bytes: int) -> bytes:
     if isinstance(value, dict):
+        if value and not _has_image(value):
+            raise RowRejected(Code.IMAGE, "an object without bytes and without a path")
         if isinstance(text := value.get("bytes"), str):  # JSON has no bytes
             return bytes_of_base64(text, max_bytes)
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
-    if value is None:
-        raise RowRejected(Code.IMAGE, "missing")
+    if value is None or value != value:  # NaN is how pandas writes that there is none
+        raise RowRejected(Code.IMAGE, MISSING)
     if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
+        data = bytes(value)
+        if (spelled := bytes_of_ascii(data, max_bytes)) is not None:
+            return spelled
+        if root is None or not _PATH.fullmatch(data):
+            return data
+        value = data.decode(errors="surrogateescape")
     if not isinstance(value, str):
         raise RowRejected(Code.IMAGE, "neither bytes nor a path")
     if not value:
@@ -60,7 +97,31 @@ def _bytes_of(value: object, root: Root | None, max_bytes: int) -> bytes:
         return data
     if root is None:
         raise RowRejected(Code.IMAGE, _without_root(value))
-    return root.read(value, max_bytes)
+    return _file(value, root, max_bytes)
+
+
+def _file(path: str, root: Root, max_bytes: int) -> bytes:
+    """The file at a path as it is written, or where none is, as another system writes the same path."""
+    try:
+        return root.read(path, max_bytes)
+    except RowRejected as error:
+        if error.rejected.detail == MISSING:
+            for spelling in _spellings(path):
+                try:
+                    return root.read(spelling, max_bytes)
+                except RowRejected:
+                    continue
+        raise
+
+
+def _spellings(path: str) -> Iterator[str]:
+    """The other ways to write a path: of Windows with slashes, and accents as letters of their own or joined."""
+    path = path.replace("\\", "/") if "\\" in path else path
+    if path.isascii():
+        others = {path}
+    else:
+        others = {path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)}
+    yield from sorted(others)
 
 
 def _without_root(text: str) -> str:

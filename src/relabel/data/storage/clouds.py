@@ -20,7 +20,7 @@ import pyarrow.fs as pafs
 from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import AzureConfig, ClientConfig, RetryConfig, S3Config
 
 # A store that is busy (503 SlowDown) or is restarted comes back within seconds, and one that is gone should end the
 # run. With obstore's own base of 2 most requests are given up after 2 to 7 s: the next wait is drawn between
@@ -35,7 +35,9 @@ _RETRIES: RetryConfig = {
 # obstore gives up a request after 30 s, too short for a part with kept images on a slow line.
 _CLIENT: ClientConfig = {"timeout": "120s"}
 
-SCHEMES = frozenset(("s3", "gs", "gcs", "az", "http", "https"))
+_SAME = {"gcs": "gs", "s3a": "s3", "s3n": "s3", **dict.fromkeys(("azure", "abfs", "abfss", "wasb", "wasbs"), "az")}
+"""Other names for the same store: of Hadoop, and of fsspec."""
+SCHEMES = frozenset(("s3", "gs", "az", "http", "https", *_SAME))
 """Of the URLs that `objects` takes."""
 
 _OTHER_KEYS = (
@@ -63,7 +65,7 @@ def writable(url: str) -> S3Store | GCSStore | AzureStore:
     if scheme == "gs":
         return GCSStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
     if scheme == "az":
-        return AzureStore(bucket, prefix=prefix or None, client_options=_CLIENT, retry_config=_RETRIES)
+        return _azure(bucket, prefix)
     config: S3Config = {"region": _s3_region(bucket), **_s3_profile()}
     if endpoint := _s3_endpoint():
         config["endpoint"] = endpoint
@@ -73,11 +75,17 @@ def writable(url: str) -> S3Store | GCSStore | AzureStore:
 
 def objects(url: str) -> S3Store | GCSStore | AzureStore | HTTPStore:
     """The folder behind a URL of SCHEMES, to read single objects from. Raises ValueError or OSError as `writable`."""
-    scheme, _, rest = url.partition("://")
+    scheme = url.partition("://")[0]
     if scheme in ("http", "https"):
         client: ClientConfig = {**_CLIENT, "allow_http": scheme == "http"}
         return HTTPStore(url, client_options=client, retry_config=_RETRIES)
-    return writable(f"gs://{rest}" if scheme == "gcs" else url)
+    return writable(canonical(url))
+
+
+def canonical(url: str) -> str:
+    """The same URL by the first of its names."""
+    scheme, mark, rest = url.partition("://")
+    return f"{_SAME[scheme]}{mark}{rest}" if mark and scheme in _SAME else url
 
 
 def readable(scheme: str, bucket: str) -> pafs.FileSystem:
@@ -90,6 +98,18 @@ def readable(scheme: str, bucket: str) -> pafs.FileSystem:
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=_READ_TRIES),
         request_timeout=_SILENT_SECONDS,
     )
+
+
+def _azure(place: str, prefix: str) -> AzureStore:
+    """A folder of `CONTAINER`, whose account the environment names, or of `CONTAINER@ACCOUNT.dfs.core.windows.net`."""
+    container, _, host = place.partition("@")
+    endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT") or os.environ.get("AZURE_ENDPOINT")
+    config: AzureConfig = {}
+    if host:
+        config["account_name"] = host.partition(".")[0]
+        config["endpoint"] = endpoint or f"https://{host.replace('.dfs.', '.blob.', 1)}"
+    client: ClientConfig = {**_CLIENT, "allow_http": urlsplit(endpoint or "").scheme == "http"}
+    return AzureStore(container, config=config, prefix=prefix or None, client_options=client, retry_config=_RETRIES)
 
 
 def _s3_endpoint() -> str | None:
