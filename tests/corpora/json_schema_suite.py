@@ -1,20 +1,27 @@
 """The JSON-Schema-Test-Suite against labels: no invalid value becomes a label, no valid object is refused.
 
-    pip download --no-binary :all: --no-deps jsonschema && tar xzf jsonschema-*.tar.gz
-    python tests/corpora/json_schema_suite.py jsonschema-*/json
+Where a schema can hold a model to it, random texts are drawn by its grammar, too: the parser has to take each.
 
-Not part of the gate. Exit code 1 where a value is judged otherwise than the suite says, beside the limits named here.
+    pip download --no-binary :all: --no-deps jsonschema && tar xzf jsonschema-*.tar.gz
+    python -m tests.corpora.json_schema_suite jsonschema-*/json
+
+Not part of the gate. Exit code 1 where a value is judged otherwise than the suite says, or a text is not taken, beside
+the limits named here.
 """
 
 import json
+import random
 import sys
 from collections import Counter
 from pathlib import Path
 
+from relabel.data.labels.parsers import make_parser
 from relabel.data.labels.validator import Validator
 from relabel.engine.api.constraint import Constraint, check_constraint
-from relabel.errors import ArgumentRefused
+from relabel.errors import ArgumentRefused, RowRejected
+from relabel.spec import Label
 from relabel.spec.json_schema import load_schema
+from tests.job.held import written
 
 DRAFTS = {
     "draft4": "http://json-schema.org/draft-04/schema#",
@@ -27,6 +34,10 @@ LIMITS = {
     "format.json": "formats are checked, which the main suite takes for notes",
 }
 """Files of the suite whose values are judged otherwise on purpose."""
+NUM_TEXTS = 8
+"""That are drawn for each schema."""
+TEXT_LIMITS = ("the JSON has a key twice", "beyond 64 bits", "nested too deeply")
+"""What no grammar can count; docs/guide/labels.md names them."""
 
 
 def judge(path: Path, draft: str, figures: Counter) -> None:
@@ -42,11 +53,19 @@ def judge(path: Path, draft: str, figures: Counter) -> None:
             figures["schemas refused (other documents, anchors, $id inside, ...)"] += 1
             continue
         figures["schemas judged"] += 1
+        constraint = Constraint(kind="json", value=json.dumps(schema))
         try:
-            check_constraint(Constraint(kind="json", value=json.dumps(schema)))
-            figures["of these, held under a constraint"] += 1
+            check_constraint(constraint)
         except ArgumentRefused:
             pass
+        else:
+            figures["of these, held under a constraint"] += 1
+            draw(
+                constraint,
+                Label(parse="json", json_schema=schema),
+                f"{draft}/{path.name}: {group['description']}",
+                figures,
+            )
         for test in group["tests"]:
             is_valid = validator.misfit(test["data"]) is None
             figures["values judged"] += 1
@@ -55,6 +74,24 @@ def judge(path: Path, draft: str, figures: Counter) -> None:
                 figures["of these, otherwise by a named limit" if is_named else "WRONG"] += 1
                 if not is_named:
                     print(f"{draft}/{path.name}: {group['description']}: {test['description']}: valid: {is_valid}")
+
+
+def draw(constraint: Constraint, label: Label, name: str, figures: Counter) -> None:
+    """Random texts by the grammar of a schema, each of which has to be a label."""
+    parse = make_parser(label)
+    for seed in range(NUM_TEXTS):
+        if (text := written(constraint, random.Random(seed))) is None:
+            figures["texts that did not end in time"] += 1
+            continue
+        figures["texts drawn"] += 1
+        try:
+            parse(text)
+        except RowRejected as reject:
+            if any(limit in str(reject) for limit in TEXT_LIMITS):
+                figures["of these, rejected by a named limit"] += 1
+            else:
+                figures["WRONG"] += 1
+                print(f"{name}: {text!r} is not taken: {reject}")
 
 
 def main(folder: Path) -> int:

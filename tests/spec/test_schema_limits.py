@@ -21,7 +21,7 @@ SPEC = {
     ("schema", "place"),
     [
         ({"format": "whatever"}, "#/format"),
-        ({"properties": {"a/b": {"items": {"type": "string", "format": "path"}}}}, "#/properties/a~1b/items/format"),
+        ({"properties": {"a/b": {"items": {"type": "string", "format": "color"}}}}, "#/properties/a~1b/items/format"),
         ({"$defs": {"n": {"type": "integer", "format": "int32"}}}, "#/$defs/n/format"),
     ],
 )
@@ -34,6 +34,14 @@ def test_a_format_that_is_not_checked_is_refused_where_it_stands(schema, place):
 def test_a_name_of_the_users_is_no_format():
     assert unchecked_format({"properties": {"format": {"const": {"format": "x"}}, "n": {"type": "integer"}}}) is None
     assert unchecked_format({"type": "integer", "format": "int64"}) is None
+
+
+@pytest.mark.parametrize("key", ["schema", "json_schema", "parameters", "input_schema"])
+def test_an_object_around_a_schema_is_none(key):
+    inside = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    with pytest.raises(ValueError, match=f"no JSON schema but an object around one: give what stands under '{key}'"):
+        load_schema({"name": "scene", "strict": True, key: inside})
+    assert load_schema({"type": "object", "properties": {key: inside}})
 
 
 def chain(length):

@@ -35,6 +35,9 @@ _AT_THE_TOP = {
     "$id": "so that references in it mean another document",
     "$schema": "so that part of it would be read by other rules",
 }
+_ENVELOPES = ("schema", "json_schema", "parameters", "input_schema")
+"""Where APIs for structured outputs and for tools keep the schema."""
+_ASKING = {"type", "properties", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "required", "not", "if"}
 
 
 def load_schema(value: object) -> JsonSchema:
@@ -45,6 +48,9 @@ def load_schema(value: object) -> JsonSchema:
         raise ValueError("the JSON schema is nested too deeply") from error
     if not isinstance(schema, dict):
         raise ValueError("a JSON schema is an object; give it inline, as a .json or .yaml file, or as module:Class")
+    around = [key for key in _ENVELOPES if isinstance(schema.get(key), dict)]
+    if around and not schema.keys() & _ASKING:
+        raise ValueError(f"this is no JSON schema but an object around one: give what stands under {around[0]!r}")
     try:
         # What YAML reads as a date, for example, is no JSON; half a surrogate pair is, but can be no column's name.
         text = json.dumps(with_booleans(schema), allow_nan=False, ensure_ascii=False, default=_refuse)

@@ -24,6 +24,10 @@ _COUNT = re.compile(r"\{(\d+(?:,\d*)?|,\d+)\}")
 _GROUP = re.compile(r"\(\?(?:(?P<name>P?<(?![=!])[^>]*>)|(?P<flags>[a-zA-Z-]*)(?P<end>[:)])|(?P<comment>#[^)]*\)))")
 _CLASS = re.compile(r"\\(?:[dDwWsS]|[pP](?:\{[^}]*\}|.))", re.DOTALL)
 _NAMED_SET = re.compile(r"\[:\^?\w+:\]")
+_NOT_IN_JSON = re.compile(
+    r"[\x00-\x07\x0b\x0e-\x1f\x7f]|\\(?:(?:x|u00)(?:0[0-7beBEfF]|1[0-9a-fA-F]|7[fF])|v|c[a-zA-Z])"
+)
+"""Characters without a short escape in JSON: llguidance leaves them out of strings, so that a literal one vanishes."""
 _CONTROLS = {"/": r"\/", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -44,6 +48,8 @@ class _Scanner:
 
     def _piece(self) -> str:
         sign = self._text[self._at]
+        if self._dialect == "ecmascript" and _NOT_IN_JSON.match(self._text, self._at):
+            self._refuse("a control character")
         if sign == "\\":
             return self._escape(is_in_set=False)
         if sign == "[":

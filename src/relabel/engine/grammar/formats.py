@@ -40,10 +40,20 @@ _URI = (
     rf"[a-zA-Z][a-zA-Z0-9+.-]*:(?://{_HOST}(?::[0-9]{{1,5}})?(?:/{_CHARACTER}*)*|/(?:{_SEGMENTS})?|{_SEGMENTS})"
     rf"(?:\?(?:{_CHARACTER}|[/?])*)?(?:#(?:{_CHARACTER}|[/?])*)?"
 )
+_X = "[0-9a-fA-F]"
+_BASE64 = "(?:{0}{{4}})*(?:{0}{{2}}==|{0}{{3}}=)?"
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_VERSIONS = {
+    f"uuid{version}": f"{_X}{{8}}-{_X}{{4}}-{version}{_X}{{3}}-[89abAB]{_X}{{3}}-{_X}{{12}}"
+    for version in (1, 3, 4, 5, 6, 7, 8)
+}
+FREE = frozenset(("binary", "directory-path", "file-path", "password", "path"))
+"""Formats that any string is of."""
 WRITTEN = {
     name: f"^(?:{expression})$"
     for name, expression in {
+        "base64": _BASE64.format("[A-Za-z0-9+/]"),
+        "base64url": _BASE64.format("[A-Za-z0-9_-]"),
         "date": _DATE,
         "date-time": f"{_DATE}[tT]{_TIME}",
         "duration": _DURATION,
@@ -54,6 +64,7 @@ WRITTEN = {
         "time": _TIME,
         "uri": _URI,
         "uuid": _UUID,
+        **_VERSIONS,
     }.items()
 }
 """By the name of the format, in the syntax of Rust."""
