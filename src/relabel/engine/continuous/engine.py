@@ -216,9 +216,10 @@ class ContinuousEngine:
         self.goodput.num_out_of_memory += why is None
         self._pending = None
         self._forward.lay_out(Layout(0, 0))
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if why is None:
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
         self._prefixes.clear()
         again, lost = self._scheduler.shrink()
         for row in (self._rows[number] for number in again):
