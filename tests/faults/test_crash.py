@@ -15,7 +15,7 @@ from tests.reading import assert_every_row_once
 NUM_UNITS, UNIT_ROWS = 12, 16
 EXPECTED = {"a.jsonl": NUM_UNITS * UNIT_ROWS}
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

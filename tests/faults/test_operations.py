@@ -15,7 +15,7 @@ from relabel.job.local import InProcess
 from tests.faults.processes import PATIENCE, command_line, descendants, start, start_script, wait_until
 from tests.reading import assert_every_row_once, rows_of
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 ALL = {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40}
 NUM_UNITS = 24
 
