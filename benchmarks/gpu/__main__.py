@@ -6,15 +6,13 @@ import argparse
 import signal
 import sys
 
-from benchmarks.gpu.plan import PARTS, START_SECONDS, Item, Part, reserved
+from benchmarks.gpu.plan import PARTS, START_LIMIT, START_SECONDS, Part, reserved
 from benchmarks.gpu.report import Report, describe_machine
 from benchmarks.gpu.session import Session
 from benchmarks.gpu.table import table_of
 
 SECONDS = 470.0
 """Of eight minutes, less what it takes to start and to end."""
-DRY_START_SECONDS = 60.0
-"""On a busy machine."""
 DRY_SECONDS = 600.0
 """It takes one minute, on a busy machine more."""
 
@@ -42,22 +40,19 @@ def main() -> int:
 
 def _measure(part: Part, report: Report, budget: float, *, dry: bool, all_parts: bool) -> None:
     command = [sys.executable, "-m", f"benchmarks.gpu.{part.module}", *(["--dry"] if dry else [])]
-    session = Session(command, start_seconds=DRY_START_SECONDS if dry else START_SECONDS)
+    session = Session(command, start_limit=START_LIMIT)
     try:
         for item in part.items:
-            left = budget - report.seconds - session.start_seconds
-            kept = reserved(part, item) if all_parts and not item.must and not dry else 0.0
-            if left - kept < item.expected:
+            left = budget - report.seconds - (0.0 if session.is_up else START_SECONDS)
+            kept = reserved(part, item) if all_parts and not item.must else 0.0
+            if left - kept < item.expected and not dry:
                 why = f"{left:.0f} s were left, of which {kept:.0f} are for others, and it takes {item.expected:.0f}"
                 report.add(part.module, item.name, {"not_run": why})
                 continue
-            report.add(part.module, item.name, session.ask(item.name, _limit(item, session, left, dry=dry)))
+            limit = left if dry else min(item.limit, left)
+            report.add(part.module, item.name, session.ask(item.name, limit, budget - report.seconds))
     finally:
         session.close()
-
-
-def _limit(item: Item, session: Session, left: float, *, dry: bool) -> float:
-    return session.start_seconds + (max(1.0, left) if dry else min(item.limit, max(1.0, left)))
 
 
 if __name__ == "__main__":

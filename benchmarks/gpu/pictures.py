@@ -1,6 +1,6 @@
 """JPEGs of noise that is smooth, as photographs are, and what a processor of Qwen2.5-VL makes of them, on every core.
 
-Knows pictures and pools of processes; nothing of models or time. Worker processes import this file alone.
+Knows pictures alone; nothing of models, processes or time.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def profiled(engine: ContinuousEngine, requests: Sequence[Request], *, after: in
     prof.start()
     before = engine.goodput.num_forwards
     _until(engine, thread, before + NUM_STEPS)
-    num_steps = engine.goodput.num_forwards - before
     torch.cuda.synchronize()
+    num_steps = engine.goodput.num_forwards - before  # one more or less is under way at either end
     prof.stop()
     was_running = thread.is_alive()
     thread.join()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -19,27 +20,30 @@ from typing import IO
 class Session:
     """A command at work that answers each line with one of JSON."""
 
-    def __init__(self, command: Sequence[str], *, start_seconds: float) -> None:
-        self._command, self._start_seconds = command, start_seconds
+    def __init__(self, command: Sequence[str], *, start_limit: float) -> None:
+        self._command, self._start_limit = command, start_limit
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
 
     @property
-    def start_seconds(self) -> float:
-        """What the next item takes besides, because no process is up."""
-        return 0.0 if self._is_up() else self._start_seconds
+    def is_up(self) -> bool:
+        """Whether the next item needs no new process."""
+        return self._process is not None and self._process.poll() is None
 
-    def ask(self, name: str, seconds: float) -> dict[str, object]:
-        """The figures of an item, or why there are none."""
-        if not self._is_up():
+    def ask(self, name: str, seconds: float, most: float = math.inf) -> dict[str, object]:
+        """The figures of an item, or why there are none. To start a process first may take as long again as it needs,
+        but with the item no more than `most` seconds."""
+        if not self.is_up:
             self._start()
+            seconds += self._start_limit
+        seconds = min(seconds, most)
         process = self._process
         assert process is not None
         assert process.stdin is not None
         try:
             process.stdin.write(name + "\n")
             process.stdin.flush()
-            line = self._lines.get(timeout=seconds)
+            line = self._lines.get(timeout=max(0.0, seconds))
         except queue.Empty:
             self.close()
             return {"error": f"no answer within {seconds:.0f} s: the process was ended"}
@@ -61,9 +65,6 @@ class Session:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-    def _is_up(self) -> bool:
-        return self._process is not None and self._process.poll() is None
 
     def _start(self) -> None:
         self.close()

@@ -9,7 +9,7 @@ from relabel.bench.model import LARGE, Shape
 
 NEVER = (2**31 - 1,)
 """A stop token beyond every vocabulary: with none a row would take the model's own."""
-TARGET_SECONDS, DRY_ROWS = 16.0, 6
+TARGET_SECONDS, DRY_ROWS = 12.0, 6
 """A measurement shall take so long; in a dry run it has so many rows."""
 TINY: Shape = {
     "hidden_size": 64,
@@ -29,13 +29,22 @@ TINY: Shape = {
 class Workload:
     """Rows of one length, each with as many new tokens as it may have."""
 
+    shared: int
+    """Tokens that all prompts begin with."""
     prompt: int
+    """Tokens after these."""
     new: int
+
+    @property
+    def most(self) -> int:
+        """Tokens of a row at its end."""
+        return self.shared + self.prompt + self.new
 
     def prompts(self, num_rows: int, vocab_size: int, seed: int = 0) -> list[list[int]]:
         """Random tokens; the same seed gives the same."""
         rng = random.Random(seed)
-        return [[rng.randrange(4, vocab_size) for _ in range(self.prompt)] for _ in range(num_rows)]
+        shared = [rng.randrange(4, vocab_size) for _ in range(self.shared)]
+        return [shared + [rng.randrange(4, vocab_size) for _ in range(self.prompt)] for _ in range(num_rows)]
 
 
 def model_shape(dry: bool) -> Shape:
@@ -44,9 +53,15 @@ def model_shape(dry: bool) -> Shape:
 
 
 def workload_of(name: str, dry: bool) -> Workload:
-    """`300/50`: tokens of the prompt and new ones. In a dry run a tenth of them, and few new ones."""
-    prompt, new = map(int, name.split("/"))
-    return Workload(prompt=prompt // 10, new=min(16, new // 10)) if dry else Workload(prompt=prompt, new=new)
+    """`300/50`: tokens of the prompt and new ones; `512+128/128`: after 512 that all rows begin with.
+
+    In a dry run a tenth of them, and few new ones.
+    """
+    shared, _, rest = name.rpartition("+")
+    prompt, new = map(int, rest.split("/"))
+    if dry:
+        return Workload(shared=int(shared or 0) // 10, prompt=prompt // 10, new=min(16, new // 10))
+    return Workload(shared=int(shared or 0), prompt=prompt, new=new)
 
 
 PUBLISHED: dict[str, dict[str, float]] = {

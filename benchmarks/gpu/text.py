@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FIRST = "300/50"
+SHAPES = (FIRST, "128/128", "1024/128", "512+128/128", "256/128", "256/1024")
 NUM_STATIC, NUM_ALONE, NUM_RAGGED = 512, 4, 2048
 SAMPLED = {"temperature": 0.8, "top_p": 0.9}
 
@@ -63,7 +64,7 @@ class Text:
         """Rows of one shape through the continuous engine, from the first to the last."""
         workload = workload_of(name, self._dry)
         measured = Measured(self.model, greedy(workload.new, **sampling), DRY_ROWS // 2 if self._dry else None)
-        slots = min(measured.limits.num_slots, measured.limits.kv_tokens // (workload.prompt + workload.new))
+        slots = min(measured.limits.num_slots, measured.limits.kv_tokens // workload.most)
         row = Row(workload.prompt, workload.new)
         count = (
             DRY_ROWS
@@ -123,8 +124,8 @@ class Text:
         return {"rows": len(requests), "context": context, "share_of_roofline": share, **found, **_replays(measured)}
 
     def mixed(self) -> dict[str, object]:
-        """The first steps of full slots, each full of prompts, beside more and more rows that decode."""
-        measured, requests = self._full(workload_of(FIRST, self._dry))
+        """The first steps of many rows, each full of prompts, beside more and more rows that decode."""
+        measured, requests = self._full(workload_of("600/50", self._dry))
         found = profiled(measured.engine, requests, after=2, timed=4)
         tokens = measured.limits.step_tokens
         share = None if self._dry else _share(2 * self.rates.size.body * tokens / self.rates.flops_per_second, found)
@@ -185,7 +186,7 @@ def main() -> None:
         "ragged": text.ragged,
         "128/128 top-p": partial(text.shape, "128/128", **SAMPLED),
     }
-    measures |= {name: partial(text.shape, name) for name in (FIRST, "128/128", "256/128", "1024/128", "256/1024")}
+    measures |= {name: partial(text.shape, name) for name in SHAPES}
     answer(measures)
 
 

@@ -3,13 +3,15 @@ as the check at start-up asks."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from relabel.engine import StaticEngine
+from relabel.engine import StaticEngine, load_engine
 from relabel.engine.loading import settle_batching
 from relabel.engine.parity import TOLERANCE
-from tests.engine import models
+from tests.engine import inputs, models
 from tests.engine.kit import FAMILIES, GREEDY, NEW, STOP, continuous, many, with_prefix
 
 pytestmark = pytest.mark.gpu
@@ -32,6 +34,15 @@ def test_rows_that_share_a_prefix_and_come_again_are_those_of_generate(device: t
     engine = continuous(model)
     assert [result.token_ids for result in engine.generate(many(requests, 36))] == alone * 3
     assert engine.goodput.shared_tokens > 0
+
+
+def test_an_engine_that_is_loaded_from_a_folder_says_what_generate_says(device: torch.device, tmp_path: Path) -> None:
+    folder = str(models.save(models.llama(), tmp_path / "llama"))
+    engine = load_engine(folder, sampling=GREEDY, dtype="float32", device=device.type)
+    assert engine.verdict.batching == "continuous"
+    model, requests = models.llama().to(device), inputs.text_requests()
+    alone = [models.generate_alone(model, request, NEW, STOP) for request in requests]
+    assert [result.token_ids for result in engine.generate(requests)] == alone
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -164,8 +164,7 @@ class ContinuousEngine:
         self._forward.set_newest(slots, tokens_R)
         for row in states:
             row.num_chosen += 1
-        stops = self.intake.stop_tokens
-        ends_R = stops.end(tokens_R, [stops.group(own.stop_token_ids) for own in owns])
+        ends_R = self._sampler.ends(tokens_R, slots)
         # 1 a stop token, 2 a stop string, whose tokens are kept
         how_R = torch.where(ends_R, 1, 2 * self._stop_window.end(tokens_R, slots, owns, steps))
         outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])

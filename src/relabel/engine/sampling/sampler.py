@@ -91,6 +91,10 @@ class Sampler:
             logprobs_R.index_copy_(0, index, logprobs_RV.gather(1, tokens_R[index, None])[:, 0])
         return tokens_R, top_R.isfinite(), logprobs_R
 
+    def ends(self, tokens_R: torch.Tensor, slots: Sequence[int]) -> torch.Tensor:
+        """[R] of bool: whether the token that was chosen for the row in each slot is one of its stop tokens."""
+        return self._stops.end(tokens_R, [self._rows[slot].stops for slot in slots])
+
     def _choose(
         self, logits_RV: torch.Tensor, slots: Sequence[int], rows: Sequence[_Row], steps: Sequence[int]
     ) -> torch.Tensor:
