@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -34,6 +35,29 @@ def test_integers_and_doubles_are_doubles(tmp_path, order):
         write_parquet(tmp_path / f"{name}.parquet", {"n": pa.array([1, None], kind)})
     kept = kept_of(tmp_path, "parquet", ["n"])
     assert (kept["n"].type, kept["n"].to_pylist()) == (pa.float64(), [1.0, None] * 3)
+
+
+def test_integers_with_and_without_a_sign_are_decimals_that_hold_both(tmp_path):
+    write_parquet(tmp_path / "a.parquet", {"n": pa.array([-1, None], pa.int64())})
+    write_parquet(tmp_path / "b.parquet", {"n": pa.array([2**64 - 1, 0], pa.uint64())})
+    kept = kept_of(tmp_path, "parquet", ["n"])
+    assert kept["n"].to_pylist() == [-1, None, 2**64 - 1, 0]
+
+
+@pytest.mark.parametrize("kind", ["int8", "int64", "uint64"])
+def test_integers_beside_decimals_are_kept(tmp_path, kind):
+    write_parquet(tmp_path / "a.parquet", {"price": pa.array([Decimal("1.25"), None])})
+    largest = 2 ** int(kind.strip("uint")) - 1 if kind[0] == "u" else 2 ** (int(kind.strip("int")) - 1) - 1
+    write_parquet(tmp_path / "b.parquet", {"price": pa.array([3, largest], kind)})
+    assert kept_of(tmp_path, "parquet", ["price"])["price"].to_pylist() == [Decimal("1.25"), None, 3, largest]
+
+
+def test_integers_that_no_double_holds_beside_doubles_are_told_before(tmp_path):
+    write_parquet(tmp_path / "a.parquet", {"id": [2**53 + 1, 1]})
+    write_parquet(tmp_path / "b.parquet", {"id": [1.0, None]})
+    (note,) = make_plan(source_of(tmp_path, "parquet"), 8, kept=["id"]).notes
+    assert note == "column id is double, and int64 in a.parquet: integers that no double holds are null"
+    assert kept_of(tmp_path, "parquet", ["id"])["id"].to_pylist() == [None, 1.0, 1.0, None]
 
 
 def test_a_kept_column_that_some_files_lack_is_null_there_and_that_is_said(tmp_path):
@@ -151,7 +175,8 @@ def test_a_key_that_is_needed_is_found_however_late_it_comes(tmp_path):
     assert make_plan(source, 8, needed=["t"]).columns.names == ["t"]
 
 
-KINDS = [pa.null(), pa.bool_(), pa.int8(), pa.uint16(), pa.int64(), pa.float32(), pa.float64(), pa.string()]
+KINDS = [pa.null(), pa.bool_(), pa.int8(), pa.uint16(), pa.int64(), pa.uint64(), pa.decimal128(9, 2)]
+KINDS += [pa.float32(), pa.float64(), pa.string()]
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(KINDS, KINDS)))

@@ -110,7 +110,7 @@ def _columns(
     notes: list[str] = []
     if known is None:
         _refuse_clashes(clashes)
-        return columns.schema, list(_missing(scanned, kept, columns.schema))
+        return columns.schema, [*_missing(scanned, kept, columns.schema), *_rounded(scanned, kept, columns.schema)]
     for path, one in scanned:
         for name, kind in misfits(known.columns, one.columns, form.union, kept).items():
             mine = known.columns.field(name).type
@@ -132,6 +132,21 @@ def _missing(scanned: Sequence[tuple[str, Scanned]], kept: Collection[str], colu
         without = [path for path, one in scanned if one.units and name not in one.columns.names]
         if without and name in columns.names:
             yield f"column {name} is null in {len(without)} files that do not have it, the first: {without[0]}"
+
+
+def _rounded(scanned: Sequence[tuple[str, Scanned]], kept: Collection[str], columns: pa.Schema) -> Iterator[str]:
+    """A sentence for each kept column of doubles that some file has as wide integers; pandas makes such of a gap."""
+    for name in kept:
+        if columns.names.count(name) == 1 and pa.types.is_floating(columns.field(name).type):
+            wide = [
+                path for path, one in scanned if name in one.columns.names and _is_wide(one.columns.field(name).type)
+            ]
+            if wide:
+                yield f"column {name} is double, and int64 in {wide[0]}: integers that no double holds are null"
+
+
+def _is_wide(kind: pa.DataType) -> bool:
+    return kind in (pa.int64(), pa.uint64())
 
 
 def _notes(outcomes: Sequence[_Outcome]) -> Iterator[str]:

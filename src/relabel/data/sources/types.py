@@ -17,6 +17,10 @@ import pyarrow as pa
 WIDE = pa.decimal128(38)
 """While files are compared: integers of 64 bits of which some are beyond 2**53, so that no double holds them."""
 
+UNSIGNED = pa.decimal128(20)
+_DIGITS = {8: 3, 16: 5, 32: 10, 64: 20}
+"""Of an integer of so many bits, with a sign or without one."""
+
 
 class Union(Protocol):
     def __call__(self, one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -25,9 +29,19 @@ class Union(Protocol):
 
 
 def arrow_union(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """Arrow's permissive promotion: null to anything, integers to doubles, narrow to wide, also inside lists."""
+    """Arrow's permissive promotion: null to anything, integers to doubles, narrow to wide, also inside lists.
+
+    But integers of 64 bits with and without a sign are decimals of 20 digits, where Arrow's int64 has not half of the
+    latter, and integers beside decimals have all their digits, where Arrow leaves out the first.
+    """
     if one == other:
         return one
+    if pa.uint64() in (one, other) and any(map(pa.types.is_signed_integer, (one, other))):
+        return UNSIGNED
+    for whole, exact in ((one, other), (other, one)):
+        if pa.types.is_integer(whole) and pa.types.is_decimal128(exact):
+            num_digits = max(_DIGITS[whole.bit_width], exact.precision - exact.scale)
+            return pa.decimal128(min(38, num_digits + exact.scale), exact.scale)
     try:
         return pa.unify_schemas([pa.schema([("", kind)]) for kind in (one, other)], promote_options="permissive").types[
             0

@@ -140,53 +140,6 @@ def test_a_file_without_one_such_column_costs_itself(tmp_path, names):
         read(unit, source, ["n"], pa.schema([]))
 
 
-class Hostile(pa.ExtensionType):
-    """Does harm when a reader makes it from a file's metadata."""
-
-    harmed = False
-
-    def __init__(self):
-        super().__init__(pa.binary(), "hostile.type")
-
-    def __arrow_ext_serialize__(self):
-        return b"payload"
-
-    @classmethod
-    def __arrow_ext_deserialize__(cls, storage_type, serialized):
-        Hostile.harmed = True
-        return cls()
-
-
-@pytest.mark.parametrize("is_nested", [False, True])
-def test_an_extension_type_is_never_made_and_its_column_refused(tmp_path, is_nested):
-    column = pa.ExtensionArray.from_storage(Hostile(), pa.array([b"gASV"], pa.binary()))
-    if is_nested:
-        column = pa.StructArray.from_arrays([column], ["inner"])
-    pa.register_extension_type(Hostile())
-    try:
-        write_parquet(tmp_path / "a.parquet", pa.table({"n": [1], "x": column}))
-        Hostile.harmed = False
-        source = source_of(tmp_path, "parquet")
-        assert read_all(source, ["n"])[0] == [((1,), None)]
-        with pytest.raises(SourceUnreadable, match=r"column x has the extension type hostile\.type"):
-            read_all(source, ["x"])
-        assert not Hostile.harmed
-    finally:
-        pa.unregister_extension_type("hostile.type")
-
-
-def test_the_fixture_above_would_harm_a_plain_reader(tmp_path):
-    pa.register_extension_type(Hostile())
-    try:
-        column = pa.ExtensionArray.from_storage(Hostile(), pa.array([b"x"], pa.binary()))
-        path = write_parquet(tmp_path / "a.parquet", pa.table({"n": [1], "x": column}))
-        Hostile.harmed = False
-        pq.read_table(path, columns=["n"])
-        assert Hostile.harmed
-    finally:
-        pa.unregister_extension_type("hostile.type")
-
-
 def test_json_columns_are_text(tmp_path):
     column = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a": 1}']))
     write_parquet(tmp_path / "a.parquet", pa.table({"x": column}))

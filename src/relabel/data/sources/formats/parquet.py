@@ -20,7 +20,7 @@ from relabel.data.sources import files, streams
 from relabel.data.sources.cutting import cut_groups
 from relabel.data.sources.formats.format import Scanned, one_each, takes_all
 from relabel.data.sources.formats.parquet_footer import (
-    extensions_of,
+    check_extensions,
     group_rows_of,
     group_starts,
     names_of,
@@ -41,6 +41,8 @@ takes, group, union = takes_all, one_each, arrow_union
 def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[str] | None = None) -> Scanned:
     with files.reading(file), files.open_file(file.url) as handle:
         footer = read_footer(handle)
+        if needed:
+            check_extensions(file, footer, needed)
         columns = [(field.name, field.type) for field in footer.schema.to_arrow_schema()]
         return Scanned(units=cut_groups(file, group_rows_of(footer), unit_rows), columns=pa.schema(columns))
 
@@ -189,6 +191,9 @@ def _cast(column: pa.ChunkedArray, field: pa.Field, misfits: Misfits) -> pa.Chun
     """The column in the run's type: null, with a remark, where a value would lose something by it."""
     if column.type == field.type:
         return column
+    if pa.types.is_integer(column.type) and pa.types.is_decimal(field.type):
+        with suppress(pa.ArrowException):  # Arrow asks whether the widest integer would fit, and not whether these do
+            return column.cast(pa.decimal128(38, field.type.scale)).cast(field.type, safe=True)
     if not _is_parsed(column.type, field.type):
         with suppress(pa.ArrowException):
             return column.cast(field.type, safe=True)
@@ -202,6 +207,8 @@ def _cast(column: pa.ChunkedArray, field: pa.Field, misfits: Misfits) -> pa.Chun
 
 def _cast_value(scalar: pa.Scalar, kind: pa.DataType) -> pa.Scalar:
     with suppress(pa.ArrowException):
+        if pa.types.is_integer(scalar.type) and pa.types.is_decimal(kind):
+            return scalar.cast(pa.decimal128(38, kind.scale)).cast(kind, safe=True)
         if not _is_parsed(scalar.type, kind):
             return scalar.cast(kind, safe=True)
     return pa.scalar(None, kind)
@@ -216,15 +223,12 @@ def _is_parsed(one: pa.DataType, other: pa.DataType) -> bool:
 
 def _check_columns(file: SourceFile, reader: pq.ParquetFile, needed: Iterable[str]) -> None:
     names = reader.schema_arrow.names
-    extensions = extensions_of(reader.metadata)
+    needed = list(needed)
     for name in needed:
         if names.count(name) != 1:
             problem = "has no column" if name not in names else "has more than one column"
             raise SourceUnreadable(f"{file.url} {problem} {name}; correct it or take the file away")
-        if kind := extensions.get(name):
-            raise SourceUnreadable(
-                f"{file.url}: column {name} has the extension type {kind}, never loaded; write it as a plain type"
-            )
+    check_extensions(file, reader.metadata, needed)
 
 
 def _group_of(unit: Unit) -> int:

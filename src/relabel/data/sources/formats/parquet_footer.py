@@ -13,16 +13,18 @@ import base64
 import binascii
 import functools
 import itertools
+from collections.abc import Collection
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relabel.data.sources import files
 from relabel.data.sources.unit import SourceFile
+from relabel.errors import SourceUnreadable
 
 _MAGIC, _TAIL_BYTES = b"PAR1", 2**16
-_PLAIN_EXTENSIONS = frozenset((b"arrow.json",))
-"""Extension types whose storage is just what a reader wants: text."""
+_PLAIN_EXTENSIONS = frozenset((b"arrow.json", b"arrow.uuid", b"arrow.bool8", b"arrow.fixed_shape_tensor"))
+"""Extension types of Arrow itself whose storage is just what a reader wants: text, bytes, numbers, lists of these."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -59,6 +61,15 @@ def read_footer(handle: pa.NativeFile) -> pq.FileMetaData:
 def names_of(file: SourceFile) -> frozenset[str]:
     with files.open_file(file.url) as handle:
         return frozenset(read_footer(handle).schema.to_arrow_schema().names)
+
+
+def check_extensions(file: SourceFile, metadata: pq.FileMetaData, needed: Collection[str]) -> None:
+    """Raise SourceUnreadable where one of these columns is of an extension type."""
+    kinds = extensions_of(metadata)
+    for name in kinds.keys() & set(needed):
+        raise SourceUnreadable(
+            f"{file.url}: column {name} has the extension type {kinds[name]}, never loaded; write it as a plain type"
+        )
 
 
 def extensions_of(metadata: pq.FileMetaData) -> dict[str, str]:
