@@ -2,9 +2,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from relabel import make_spec
+from relabel import make_spec, run
 from relabel.data.output.manifest import RUN
 from relabel.data.store.store import Store
 from relabel.demo import CAPTION_PROMPT, MODEL_PATH
@@ -51,6 +53,21 @@ def test_a_source_without_one_readable_file_is_refused_and_says_why(fields, json
     fields["source"] = {"path": str(jsonl_source), "format": "parquet"}
     with pytest.raises(SourceRefused, match="no file of the source can be read; the first:"):
         plan(make_spec(fields))
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_a_source_of_columns_without_rows_is_refused_and_never_a_success(fields, tmp_path, format):
+    (tmp_path / "empty").mkdir()
+    if format == "csv":
+        (tmp_path / "empty/a.csv").write_text("id,alt\n", encoding="utf-8")
+    else:
+        pq.write_table(
+            pa.table({"id": pa.array([], pa.string()), "alt": pa.array([], pa.string())}), tmp_path / "empty/a.parquet"
+        )
+    fields["source"] = {"path": str(tmp_path / "empty"), "format": format}
+    for command in (plan, run):
+        with pytest.raises(SourceRefused, match="the source has no rows"):
+            command(make_spec(fields))
 
 
 def test_an_output_inside_its_own_source_is_refused(fields, jsonl_source):

@@ -104,6 +104,8 @@ class Resolved:
         if not plan.columns.names and plan.notes:
             raise SourceRefused(f"no row of the source has columns: {plan.notes[0]}")
         take_columns(self.spec, self.encoder, plan.columns)
+        if not plan.num_rows:
+            raise SourceRefused("the source has no rows; name files that hold some in source.path")
 
 
 @in_words_of_the_spec()
