@@ -66,11 +66,12 @@ class PlainText:
     def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced:
         parts = [part for message in messages for part in message.parts]
         texts = [part for part in parts if part is not None]
-        return self._image_token * parts.count(None) + Traced("\n\n").join(texts)
+        text = join(texts) if len(texts) == 1 else Traced("\n\n").join(texts)
+        return text if len(parts) == len(texts) else self._image_token * parts.count(None) + text
 
     def reply_start(self, messages: Sequence[Message], variables: Variables, text: str) -> str:
         """What the spec's template wrote itself behind the last value of the row."""
-        return plain(text[_own_end(text) :])
+        return plain(text)[_own_end(text) :]
 
 
 class ChatTemplate:

@@ -69,7 +69,7 @@ class Encoder:
         text = self._tokenizer.render(conversation.messages, variables)
         encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place)
         reply_start = self._tokenizer.reply_start(conversation.messages, variables, text)
-        return replace(encoded, reply_start=reply_start)
+        return replace(encoded, reply_start=reply_start) if reply_start else encoded
 
     def _too_long(self, length: int) -> RowRejected:
         return RowRejected(Code.PROMPT_TOO_LONG, f"{length} tokens, limit {self._max_tokens}")

@@ -143,7 +143,9 @@ def _check_room(spec: Spec, num_tokens: int, *, has_images: bool) -> None:
 
 def _encoded(encoder: Encoder, row: Row, decode: Decode, own: OwnSettings | None) -> Encoded | Rejected:
     try:
-        return replace(encoder.encode(row, decode, own.template_variables if own else {}), settings=own)
+        if own is None:
+            return encoder.encode(row, decode, {})
+        return replace(encoder.encode(row, decode, own.template_variables), settings=own)
     except RowRejected as error:
         return error.rejected
     except SourceUnreadable:

@@ -97,6 +97,8 @@ class PromptTokenizer:
     def tokenize(self, text: str, images: Sequence[Image.Image], place: str) -> Encoded:
         """What the model reads of a rendered prompt whose images stand at `place`. Raises RowRejected (prompt)."""
         pieces = list(self.control.split(text))
+        if len(pieces) == 1 and not images and not pieces[0][1]:  # most prompts of text
+            return replace(self._piece(pieces[0][0], [], is_first=True), text=plain(text))
         if not pieces or pieces[0][1]:  # what begins a prompt begins one whose first word is the row's, too
             pieces = [("", False), *pieces]
         encoded = Encoded(prompt_ids=[])
