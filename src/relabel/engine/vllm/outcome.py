@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from relabel.engine.api.goodput import Goodput
@@ -22,6 +23,15 @@ def written(request: Request, own: Sampling, output: Any) -> tuple[Result, list[
     kept = tokens[:-1] if has_stop_token else tokens
     result = Result(id=request.id, token_ids=kept, num_tokens=len(kept), finish_reason=reason, logprobs=logprobs)
     return finite(result), tokens
+
+
+def cut(result: Result, length: int | None) -> Result:
+    """The result up to the token that completes a stop string; as it is, where none does."""
+    if length is None or result.error is not None or result.token_ids is None or length > len(result.token_ids):
+        return result
+    logprobs = result.logprobs and result.logprobs[:length]
+    kept = result.token_ids[:length]
+    return replace(result, token_ids=kept, num_tokens=length, finish_reason="stop", logprobs=logprobs)
 
 
 def scored(request: Request, given: list[int], output: Any) -> Result:

@@ -70,6 +70,8 @@ async def _begin(args: AsyncEngineArgs, goodput: Goodput) -> _Vllm:
 
 def _end(llm: AsyncLLM, loop: asyncio.AbstractEventLoop, processes: list[BaseProcess]) -> None:
     """Its own way takes 5 s and ends in killing, too; nothing is lost but rows that nobody waits for."""
+    if (handler := llm.output_handler) is not None:  # else it tells of the death that it is about to see
+        loop.call_soon_threadsafe(handler.cancel)
     end(processes)
     llm.shutdown(timeout=0)
     loop.call_soon_threadsafe(loop.stop)

@@ -54,10 +54,8 @@ def engine_identity(spec: Spec) -> Mapping[str, object]:
 def _best(spec: Spec) -> EngineName:
     if why_not_vllm(spec.resources, spec.vllm, spec.queries) is not None or not spec.resources.gpus_per_actor:
         return "relabel"
-    from relabel.engine.vllm.installed import vllm_version
+    from relabel.engine.vllm.installed import takes, vllm_version
 
     if vllm_version() is None:
         return "relabel"
-    from relabel.engine.vllm.auto import takes
-
     return "vllm" if takes(spec.model.path, spec.model.revision) else "relabel"
