@@ -68,10 +68,22 @@ def test_rows_that_only_begin_like_another_kind_are_rows(tmp_path):
     assert make_plan(source_of(tmp_path, "jsonl"), 8).num_rows == 2
 
 
+@pytest.mark.parametrize(
+    ("form", "remedy"), [("jsonl", "the ending .gz"), ("webdataset", "unpack it to a plain tar file")]
+)
+def test_what_is_compressed_by_another_name_is_told_what_can_be_read(tmp_path, form, remedy):
+    write_bytes(tmp_path / FORMATS[form], KINDS["compressed by gzip"])
+    ((_, why),) = make_plan(source_of(tmp_path, form), 8).unreadable
+    assert remedy in why
+
+
 def test_a_path_in_the_words_of_another_tool_is_refused_with_what_to_write(tmp_path):
     write_parquet(tmp_path / "shard-00000.parquet", {"t": ["x"]})
     with pytest.raises(SourceRefused, match=r"braces are no glob: write \*, \? or \[0-9\], or a list of paths"):
         make_plan(source_of(tmp_path / "shard-{00000..00009}.parquet", "parquet"), 8)
+    write_bytes(tmp_path / "tars/a.tar.gz", b"\x1f\x8b")
+    with pytest.raises(SourceRefused, match=r"1 \.tar\.gz\).*unpack those that are compressed"):
+        make_plan(source_of(tmp_path / "tars", "webdataset"), 8)
     write_bytes(tmp_path / "saved/data-00000-of-00001.arrow", KINDS["an Arrow file, as a stream"])
     with pytest.raises(SourceRefused, match=r"1 \.arrow\).*write them as Parquet, by Dataset\.to_parquet"):
         make_plan(source_of(tmp_path / "saved", "parquet"), 8)

@@ -41,8 +41,8 @@ _KINDS = tuple(
             rb"version https://git-lfs\.",
             "it is a pointer of Git LFS and not the file itself: run git lfs pull",
         ),
-        ("gzip", rb"\x1f\x8b", "it is compressed by gzip, and its name does not end in .gz: rename it"),
-        ("zstd", rb"\x28\xb5\x2f\xfd", "it is compressed by zstd, and its name does not end in .zst: rename it"),
+        ("gzip", rb"\x1f\x8b", "it is compressed by gzip: {0}"),
+        ("zstd", rb"\x28\xb5\x2f\xfd", "it is compressed by zstd: {0}"),
         ("archive", rb"PK\x03\x04|BZh[1-9]1AY|\xfd7zXZ\0", "it is compressed by zip, bzip2 or xz: unpack it"),
         ("parquet", rb"PAR1", "it is a Parquet file: set source.format to parquet, and name it .parquet"),
         (
@@ -141,9 +141,10 @@ def compression_of(file: SourceFile) -> str | None:
 
 def check_kind(head: bytes, form: str) -> None:
     """Raise OSError, saying what it is, where a file begins as one of another kind than `form` does."""
+    remedy = "give its name the ending .gz or .zst" if form in ("json", "csv") else f"unpack it to a plain {form} file"
     for kind, beginning, what in _KINDS:
         if kind != form and beginning.match(head):
-            raise OSError(what)
+            raise OSError(what.format(remedy))
 
 
 def check_unchanged(file: SourceFile) -> None:

@@ -81,6 +81,8 @@ def _remedy(pattern: str, passed_over: Mapping[str, int]) -> str:
         return "; braces are no glob: write *, ? or [0-9], or a list of paths"
     if ".arrow" in passed_over:
         return "; Arrow files, as datasets saves them, are not read: write them as Parquet, by Dataset.to_parquet"
+    if any(suffix.startswith((".tar.", ".tgz")) for suffix in passed_over):
+        return "; tar files are read as they are: unpack those that are compressed to plain .tar files"
     return ""
 
 

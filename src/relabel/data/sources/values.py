@@ -57,6 +57,16 @@ def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema
     return Rows(columns=asked, reasons=reasons, kept=make_table(arrays, kept, len(reasons)), remarks=misfits.remarks)
 
 
+def with_reasons(rows: Rows, reasons: Sequence[Rejected | None]) -> Rows:
+    """The same rows, some of them rejected for what their format knows; their kept values stay."""
+    reasons = [own or why for own, why in zip(reasons, rows.reasons, strict=True)]
+    sound = {
+        name: [value if why is None else None for value, why in zip(values, reasons, strict=True)]
+        for name, values in rows.columns.items()
+    }
+    return Rows(columns=sound, reasons=reasons, kept=rows.kept, remarks=rows.remarks)
+
+
 class Misfits:
     """What became of the kept values of some rows that are none of their type."""
 

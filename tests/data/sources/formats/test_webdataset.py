@@ -115,6 +115,13 @@ def test_bad_members_cost_their_row(tmp_path):
     ]
 
 
+def test_a_sample_that_cannot_be_read_keeps_its_key(tmp_path):
+    write_tar(tmp_path / "a.tar", [("a.txt", b"\xff"), ("b.json", b"{"), ("c.txt", b"x")])
+    rows, kept = read_all(source_of(tmp_path, "webdataset"), ["txt", "json"], ["__key__", "txt"])
+    assert [why and why.partition(":")[0] for _, why in rows] == ["source", "source", None]
+    assert kept["__key__"].to_pylist() == ["a", "b", "c"]
+
+
 def test_an_archive_without_members_has_no_units(tmp_path):
     write_tar(tmp_path / "a.tar", [])
     source = source_of(tmp_path, "webdataset")

@@ -20,7 +20,7 @@ from relabel.data.sources.formats import jsonl
 from relabel.data.sources.formats.format import Scanned, one_each, takes_all
 from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
-from relabel.data.sources.values import Record, make_rows
+from relabel.data.sources.values import Record, make_rows, with_reasons
 from relabel.rejected import Code, Rejected
 from relabel.spec import Source
 
@@ -57,13 +57,7 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
         # a request that cannot be taken keeps its name, so that its error can be told to whoever sent it
         name = {"custom_id": lines.kept["custom_id"][at].as_py()}
         records.append(name if isinstance(found, Rejected) else name | found)
-    rows = make_rows(records, columns, kept)
-    reasons = [own or why for own, why in zip(reasons, rows.reasons, strict=True)]
-    sound = {
-        name: [value if why is None else None for value, why in zip(values, reasons, strict=True)]
-        for name, values in rows.columns.items()
-    }
-    return Rows(columns=sound, reasons=reasons, kept=rows.kept, remarks=rows.remarks)
+    return with_reasons(make_rows(records, columns, kept), reasons)
 
 
 def _request(line: dict[str, object]) -> dict[str, str] | Rejected:

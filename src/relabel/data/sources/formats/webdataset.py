@@ -25,7 +25,7 @@ from relabel.data.sources.formats.format import Scanned, one_each, takes_all
 from relabel.data.sources.formats.tar import Tar, members
 from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
-from relabel.data.sources.values import Record, is_unicode, make_rows
+from relabel.data.sources.values import Record, is_unicode, make_rows, with_reasons
 from relabel.errors import SourceUnreadable
 from relabel.rejected import Code, Rejected
 from relabel.spec import Source
@@ -70,13 +70,17 @@ def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[st
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
     files.check_unchanged(unit.file)
     needed = {*columns, *kept.names}
-    records = []
+    records: list[Record] = []
+    reasons: list[Rejected | None] = []
     with files.reading(unit.file), files.open_stream(unit.file) as stream:
         tar = Tar(stream, unit.file.size)
         for sample in _samples(tar, unit.offset, Counter()):
-            records.append(_record(tar, sample, needed))
+            found = _record(tar, sample, needed)
+            reasons.append(found if isinstance(found, Rejected) else None)
+            # a sample that cannot be read keeps its key, by which it is found again
+            records.append({_KEY: sample.key} if isinstance(found, Rejected) else found)
             if len(records) == unit.num_rows:
-                return make_rows(records, columns, kept)
+                return with_reasons(make_rows(records, columns, kept), reasons)
     raise SourceUnreadable(f"{unit.file.url} ends before row {unit.first_row + unit.num_rows}; run again")
 
 
