@@ -12,23 +12,22 @@
 # from wheels in benchmarks/wheels/, which are fetched where there is a network by
 #
 #   python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
-#       --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
-#       -d benchmarks/wheels llguidance
+#       --platform manylinux_2_34_x86_64 --platform manylinux_2_31_x86_64 --platform manylinux_2_28_x86_64 \
+#       --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d benchmarks/wheels 'llguidance>=1.8,<2'
 #
 # llguidance alone is missing on a machine with the packages above; without it the test of constrained text is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-export PYTHONPATH="src:.${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+export PYTHONPATH="src:.${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 export TEARDOWN_CUPTI=0 DISABLE_CUPTI_LAZY_REINIT=1 # a profiler that goes beside CUDA graphs may take the process with it
 
 missing=$("$python" - <<'PY'
 import importlib.util
-names = {"PIL": "pillow", "pytest_timeout": "pytest-timeout", "huggingface_hub": "huggingface-hub"}
-needed = ("torch", "transformers", "llguidance", "regex", "rich", "jinja2", "PIL", "numpy", "tokenizers", "safetensors",
-          "huggingface_hub", "pytest", "pytest_timeout", "xdist", "hypothesis")
-names["xdist"] = "pytest-xdist"
-print(*(names.get(name, name) for name in needed if importlib.util.find_spec(name) is None))
+needed = {name: name for name in ("torch", "transformers", "llguidance", "regex", "rich", "jinja2", "numpy", "tokenizers",
+                                  "safetensors", "pytest", "hypothesis")}
+needed |= {"PIL": "pillow", "huggingface_hub": "huggingface-hub", "pytest_timeout": "pytest-timeout", "xdist": "pytest-xdist"}
+print(*(package for name, package in needed.items() if importlib.util.find_spec(name) is None))
 PY
 )
 if [ -n "$missing" ] && compgen -G "benchmarks/wheels/*.whl" >/dev/null; then

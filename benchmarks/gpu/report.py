@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ def describe_machine(dry: bool) -> dict[str, object]:
     """The card by nvidia-smi, its state, cores and versions."""
     asked = "name,driver_version,memory.total,clocks.sm,clocks.mem,temperature.gpu,power.draw"
     card = _said(["nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader"])
+    if card is None and not dry:  # it may not be on the path
+        card = _said([sys.executable, "-c", "import torch; print(torch.cuda.get_device_name(0))"])
     return {
         "card": "dry" if dry else (card or "none").split(",")[0].strip(),
         "nvidia_smi": {"asked": asked, "said": card},
@@ -75,7 +78,7 @@ def _version(name: str) -> str | None:
 
 def _said(command: list[str]) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip().splitlines()[0] if done.stdout.strip() else None

@@ -56,17 +56,32 @@ def test_a_prefix_is_copied_into_a_cleared_slot(width: int) -> None:
     prefix, prefix_keys, _ = filled(1)
     slots, keys, _ = filled()
     slots.clear([1])
-    slots.copy_prefix(1, prefix, width)
+    slots.copy_prefix([1], prefix, width)
     read, _ = slots.read(0, torch.tensor([1]), LONG)
     assert torch.equal(read[0, :, :width], prefix_keys[0, :, :width])
     assert not read[0, :, width:].any()
     assert torch.equal(slots.read(0, torch.tensor([0]), LONG)[0], keys[:1])
 
 
+@pytest.mark.parametrize("is_by_slot", [False, True])
+def test_a_prefix_is_copied_into_slots_in_any_order_and_into_no_other(is_by_slot: bool) -> None:
+    prefix, (key, value) = KVCache(Layout(1, LONG)), torch.randn(2, LONG, 2, 4)
+    places = SlotMapping.of(torch.zeros(LONG, dtype=torch.long), torch.arange(LONG))
+    prefix.write(0, places, key, value, is_by_slot=is_by_slot)
+    slots, width = KVCache(Layout(8, LONG)), BLOCK + 7
+    slots.copy_prefix([6, 1, 5, 2, 0], prefix, width)
+    keys, values = slots.read(0, torch.arange(8), LONG)
+    for slot in range(8):
+        expected = (key, value) if slot in (0, 1, 2, 5, 6) else (torch.zeros(LONG, 2, 4),) * 2
+        for read, wanted in zip((keys, values), expected, strict=True):
+            assert torch.equal(read[slot, :, :width], wanted[:width].transpose(0, 1))
+            assert not read[slot, :, width:].any()
+
+
 def test_a_prefix_may_come_before_anything_was_written() -> None:
     prefix, prefix_keys, _ = filled(1)
     slots = KVCache(Layout(2, LONG))
-    slots.copy_prefix(1, prefix, BLOCK + 1)
+    slots.copy_prefix([1], prefix, BLOCK + 1)
     assert torch.equal(slots.read(0, torch.tensor([1]), BLOCK + 1)[0], prefix_keys[:, :, : BLOCK + 1])
 
 
@@ -77,7 +92,7 @@ def test_each_layer_of_a_prefix_keeps_its_order_in_memory() -> None:
     for layer in range(3):
         prefix.write(layer, places, key, value, is_by_slot=layer < 2)
     slots = KVCache(Layout(4, LONG))
-    slots.copy_prefix(1, prefix, LONG)
+    slots.copy_prefix([1], prefix, LONG)
     for layer in range(3):
         by_slot = slots.keys[layer].permute(1, 0, 3, 2, 4)
         assert by_slot.is_contiguous() == (layer < 2)

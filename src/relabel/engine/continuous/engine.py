@@ -17,7 +17,7 @@ from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling, too_large
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.continuous.calls import Call, Calls
-from relabel.engine.continuous.prefixes import Prefixes
+from relabel.engine.continuous.prefixes import Prefixes, by_prefix
 from relabel.engine.continuous.sequences import PendingStep, Sequence
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.runner.forward import Forward, RaggedAttention
@@ -182,8 +182,9 @@ class ContinuousEngine:
             row.slot, row.copied = chunk.slot, chunk.start if chunk.source is not None else 0
             self._sampler.put(chunk.slot, row.request, row.sampling)
             self._stop_window.clear(chunk.slot)
-            if row.prefix and chunk.source is None:
-                self._forward.kv_cache.copy_prefix(chunk.slot, row.prefix.kv_cache, row.shared)
+        begun = [chunk for chunk in new if chunk.source is None]
+        for prefix, slots in by_prefix((self._rows[chunk.row].prefix, chunk.slot) for chunk in begun):
+            self._forward.kv_cache.copy_prefix(slots, prefix.kv_cache, len(prefix.tokens))
 
     def _settle(self, pending: PendingStep) -> None:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""

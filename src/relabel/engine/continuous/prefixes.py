@@ -5,7 +5,7 @@ Knows the model and how to compute a prompt; the policy of what is shared stands
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,11 +26,20 @@ CLOSE_ENOUGH = 0.8
 tokens more than those of another."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prefix:
     tokens: tuple[int, ...]
     kv_cache: KVCache
     """One slot, which holds them."""
+
+
+def by_prefix(rows: Iterable[tuple[Prefix | None, int]]) -> Iterable[tuple[Prefix, list[int]]]:
+    """From the prefix and the slot of each row to the slots that begin with each prefix."""
+    slots: dict[Prefix, list[int]] = {}
+    for prefix, slot in rows:
+        if prefix is not None:
+            slots.setdefault(prefix, []).append(slot)
+    return slots.items()
 
 
 class Prefixes:

@@ -86,14 +86,16 @@ class KVCache:
             for tensor in (*self.keys.values(), *self.values.values()):
                 tensor.index_fill_(1, index, 0)
 
-    def copy_prefix(self, slot: int, prefix: KVCache, num_tokens: int) -> None:
-        """Begin a slot with the first tokens of the one row that `prefix` holds."""
+    def copy_prefix(self, slots: Sequence[int], prefix: KVCache, num_tokens: int) -> None:
+        """Begin slots with the first tokens of the one row that `prefix` holds; neighbours by one copy a layer."""
+        runs = _runs(slots)
         for mine, theirs in ((self.keys, prefix.keys), (self.values, prefix.values)):
             for layer, tensor in theirs.items():
                 if layer not in mine:
                     self._by_slot |= prefix._by_slot & {layer}
                     mine[layer] = self._empty(layer, tensor[0, 0].transpose(0, 1))
-                _copy(tensor[:, 0], mine[layer][:, slot], num_tokens)
+                for run in runs:
+                    _copy(tensor, mine[layer][:, run], num_tokens)
 
     def copy(self, source: int, slot: int, num_tokens: int) -> None:
         """Begin a slot with the first tokens of another one, or keep just those of its own."""
@@ -116,7 +118,19 @@ def _num_blocks(num_tokens: int) -> int:
     return -(-num_tokens // BLOCK)
 
 
-def _copy(source_NHBD: torch.Tensor, target_NHBD: torch.Tensor, num_tokens: int) -> None:
+def _copy(source: torch.Tensor, target: torch.Tensor, num_tokens: int) -> None:
+    """From one slot [blocks, ..., BLOCK, head size] into another one, or into many."""
     whole, rest = divmod(num_tokens, BLOCK)
-    target_NHBD[:whole] = source_NHBD[:whole]
-    target_NHBD[whole : whole + 1, :, :rest] = source_NHBD[whole : whole + 1, :, :rest]
+    target[:whole] = source[:whole]
+    target[whole : whole + 1, ..., :rest, :] = source[whole : whole + 1, ..., :rest, :]
+
+
+def _runs(slots: Sequence[int]) -> list[slice]:
+    """Neighbours together."""
+    runs: list[slice] = []
+    for slot in sorted(slots):
+        if runs and runs[-1].stop == slot:
+            runs[-1] = slice(runs[-1].start, slot + 1)
+        else:
+            runs.append(slice(slot, slot + 1))
+    return runs
