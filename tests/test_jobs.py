@@ -36,23 +36,27 @@ def test_the_entry_point_is_short_and_finds_the_package_beside_its_own_name():
     assert "SPEC" in shown.stdout
 
 
-def test_the_cluster_fits_rays_schema():
+@pytest.fixture(params=["cluster.yaml", "cluster.gcp.yaml"])
+def cluster(request):
+    return yaml.safe_load((ROOT / request.param).read_text())
+
+
+def test_the_cluster_fits_rays_schema(cluster):
     schema = json.loads((Path(ray.__file__).parent / "autoscaler/ray-schema.json").read_text())
-    jsonschema.validate(cluster(), schema)
+    jsonschema.validate(cluster, schema)
 
 
-def test_the_cluster_asks_for_a_token_and_shows_its_dashboard_to_nobody_else():
-    head = " ".join(cluster()["head_start_ray_commands"])
+def test_the_cluster_asks_for_a_token_and_shows_its_dashboard_to_nobody_else(cluster):
+    head = " ".join(cluster["head_start_ray_commands"])
     assert "RAY_AUTH_MODE=token ray start" in head
     assert "--dashboard-host=127.0.0.1" in head
-    assert all("RAY_AUTH_MODE=token" in line for line in cluster()["worker_start_ray_commands"] if "ray start" in line)
+    assert all("RAY_AUTH_MODE=token" in line for line in cluster["worker_start_ray_commands"] if "ray start" in line)
 
 
-def test_the_workers_are_gpu_nodes_on_spot_and_the_head_runs_no_tasks():
-    types = cluster()["available_node_types"]
-    assert types["gpu_worker"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
-    assert types[cluster()["head_node_type"]]["resources"]["CPU"] == 0
-
-
-def cluster():
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text())
+def test_the_workers_are_gpu_nodes_on_spot_and_the_head_runs_no_tasks(cluster):
+    types = cluster["available_node_types"]
+    worker = types["gpu_worker"]["node_config"]
+    assert (
+        worker.get("InstanceMarketOptions") == {"MarketType": "spot"} or {"preemptible": True} in worker["scheduling"]
+    )
+    assert types[cluster["head_node_type"]]["resources"]["CPU"] == 0
