@@ -206,7 +206,10 @@ def on_its_day(resolved: Resolved, spec: Spec, identity: Mapping[str, object], s
 def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:
     """The spec with what depends on the working directory and on the day settled."""
     source = absolute_source(spec.source)
-    root = (source.image_root or source_root(source)) if spec.prompt.images else None
+    # paths in a chat lead nowhere but to a root that the spec names
+    root = source.image_root if spec.prompt.images or spec.prompt.messages is not None else None
+    if root is None and spec.prompt.images:
+        root = source_root(source)
     path, adapter = os.path.expanduser(spec.model.path), spec.model.adapter
     model = {
         "path": os.path.abspath(path) if os.path.isdir(path) else spec.model.path,
