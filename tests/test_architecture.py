@@ -28,8 +28,8 @@ class Room:
 
 
 ENGINE_ROOMS = {"engine/grammar", "engine/api", "engine/scheduling", "engine/checkpoint", "engine/model"}
-ENGINE_ROOMS |= {"engine/sampling", "engine/runner", "engine/continuous", "engine/static"}
-ENGINE_ROOMS |= {"engine/vllm", "engine/server"}
+ENGINE_ROOMS |= {f"engine/{name}" for name in ("sampling", "runner", "continuous", "static", "vllm", "server")}
+WORDS_OF_VLLM = {"engine/vllm/sampling.py", "engine/vllm/outcome.py"}
 GUEST_ROOMS = {"engine/api", "engine/checkpoint", "engine/model", "engine/sampling"}
 DATA_ROOMS = {
     f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
@@ -80,7 +80,7 @@ ROOMS = {
         packages={"torch", "transformers"},
     ),
     "engine/vllm": Room(knows=GUEST_ROOMS, packages={"numpy", "torch", "transformers", "vllm"}),
-    "engine/server": Room(knows=GUEST_ROOMS),
+    "engine/server": Room(knows={*GUEST_ROOMS, *WORDS_OF_VLLM}, packages={"aiohttp", "transformers"}),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
     "job/engines": Room(
         knows={"spec", "data/output", "data/store", *GUEST_ROOMS, "engine/vllm", "engine/server", "engine/parity.py"}

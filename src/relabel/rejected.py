@@ -23,6 +23,7 @@ class Code(StrEnum):
     NONFINITE = "nonfinite"
     OUT_OF_MEMORY = "out_of_memory"
     POISON = "poison"
+    SERVER = "server"
 
     @property
     def meaning(self) -> str:
@@ -53,6 +54,10 @@ _MEANINGS = {
     Code.POISON: (
         "The process died of this row alone, twice: a crash in a library, the kernel's out-of-memory killer, a lost "
         "GPU, or no step within `resources.deadline`."
+    ),
+    Code.SERVER: (
+        "Servers that generate texts of other rows failed at this one again and again, also while no other suspect was "
+        "with them."
     ),
 }
 

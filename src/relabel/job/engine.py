@@ -81,7 +81,12 @@ def _vllm(spec: Spec) -> Engine:
 
 
 def _server(spec: Spec) -> Engine:
-    raise ModelRefused("model.engine: server cannot generate yet: leave it out")
+    from relabel.engine.server.loading import load_tokens
+    from relabel.job.engines.server import settings_of
+
+    return load_tokens(
+        spec.model.path, settings=settings_of(spec), revision=spec.model.revision, sampling=sampling_of(spec.queries[0])
+    )
 
 
 _ENGINES: Mapping[str, Callable[[Spec], Engine]] = {"relabel": _own, "vllm": _vllm, "server": _server}

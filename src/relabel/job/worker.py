@@ -15,7 +15,7 @@ from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.engine.api.engine import Engine
 from relabel.engine.model.faults import is_device_fault
-from relabel.errors import DeviceLost, UnitGivenUp
+from relabel.errors import DeviceLost, RunFailed, UnitGivenUp
 from relabel.job.engine import report_of
 from relabel.job.faults.attempt import UnitAttempt, attempt
 from relabel.job.faults.attempt_log import AttemptLog
@@ -67,7 +67,10 @@ class Generator:
         self._process = uuid.uuid4().hex
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """The block with its texts, or why there are none. Raises DeviceLost where this process is of no more use."""
+        """The block with its texts, or why there are none.
+
+        Raises RunFailed where nothing can be generated any more; DeviceLost where this process is of no more use.
+        """
         if is_over(block):
             return block
         unit = unit_of(block)
@@ -78,6 +81,8 @@ class Generator:
                 return attempt(self._log, "generating", unit, self._watchdog, lambda how: self._generate(block, how))
         except UnitGivenUp as error:
             return failed_block(unit, str(error))
+        except RunFailed:  # no unit can be generated any more
+            raise
         except Exception as error:  # the boundary of a unit: the others go on
             if is_device_fault(error):
                 raise DeviceLost("the device was lost; the same command goes on from here") from error

@@ -28,6 +28,10 @@ def settled(spec: Spec, store: Store | None) -> Spec:
         noted = known and known.recipe["model"].get("engine", "relabel")
         name = noted if noted in ("relabel", "vllm") else _best(spec)
         log.info("model.engine is auto: %s", name)
+    if name == "server":
+        from relabel.engine.server.promises import not_kept
+
+        log.warning("what relabel cannot promise of servers: %s", "; ".join(not_kept(spec.server.api)))
     return with_engine(spec, name)
 
 

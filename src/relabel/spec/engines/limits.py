@@ -27,6 +27,8 @@ def check_engine(model: Model, resources: Resources, vllm: Vllm, server: Server,
         raise ValueError("server.urls is missing: name the servers that model.engine: server asks")
     if name == "vllm" and (why := why_not_vllm(resources, vllm, queries)) is not None:
         raise ValueError(f"{why}, or leave out model.engine: vllm")
+    if name == "server" and (why := next(_server_cannot(model, resources, server, queries), None)) is not None:
+        raise ValueError(why)
     if name in ("relabel", "server") and resources.gpus_per_actor > 1:
         raise ValueError("resources.gpus_per_actor is above 1: one model over several GPUs needs model.engine: vllm")
 
@@ -47,10 +49,30 @@ def _vllm_cannot(resources: Resources, vllm: Vllm, queries: Sequence[Query]) -> 
     if vllm.batch_invariant and not gpus:
         yield "vllm.batch_invariant needs a GPU: leave it out where resources.gpus_per_actor is 0"
     for query in queries:
-        asked = [("sampling.temperature", query.sampling.temperature)]
-        asked += [("label.retry_temperatures", one) for one in query.label.retry_temperatures]
-        for key, temperature in asked:
-            if temperature and not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
-                yield f"vLLM takes temperatures from {LEAST_TEMPERATURE} to {MOST_TEMPERATURE:g} and 0: change {key}"
+        yield from _temperatures(query)
         if query.sampling.min_p and vllm.speculate_ngram:
             yield "vllm.speculate_ngram does not go with sampling.min_p: leave out one of the two"
+
+
+def _server_cannot(model: Model, resources: Resources, server: Server, queries: Sequence[Query]) -> Iterator[str]:
+    if server.timeout > resources.deadline / 2:
+        yield "server.timeout is above half of resources.deadline, after which a hang ends the run: change one of them"
+    if model.adapter is not None:
+        yield "model.adapter is merged into a model that is loaded here: name the servers' own in server.model"
+    for key in ("batch_tokens", "kv_memory"):
+        if getattr(resources, key) is not None:
+            yield f"servers batch rows their own way: leave out resources.{key}"
+    if resources.batching != "auto":
+        yield f"servers batch rows their own way: leave out resources.batching: {resources.batching}"
+    for query in queries:
+        if query.prompt.images:
+            yield "servers take no images as relabel prepares them: leave out prompt.image, or take another engine"
+        yield from _temperatures(query)
+
+
+def _temperatures(query: Query) -> Iterator[str]:
+    asked = [("sampling.temperature", query.sampling.temperature)]
+    asked += [("label.retry_temperatures", one) for one in query.label.retry_temperatures]
+    for key, temperature in asked:
+        if temperature and not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+            yield f"vLLM takes temperatures from {LEAST_TEMPERATURE} to {MOST_TEMPERATURE:g} and 0: change {key}"
