@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 NUM_WARM_UP = 64
 EXPECTED_SHARE = 0.45
 """Of the roofline, to choose how many rows are measured."""
-SCALING = 4
-"""A full engine makes at least so many times the rows that it makes of `NUM_WARM_UP`."""
+SCALING = 10
+"""A full engine makes at most so many times the rows a second that it makes of `NUM_WARM_UP`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ PARTS = (
             Item(name="one by one 300/50", expected=8, limit=40, must=True),
             Item(name="128/128", expected=18, limit=75, must=True),
             Item(name="mixed", expected=18, limit=60),
-            Item(name="1024/128", expected=18, limit=75),
+            Item(name="1024/128", expected=28, limit=75),
             Item(name="512+128/128", expected=18, limit=75),
             Item(name="128/128 top-p", expected=18, limit=75),
             Item(name="256/128", expected=18, limit=75),

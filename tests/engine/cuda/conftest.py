@@ -12,6 +12,7 @@ from relabel.engine.runner.cuda_graphs import Graph
 from relabel.engine.runner.kernels import Kernels
 from tests.engine.runner.stand_ins import FLASH, Captures
 
+torch.backends.cudnn.allow_tf32 = False  # as when a model is loaded
 ON_A_CPU = os.environ.get("RELABEL_GPU_TESTS_ON") == "cpu"
 
 

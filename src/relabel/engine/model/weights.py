@@ -47,6 +47,9 @@ def load_model(
         raise ModelRefused(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise ArgumentRefused("there is no CUDA device here: set ", "device='cpu'", " to run on CPUs")
+    if device == "cuda":
+        # else convolutions of vision towers round float32 to 10 bits, by kernels that the size of a batch picks
+        torch.backends.cudnn.allow_tf32 = False
     folder = locate(path, revision, weights=True)
     kind = check_config(folder)["model_type"]
     check_weights(folder)
