@@ -202,15 +202,16 @@ def bench(
     dtype: Annotated[str, typer.Option(help="bfloat16, float16 or float32.")] = "bfloat16",
     device: Annotated[str | None, typer.Option(help="By default cuda where there is one, else cpu.")] = None,
     turns: Annotated[int, typer.Option(min=1, help="How often each way runs; medians count.")] = 1,
-    workload: Annotated[
-        str | None, typer.Option(help="ragged, 300/50 or 128/128; by default ragged on a CPU, else both others.")
-    ] = None,
+    workload: Annotated[str | None, typer.Option(help="ragged (by default on a CPU), 300/50 or 128/128.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm: one more way beside the others.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file for the figures.")] = None,
 ) -> None:
     """Compare the engines with what transformers gives, in one run, and with what this machine can do."""
     from relabel.bench import run_bench, show_bench
 
-    figures = run_bench(model=model, rows=rows, dtype=dtype, device=device, turns=turns, workload=workload)
+    figures = run_bench(
+        model=model, rows=rows, dtype=dtype, device=device, turns=turns, workload=workload, engine=engine
+    )
     show_bench(figures, console)
     if out:
         out.write_text(json.dumps(figures.to_json(), indent=2) + "\n")

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from relabel.bench import run_bench
-from relabel.errors import SpecError
+from relabel.engine.vllm.installed import vllm_version
+from relabel.errors import ModelRefused, SpecError
 
 WAYS = ["one_by_one", "padded_64", "padded_64_by_length", "static", "continuous", "generate_batch"]
 
@@ -74,3 +75,11 @@ def test_goodput_counts_the_turns_without_the_warming_up(figures):
 def test_what_cannot_be_run_is_refused_before_a_model_is_loaded(wrong, message):
     with pytest.raises(SpecError, match=message):
         run_bench(model="/there/is/no/such/model", **{"device": "cpu", **wrong})
+
+
+def test_vllm_is_measured_only_where_it_is_installed(tiny_model):
+    if vllm_version() is None:
+        with pytest.raises(ModelRefused, match="vLLM is not installed"):
+            run_bench(model=tiny_model, device="cpu", engine="vllm")
+    with pytest.raises(SpecError, match="cannot be measured beside the others"):
+        run_bench(model=tiny_model, device="cpu", engine="llama.cpp")

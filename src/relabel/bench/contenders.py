@@ -44,6 +44,8 @@ class Contender:
     engine: Engine | None = None
     num_rows: int | None = None
     """The first rows only."""
+    children_seconds: Callable[[], float] | None = None
+    """Processor seconds of the processes that it has begun, where it has."""
     may_fail: bool = False
     """It is another's experiment, which must not end the benchmark."""
 

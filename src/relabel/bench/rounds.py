@@ -60,7 +60,7 @@ def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> S
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what one holds back another takes for full
     settle(device)
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _processor_seconds(contender)
     try:
         outcome.outputs[contender.name] = contender.generate(prompts)
     except Exception as error:  # what a contender of other makers may raise is not known
@@ -70,4 +70,8 @@ def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> S
         log.warning("%s cannot run: %s", contender.name, outcome.reasons[contender.name])
         return None
     settle(device)
-    return Speed(rows=len(prompts), wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
+    return Speed(rows=len(prompts), wall=time.perf_counter() - wall, cpu=_processor_seconds(contender) - cpu)
+
+
+def _processor_seconds(contender: Contender) -> float:
+    return time.process_time() + (contender.children_seconds() if contender.children_seconds else 0.0)

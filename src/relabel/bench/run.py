@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 import statistics
+from contextlib import ExitStack
 
 import torch
 import transformers
 
 from relabel.bench.contenders import Contender, make_contenders
 from relabel.bench.figures import Comparison, Figures, Method
+from relabel.bench.guest import check_guest, vllm_contender
 from relabel.bench.machine import device_name, gemm_rate, memory_rate, rows_that_fit
 from relabel.bench.model import Model
 from relabel.bench.rounds import Outcome, run_rounds
@@ -31,11 +33,12 @@ def run_bench(
     device: str | None = None,
     turns: int = 1,
     workload: str | None = None,
+    engine: str | None = None,
 ) -> Figures:
     """Every contender on the same rows, one after the other, `turns` times over; on one thread of a CPU.
 
     `model` is a folder, by default a model made for the purpose. `workload` is ragged, 300/50 or 128/128: by default
-    ragged on a CPU and both others elsewhere.
+    ragged on a CPU and both others elsewhere. `engine` may be vllm, which then runs beside the others.
     """
     where = _device(device)
     if dtype not in DTYPES:
@@ -44,6 +47,10 @@ def run_bench(
         raise SpecError(f"workload {workload!r} is not known; use one of {', '.join(NAMES)}")
     if rows < 1 or turns < 1:
         raise SpecError(f"{rows} rows and {turns} turns are nothing to measure; use at least one of each")
+    if engine not in (None, "vllm"):
+        raise SpecError(f"engine {engine!r} cannot be measured beside the others; use vllm, or leave it out")
+    if engine:
+        check_guest(model, where.type)
     if where.type == "cpu":
         torch.set_num_threads(1)
     loaded = Model.load(model, DTYPES[dtype], where)
@@ -67,16 +74,30 @@ def run_bench(
             "transformers": transformers.__version__,
             "python": platform.python_version(),
         },
-        workloads={name: _compare(loaded, name, rows, turns, rates, bandwidth) for name in names},
+        workloads={
+            name: _compare(loaded, name, rows, turns, rates, bandwidth, guest=(model,) if engine else None)
+            for name in names
+        },
     )
 
 
 def _compare(
-    model: Model, name: str, num_rows: int, num_rounds: int, rates: dict[str, float], bandwidth: float | None
+    model: Model,
+    name: str,
+    num_rows: int,
+    num_rounds: int,
+    rates: dict[str, float],
+    bandwidth: float | None,
+    *,
+    guest: tuple[str | None] | None,
 ) -> Comparison:
+    """`guest` is the folder that vLLM is to read, or None for the model of the others."""
     workload = make_workload(name, num_rows, model.own.config.get_text_config(decoder=True).vocab_size)
     contenders = make_contenders(model, workload)
-    outcome = run_rounds(contenders, workload, num_rounds)
+    with ExitStack() as guests:
+        if guest is not None:
+            contenders.append(guests.enter_context(vllm_contender(model, *guest, workload)))
+        outcome = run_rounds(contenders, workload, num_rounds)
     return Comparison(
         prompt_tokens=sum(map(len, workload.prompts)),
         new_tokens=workload.new_tokens,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relabel.engine.vllm.arguments import PARENT
-from relabel.engine.vllm.processes import _Note, begin, cause, end
+from relabel.engine.vllm.processes import _Note, begin, cause, children_seconds, end
 
 PARENTS_CODE = """
 import multiprocessing, os, sys, time
@@ -106,3 +106,19 @@ def test_nothing_is_noted_once_the_engine_is_up(tmp_path):
     failed(note := tmp_path / "note", ValueError("a row"))
     assert not note.exists()
     assert cause(note) is None
+
+
+def burn_and_wait(started):
+    sum(range(10**7))
+    wait_for_ever(started)
+
+
+def test_the_processor_time_of_processes_below_is_counted(tmp_path):
+    before = children_seconds()
+    process = multiprocessing.get_context("spawn").Process(
+        target=burn_and_wait, args=(str(tmp_path / "started"),), daemon=True
+    )
+    process.start()
+    pid_in(tmp_path / "started")
+    assert children_seconds() > before
+    end([process], seconds=0.2)
