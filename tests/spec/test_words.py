@@ -4,6 +4,7 @@ import pytest
 
 from relabel.errors import SpecError
 from relabel.spec import load_spec
+from relabel.spec.words import load_yaml
 
 MINIMAL = """
 source: {path: data/*.parquet, format: parquet}
@@ -53,6 +54,22 @@ def test_a_word_that_yaml_takes_for_something_else_is_named_as_it_is_written(tmp
         with pytest.raises(SpecError) as refused:
             spec_of(tmp_path, text, *overrides)
         assert f"{place}: {sentence}" in str(refused.value)
+
+
+@pytest.mark.parametrize("word", ["12:30", "08:00", "1:30.5", "01234", "0o17", "007"])
+def test_a_time_and_a_code_are_texts_as_they_are_spelled(tmp_path, word):
+    assert spec_of(tmp_path, f"label: {{parse: choice, choices: [{word}]}}").label.choices == [word]
+    schema = f"label: {{parse: json, json_schema: {{enum: [{word}, b]}}}}"
+    assert spec_of(tmp_path, schema).label.json_schema == {"enum": [word, "b"]}
+
+
+@pytest.mark.parametrize("number", [0, 7, -1, 0.5, 1e3, 1e-07, 1.5e300, 1e16, -0.25])
+def test_a_number_of_json_is_that_number(tmp_path, number):
+    for text in (json.dumps(number), json.dumps(number).upper()):
+        assert load_yaml(text) == number
+        (tmp_path / "schema.json").write_text(f'{{"maximum": {text}}}')
+        label = spec_of(tmp_path, f"label: {{parse: json, json_schema: {tmp_path}/schema.json}}").label
+        assert label.json_schema == {"maximum": number}
 
 
 def test_elsewhere_the_word_may_be_a_secret_and_is_not_quoted(tmp_path):

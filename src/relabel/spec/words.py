@@ -1,21 +1,31 @@
-"""YAML by the words: only true and false are booleans, and yes, no, on and off are what they are spelled.
+"""YAML by the words: only true and false are booleans, and only what JSON has as a number is one.
 
-So says YAML 1.2; PyYAML reads 1.1. Where a key can only hold a boolean, yes and no are still taken for one. Knows
-nothing of a spec's sections.
+So says YAML 1.2; PyYAML reads 1.1, where yes is true, 12:30 is 750, 01234 is 668 and 1e3 is a text. Where a key can
+only hold a boolean, yes and no are still taken for one. Knows nothing of a spec's sections.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 import yaml
 
 _BOOL, _STR = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_NUMBERS = {
+    _INT: re.compile(r"[-+]?(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F]+", re.ASCII),
+    _FLOAT: re.compile(
+        r"[-+]?(?:(?:0|[1-9][0-9_]*)(?:\.[0-9_]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        re.ASCII,
+    ),
+}
+"""Numbers as YAML 1.2 and JSON have them, or with underscores, but none with leading zeros: 01234 is a code."""
 _CALLED = {
     _BOOL: "a boolean",
-    "tag:yaml.org,2002:int": "a number",
-    "tag:yaml.org,2002:float": "a number",
+    _INT: "a number",
+    _FLOAT: "a number",
     "tag:yaml.org,2002:null": "null",
     "tag:yaml.org,2002:timestamp": "a date",
 }
@@ -37,6 +47,12 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_constructor(_BOOL, _Loader.word_or_bool)
+_Loader.yaml_implicit_resolvers = {
+    sign: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+    for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _number in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_number.pattern})$", re.ASCII), list("-+.0123456789"))
 
 
 def load_yaml(text: str) -> object:

@@ -1,10 +1,23 @@
 """Parts of a message in the words of other APIs and data sets: texts and images as OpenAI has them, or a reject."""
 
+import json
+
 import pytest
 
 from relabel.data.prompts.chat import read_chat
 from relabel.errors import RowRejected
 from tests.data.prompts.test_chat import URL, image, text, user
+
+
+@pytest.mark.parametrize("dump", [json.dumps, lambda value: value])
+@pytest.mark.parametrize("name", ["messages", "conversations", "conversation"])
+def test_an_object_around_a_chat(dump, name):
+    chat = [{"from": "human", "value": "hello"}]
+    assert read_chat(dump({"id": "x", name: chat, "system": None})) == read_chat(chat)
+    for others in ({"system": "Be brief."}, {"tools": []}, {"messages": chat, "conversations": chat}):
+        with pytest.raises(RowRejected, match="the messages are not a list"):
+            read_chat(dump({name: chat, **others}))
+
 
 DIALECTS = {
     "anthropic": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}}],

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import cast
 
-from relabel.data.prompts.openai_messages import read_messages
+from relabel.data.prompts.openai_messages import HARMLESS, read_messages
 from relabel.data.prompts.sharegpt import as_messages, is_sharegpt, with_places
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
 from relabel.errors import RowRejected
@@ -55,6 +56,8 @@ def read_chat(value: object, *, has_images: bool = False) -> Chat:
     """
     if isinstance(value, str | bytes):
         value = _parsed(value)
+    if isinstance(value, dict):
+        value = _unwrapped(cast(dict[str, object], value))
     if value is None:
         raise RowRejected(Code.PROMPT, "no messages")
     if not isinstance(value, list):
@@ -80,6 +83,13 @@ def read_chat(value: object, *, has_images: bool = False) -> Chat:
     if length > MAX_PROMPT_CHARACTERS:
         raise RowRejected(Code.PROMPT_TOO_LONG, f"{length} characters, limit {MAX_PROMPT_CHARACTERS}")
     return Chat(messages=messages, image_urls=urls)
+
+
+def _unwrapped(row: dict[str, object]) -> object:
+    """The list in an object that holds a chat and nothing else that a model could be told."""
+    lists = [name for name in ("messages", "conversations", "conversation") if isinstance(row.get(name), list)]
+    others = {name for name, item in row.items() if item is not None and name not in (*lists, *HARMLESS)}
+    return row[lists[0]] if len(lists) == 1 and not others else row
 
 
 def _parsed(text: str | bytes) -> object:
