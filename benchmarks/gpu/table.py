@@ -20,7 +20,18 @@ def table_of(parts: Mapping[str, Mapping[str, Figures]]) -> str:
         [name, *(_cell(figures.get(column)) for column in COLUMNS), _published(name)]
         for name, figures in shapes.items()
     ]
-    return "\n".join([*_aligned(lines), "", *_kernels(text.get("decode", {}))])
+    return "\n".join([*_aligned(lines), *_ratios(shapes), "", *_kernels(text.get("decode", {}))])
+
+
+def _ratios(shapes: Mapping[str, Figures]) -> list[str]:
+    """The continuous engine over the other ways, on the shape that all of them were given."""
+    ours = shapes.get("300/50", {}).get("rows_per_second")
+    rivals = {name: shapes.get(f"{name} 300/50", {}).get("rows_per_second") for name in ("static", "one by one")}
+    return [
+        f"300/50: continuous {ours / theirs:.2f} times {name}"
+        for name, theirs in rivals.items()
+        if isinstance(ours, int | float) and isinstance(theirs, int | float) and theirs
+    ]
 
 
 def _published(name: str) -> str:

@@ -42,3 +42,6 @@ def test_the_table_has_a_line_for_each_shape_with_figures() -> None:
     lines = table_of({"text": text}).splitlines()
     assert [line.split()[:2] for line in lines[1:2]] == [["300/50", "50.25"]]
     assert not any(line.startswith("128/128") for line in lines)
+    beside = {**text, "static 300/50": {"rows_per_second": 20.1}, "one by one 300/50": {"rows_per_second": 0}}
+    assert "300/50: continuous 2.50 times static" in table_of({"text": beside})
+    assert "one by one 300/50" in table_of({"text": beside})
