@@ -77,6 +77,15 @@ def test_what_is_compressed_by_another_name_is_told_what_can_be_read(tmp_path, f
     assert remedy in why
 
 
+def test_a_delta_table_is_read_as_the_files_that_it_is_and_that_is_said(tmp_path):
+    for name in ("part-0.parquet", "part-1.parquet"):
+        write_parquet(tmp_path / name, {"t": ["x"]})
+    write_json(tmp_path / "_delta_log/00000000000000000001.json", [{"remove": {"path": "part-0.parquet"}}])
+    plan = make_plan(source_of(tmp_path, "parquet"), 8)
+    said = "of a Delta table's log (rows that the table has deleted or replaced are read, too)"
+    assert (plan.num_rows, plan.passed_over) == (2, {said: 1})
+
+
 def test_a_path_in_the_words_of_another_tool_is_refused_with_what_to_write(tmp_path):
     write_parquet(tmp_path / "shard-00000.parquet", {"t": ["x"]})
     with pytest.raises(SourceRefused, match=r"braces are no glob: write \*, \? or \[0-9\], or a list of paths"):

@@ -23,6 +23,7 @@ from relabel.errors import SourceRefused
 
 _GLOB = re.compile(r"[*?\[]")
 _SUFFIX = re.compile(r"[^.]((?:\.[A-Za-z0-9]{1,10})?\.[A-Za-z0-9]{1,12})$")
+_DELTA = "of a Delta table's log (rows that the table has deleted or replaced are read, too)"
 _ARCHIVES = (".gz", ".zst", ".bz2", ".xz", ".zip")
 
 
@@ -78,7 +79,7 @@ def find(pattern: str, suffixes: Collection[str]) -> Found:
                 if file.type != pafs.FileType.File:
                     continue
                 if is_hidden(inner):
-                    passed_over["hidden"] += 1
+                    passed_over[_DELTA if "_delta_log" in inner.split("/") else "hidden"] += 1
                 elif inner and not inner.lower().endswith(tuple(suffixes)):
                     passed_over[suffix_of(inner)] += 1
                 else:
