@@ -57,6 +57,7 @@ COMPUTED = [
     ("{{ meta.inner.q }}{{ meta['inner'].tags | first }}", "</s>"),
     ("{{ q | indent(2) }}", ALT.replace("\n", "\n  ")),
     ("{% for word in q.split() %}{{ loop.index }}{{ word }}{% endfor %}", "1</s>2What3is4it?"),
+    ("{{ '<{a[inner][q]}'.format_map({'a': meta}) }}", "<</"),
     ("{% filter trim %} {{ q }} {% endfilter %}", ALT),
     ("{% macro m(x) %}[{{ x }}]{% endmacro %}{{ m(q) }}", f"[{ALT}]"),
 ]
@@ -77,6 +78,9 @@ OWN = [
     ("{% set x %}<|turn|>{{ q }}{% endset %}{{ x.strip() }}", [TURN]),
     ("{{ ['<|turn|>', q, '<|end|>'] | join('') }}", [TURN, END]),
     ("{{ '%s<|end|>' | format(q) }}", [END]),
+    ("{{ '<|turn|>{}<|end|>'.format(q) }}", [TURN, END]),
+    ("{{ '<|turn|>{1}{x}{0.b}<|end|>'.format({'b': q}, q, x=q) }}", [TURN, END]),
+    ("{{ '{{}}<|turn|>{}{}'.format('<|end|>', q) }}", [TURN, END]),
     ("{{ {'a': '<|turn|>'}[key] }}{{ q }}", [TURN]),
     ("{{ [['<|turn|>'], 1.5, (), ('x',)][0][0] }}{{ q }}", [TURN]),
     ("{{ q | replace('circle', '<|end|>') }}", [END]),
@@ -90,7 +94,17 @@ def test_a_token_that_the_template_spells_out_is_one_whatever_it_does_with_it(mo
         assert specials(read(model, template, {"q": q, "key": "a"})) == ids
 
 
-@pytest.mark.parametrize("template", ["<|{{ q }}|>", "{{ '<|' ~ q ~ '|>' }}", "{{ '<|%s|>' | format(q) }}"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<|{{ q }}|>",
+        "{{ '<|' ~ q ~ '|>' }}",
+        "{{ '<|%s|>' | format(q) }}",
+        "{{ '<|{}|>'.format(q) }}",
+        "{{ '{:s}'.format('<|' ~ q ~ '|>') }}",
+        "{{ ('<|{}|' ~ '>').format(q) }}",
+    ],
+)
 def test_a_token_that_the_template_and_data_make_together_is_text(model, template):
     encoded = read(model, template, {"q": "end"})
     assert specials(encoded) == []
@@ -123,6 +137,7 @@ def test_a_null_inside_a_column_that_is_written_rejects_the_row(model):
 
 # A grammar of templates. Their own literals make one token, `<|turn|>`; with data, or data alone, any other.
 LITERAL = st.sampled_from(["'<|turn|>'", "'<|'", "'|>'", "'nd'", "' '", "'x'", "'<'", "'>'"])
+FORMATS = ["'<|turn|>{}'", "'<{}{}'", "'{1}|>{0}'", "'<|{}|>'", "'{:>9}'", "'{!r}'", "'{{{}}}nd|>'"]
 CUT = st.sampled_from(["[1:]", "[:3]", "[::2]", "[0]", "[-1]", ".split('|')[0]", ".strip('<')", ".split()[0]"])
 FILTERS = """trim|upper|lower|title|capitalize|replace('x', '<')|replace('-', '')|replace('<', '')|length|first|last
 reverse|default('x')|tojson|string|indent|wordwrap(5)|join|join('<')|list|truncate(4)|center(9)|e|urlencode|striptags"""
@@ -136,6 +151,7 @@ EXPRESSION = st.recursive(
         st.builds("({} if {} in q else {})".format, inner, LITERAL, inner),
         st.builds("[{}, {}]".format, inner, inner),
         st.builds("({} * 2)".format, inner),
+        st.builds("{}.format({}, {})".format, LITERAL | st.sampled_from(FORMATS), inner, inner),
     ),
     max_leaves=5,
 )

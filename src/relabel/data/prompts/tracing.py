@@ -6,14 +6,17 @@ of rows, prompts or chat templates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+from string import Formatter
 from typing import cast
 
 from jinja2 import Environment, nodes, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import sync_do_join
+from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
-from relabel.data.prompts.origin import Traced, join, own
+from relabel.data.prompts.origin import Traced, is_own, join, own
 
 
 def traced(environment: Environment) -> Environment:
@@ -23,6 +26,8 @@ def traced(environment: Environment) -> Environment:
     same.code_generator_class = _Code
     same.concat = join  # pyright: ignore[reportAttributeAccessIssue]
     same.filters = {**environment.filters, "join": _join}
+    if isinstance(same, SandboxedEnvironment):  # which has a method of texts, `format`, of its own
+        same.wrap_str_format = _known_formats(same, same.wrap_str_format)  # pyright: ignore[reportAttributeAccessIssue]
     return same
 
 
@@ -65,6 +70,41 @@ class _Code(CodeGenerator):
         texts: dict[str, Traced] = self.environment.own_texts  # pyright: ignore[reportAttributeAccessIssue]
         texts[text] = own(text)
         return f"environment.own_texts[{text!r}]"
+
+
+Format = Callable[..., str]
+
+
+def _known_formats(
+    environment: SandboxedEnvironment, wrap: Callable[[object], Format | None]
+) -> Callable[[object], Format | None]:
+    """The same for texts that are the template's own: what they write around their fields is its own, too."""
+
+    def wrapped(method: object) -> Format | None:
+        plain_format = wrap(method)
+        text = getattr(method, "__self__", None)
+        if plain_format is None or not isinstance(text, Traced) or getattr(method, "__name__", "") != "format":
+            return plain_format
+        if not is_own(text, 0, len(text)):
+            return plain_format
+
+        def known_format(*args: object, **kwargs: object) -> str:
+            written = plain_format(*args, **kwargs)
+            pieces: list[str] = []
+            numbers = count()
+            for literal, name, spec, conversion in Formatter().parse(text):
+                pieces.append(own(literal))
+                if spec or conversion:
+                    return written
+                if name is not None:
+                    place = name or str(next(numbers))
+                    pieces.append(str(SandboxedFormatter(environment).get_field(place, args, kwargs)[0]))
+            known = join(pieces)
+            return known if known == written else written
+
+        return known_format
+
+    return wrapped
 
 
 @pass_eval_context
