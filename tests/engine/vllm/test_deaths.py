@@ -38,9 +38,13 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def name_of(pid: int) -> str:
+    """15 characters of it: `VLLM::EngineCor`."""
+    return Path(f"/proc/{pid}/comm").read_text()
+
+
 def named(pids: list[int], name: str) -> int:
-    """The kernel keeps 15 characters of `VLLM::EngineCore`."""
-    return next(pid for pid in pids if name in Path(f"/proc/{pid}/comm").read_text())
+    return next(pid for pid in pids if name in name_of(pid))
 
 
 def wait_until_gone(pids: list[int]) -> None:
@@ -54,7 +58,7 @@ def wait_until_gone(pids: list[int]) -> None:
 def test_every_call_hears_of_a_death_and_no_process_is_left(folder, victim):
     before = set(descendants(os.getpid()))
     engine = start(folder)
-    mine = [pid for pid in descendants(os.getpid()) if pid not in before]
+    mine = [pid for pid in descendants(os.getpid()) if pid not in before and "VLLM" in name_of(pid)]
     heard = []
 
     def ask():
