@@ -87,3 +87,44 @@ def test_a_key_is_named_by_its_variable_and_not_given():
 def test_nothing_else_can_be_handed_to_an_engine(section):
     with pytest.raises(SpecError, match=f"{section}.trust_remote_code"):
         spec_of(section, **{section: {"trust_remote_code": True}})
+
+
+SERVERS_CANNOT = {
+    "server.timeout is above half": {"server": {**SERVER, "timeout": 100}, "resources": {"deadline": 150}},
+    "model.adapter is merged": {"model": {**MINIMAL["model"], "engine": "server", "adapter": "a"}},
+    "resources.batching: static": {"resources": {"batching": "static"}},
+    "resources.kv_memory": {"resources": {"kv_memory": "1GiB"}},
+    "leave out prompt.image": {"prompt": {"user": "x", "image": "image"}},
+    "change sampling.temperature": {"sampling": {"temperature": 2.5}},
+}
+CHATS_CANNOT = {
+    "sampling.top_k": {"sampling": {"top_k": 3}},
+    "sampling.min_p": {"sampling": {"temperature": 1, "min_p": 0.1}},
+    "sampling.repetition_penalty": {"sampling": {"repetition_penalty": 1.1}},
+    "sampling.min_new_tokens": {"sampling": {"min_new_tokens": 3}},
+    "sampling.stop_token_ids": {"sampling": {"stop_token_ids": [3]}},
+    "label.logprobs": {"label": {"logprobs": True}},
+    "label.constrain: false": {"label": {"parse": "choice", "choices": ["a", "b"]}},
+    "prompt.chat: never": {"prompt": {"user": "x", "chat": "never"}},
+    "prompt.continue_final_message": {"prompt": {"messages": "m", "continue_final_message": True}},
+    "prompt.chat_template_kwargs": {"prompt": {"user": "x", "chat_template_kwargs": {"enable_thinking": False}}},
+}
+
+
+@pytest.mark.parametrize("sentence", SERVERS_CANNOT)
+def test_what_servers_cannot_do_is_refused(sentence):
+    with pytest.raises(SpecError, match=sentence):
+        spec_of("server", **{"server": SERVER, **SERVERS_CANNOT[sentence]})
+
+
+@pytest.mark.parametrize("sentence", CHATS_CANNOT)
+def test_what_servers_of_chats_cannot_do_is_refused_and_servers_of_tokens_can(sentence):
+    with pytest.raises(SpecError, match=sentence):
+        spec_of("server", server={**SERVER, "api": "chat"}, **CHATS_CANNOT[sentence])
+    spec_of("server", server=SERVER, **CHATS_CANNOT[sentence])
+
+
+def test_servers_of_chats_can_be_asked_for_json():
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    label = {"parse": "json", "json_schema": schema}
+    assert spec_of("server", server={**SERVER, "api": "chat"}, label=label).label.is_constrained

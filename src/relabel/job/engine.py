@@ -81,9 +81,11 @@ def _vllm(spec: Spec) -> Engine:
 
 
 def _server(spec: Spec) -> Engine:
-    from relabel.engine.server.loading import load_tokens
+    from relabel.engine.server.loading import load_chats, load_tokens
     from relabel.job.engines.server import settings_of
 
+    if spec.server.api == "chat":
+        return load_chats(settings=settings_of(spec), sampling=sampling_of(spec.queries[0]))
     return load_tokens(
         spec.model.path, settings=settings_of(spec), revision=spec.model.revision, sampling=sampling_of(spec.queries[0])
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from relabel.data.output.audit import audit
 from relabel.data.output.binding import check_recipe
-from relabel.engine import model_identity
 from relabel.job.engine import in_words_of_the_spec
-from relabel.job.engines.choice import settled
+from relabel.job.engines.choice import identity_of, settled
 from relabel.job.prepare import existing, on_its_day, resolve
 from relabel.job.rejects.first_rows import first_rows
 from relabel.spec import Spec
@@ -23,7 +22,7 @@ def plan(spec: Spec) -> dict[str, object]:
     """
     store = existing(spec.output.path)
     spec = settled(spec, store)
-    identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
+    identity = identity_of(spec)
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     known = check_recipe(store, resolved.recipe) if store else None
     planned = resolved.plan(known)

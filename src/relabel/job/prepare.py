@@ -26,13 +26,12 @@ from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.sources.planning import changed_files, make_plan
 from relabel.data.sources.roots import absolute_source, source_root
 from relabel.data.store.store import Store
-from relabel.engine import model_identity
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import PartDamaged, Refused, SourceRefused, SpecError
 from relabel.job.encoding.columns import needed_columns, take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of, in_words_of_the_spec
-from relabel.job.engines.choice import engine_identity, settled
+from relabel.job.engines.choice import engine_identity, identity_of, settled
 from relabel.job.job import Job, Retry
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
@@ -115,7 +114,7 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
     The encoder is that of the rows, for whoever looks at some of them on the driver.
     """
     spec = settled(spec, store)
-    identity = model_identity(spec.model.path, spec.model.revision, spec.model.adapter)
+    identity = identity_of(spec)
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     _refuse_output_in_source(resolved.spec, store.url)
     run = open_run(
@@ -154,9 +153,7 @@ def prepare_retry(spec: Spec, asked: Spec, known: Run, store: Store, retry: Retr
     `spec` is what the parts were made by, `asked` the same with what a retry may set. Where the model's branch has
     moved since, its commit of then is asked.
     """
-    identity = model_identity(
-        spec.model.path, known.recorded.model_identity.revision or spec.model.revision, spec.model.adapter
-    )
+    identity = identity_of(spec, known.recorded.model_identity.revision)
     check_recipe(store, make_recipe(spec, identity, engine_identity(spec)))
     resolved = resolve(asked, identity)
     plan = resolved.plan_again(known)

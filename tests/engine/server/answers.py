@@ -22,6 +22,9 @@ def text_of(body):
 
 def answer(body):
     """The choice for a body, as vLLM has it."""
+    if "messages" in body:
+        text = f"to: {body['messages'][-1]['content']}"
+        return {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     tokens = text_of(body)
     reason, stop_reason = "length", None
     if body.get("stop_token_ids") and len(tokens) < body["max_tokens"]:

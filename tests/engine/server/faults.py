@@ -19,7 +19,7 @@ async def _slow(server, request, body):
 
 def _says(status, **headers):
     async def say(server, request, body):
-        message = f"the prompt was {body['prompt']}, the headers {dict(request.headers)}"
+        message = f"the body was {body}, the headers {dict(request.headers)}"
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return web.json_response({"error": {"message": message}}, status=status, headers=names)
 
@@ -128,4 +128,12 @@ FAULTS = {
     "aborted": _gives(finish_reason=lambda _: "abort"),
     "no reason": _gives(finish_reason=lambda _: None),
     "another prompt": _gives(prompt_token_ids=lambda choice: [*choice["prompt_token_ids"], 5]),
+}
+OF_CHATS = {
+    "json": _gives(message=lambda _: {"content": '{"n": 3}'}),
+    "other json": _gives(message=lambda _: {"content": '{"n": "three"}'}),
+    "filtered": _gives(finish_reason=lambda _: "content_filter"),
+    "no text": _gives(message=lambda _: {"content": None}),
+    "only thoughts": _gives(message=lambda _: {"content": None}, finish_reason=lambda _: "length"),
+    "called a tool": _gives(finish_reason=lambda _: "tool_calls"),
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from tests.engine.server.answers import answer
-from tests.engine.server.faults import FAULTS
+from tests.engine.server.faults import FAULTS, OF_CHATS
 
 Fault = Callable[["HostileServer", web.Request, dict], str | None]
 """What is done to a request: the name of one of `FAULTS`, or None."""
@@ -29,6 +29,7 @@ class HostileServer:
         """Texts by prompt."""
         self.faults, self.seen = Counter(), []
         """Faults that were done by name, and the headers of each request."""
+        self.bodies = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._runner: web.AppRunner | None = None
@@ -60,6 +61,7 @@ class HostileServer:
         app = web.Application(client_max_size=2**26)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/completions", self._completions)
+        app.router.add_post("/v1/chat/completions", self._completions)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
@@ -94,14 +96,15 @@ class HostileServer:
     async def _completions(self, request):
         self.seen.append(dict(request.headers))
         body = await request.json()
-        prompt = tuple(body["prompt"])
+        self.bodies.append(body)
+        prompt = tuple(body["prompt"]) if "prompt" in body else body["messages"][-1]["content"]
         self.num_asked[prompt] += 1
         name = self.fault(self, request, body)
         if name is not None:
             self.faults[name] += 1
-            response = await FAULTS[name](self, request, body)
+            response = await {**FAULTS, **OF_CHATS}[name](self, request, body)
         else:
-            response = web.json_response({"choices": [answer(body)], "usage": {}})
+            response = web.json_response({"choices": [answer(body)], "usage": {"completion_tokens": 3}})
         if name is None:
             self.num_answered[prompt] += 1
         return response

@@ -77,6 +77,8 @@ class Request:
     group: int | None = None
     """Rows of one group (samples of a row, several questions about it) have their images in common: what their prompts
     begin with alike is computed once."""
+    chat: Sequence[tuple[str, str]] = ()
+    """The prompt as messages, each a role and a text, for an engine that knows text alone; empty for all others."""
     forced_ids: Sequence[int] = ()
     """Tokens that are taken in place of the model's choice, to score a text: the row has these and no more."""
 

@@ -27,8 +27,13 @@ SAMPLE_BYTES = 64 * 2**10
 """Of each weight file in the digest, evenly spread: training changes nearly every tensor; reading all takes minutes."""
 
 
-def model_identity(path: str, revision: str | None = None, adapter: str | None = None) -> dict[str, str]:
-    """What the fingerprint of a run holds of its model, found without loading it: a commit, or digests of the files."""
+def model_identity(
+    path: str, revision: str | None = None, adapter: str | None = None, *, weights: bool = True
+) -> dict[str, str]:
+    """What the fingerprint of a run holds of its model, found without loading it: a commit, or digests of the files.
+
+    Without `weights` those need not be in the folder: they lie with whoever generates.
+    """
     if not is_folder(path):
         identity = {"name": path, "revision": find_commit(path, revision)}
         return identity if adapter is None else {**identity, **_adapter(locate(path, identity["revision"]), adapter)}
@@ -39,7 +44,7 @@ def model_identity(path: str, revision: str | None = None, adapter: str | None =
     return {
         "config": _digest(folder, config),
         "tokenizer_and_processor": _digest(folder, others),
-        "weights": _digest_of_weights(check_weights(folder)),
+        **({"weights": _digest_of_weights(check_weights(folder))} if weights else {}),
         **_adapter(folder, adapter),
     }
 

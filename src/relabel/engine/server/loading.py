@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from transformers import GenerationConfig
 
@@ -18,12 +19,15 @@ from relabel.engine.api.verdict import Verdict
 from relabel.engine.checkpoint.files import check_config, locate
 from relabel.engine.model.processor import load_tokenizer
 from relabel.engine.sampling.stops import find_end_token, find_stop_tokens
+from relabel.engine.server.chat import HELLO, ChatDialect
+from relabel.engine.server.chat import PATH as CHAT_PATH
 from relabel.engine.server.engine import Loop, ServerEngine
 from relabel.engine.server.pace import Pace
 from relabel.engine.server.pool import Address, Pool
-from relabel.engine.server.probe import Found, find_tokens, takes
+from relabel.engine.server.probe import Found, find_chats, find_tokens, takes
 from relabel.engine.server.promises import not_kept
 from relabel.engine.server.settings import ServerSettings
+from relabel.engine.server.tokens import PATH as TOKENS_PATH
 from relabel.engine.server.tokens import TokenDialect
 from relabel.engine.server.verdicts import Broken
 from relabel.engine.server.wire import Wire, key_of
@@ -65,8 +69,14 @@ def load_tokens(
     ends = Stops(default=stops, end_token=find_end_token(tokenizer, stops, vocab_size), vocab_size=vocab_size)
     text_ids = cast("list[int]", tokenizer(TEXT, add_special_tokens=False)["input_ids"])
     prompt = text_ids or [vocab_size - 1]
+
+    async def look(wire: Wire, url: str) -> Found:
+        return await find_tokens(
+            wire, url, settings.model, prompt=prompt, text=TEXT, text_ids=text_ids, vocab=vocab_size
+        )
+
     loop = Loop()
-    wire, pool, found = loop.run(_begin(settings, prompt, text_ids, vocab_size))
+    wire, pool, found = loop.run(_begin(settings, look))
     dialect = TokenDialect(
         found.model,
         tokenizer,
@@ -75,35 +85,54 @@ def load_tokens(
         grammar_end=cast("int | None", tokenizer.eos_token_id),
     )
 
+    asked = Request(id=0, prompt_ids=prompt)
+    short = {"max_tokens": 1, "min_tokens": 0}
+
     def tried(own: Sampling) -> Rejected | None:
-        return loop.run(_tried(wire, pool, dialect, found, prompt, own))
+        if own.logprobs and not (found.scores and found.has_logprobs):
+            return Rejected(Code.SAMPLING, "the servers give no log-probabilities, which label.logprobs asks for")
+        return loop.run(_tried(wire, pool, TOKENS_PATH, {**dialect.body(asked, own), **short}, own))
 
     version = f"vLLM {found.version}" if found.version else "server"
     notes = [*not_kept("tokens"), *([] if found.obeys_seeds else ["the servers do not obey seeds"])]
-    verdict = Verdict(
-        batching="server", attention=f"{version} at {len(settings.urls)} addresses", difference=None, notes=tuple(notes)
-    )
+    verdict = _verdict(version, settings, notes)
     return ServerEngine(loop, wire, pool, dialect, sampling, verdict, tried=tried, timeout=settings.timeout)
 
 
-async def _begin(
-    settings: ServerSettings, prompt: Sequence[int], text_ids: Sequence[int], vocab_size: int
-) -> tuple[Wire, Pool, Found]:
+def load_chats(*, sampling: Sampling, settings: ServerSettings) -> ServerEngine:
+    """Servers that take messages and give texts. Raises ModelRefused like `load_tokens`."""
+
+    async def look(wire: Wire, url: str) -> Found:
+        return await find_chats(wire, url, settings.model)
+
+    loop = Loop()
+    wire, pool, found = loop.run(_begin(settings, look))
+    dialect = ChatDialect(found.model, found.length_key)
+    asked = Request(id=0, prompt_ids=[0], chat=HELLO)
+
+    def tried(own: Sampling) -> Rejected | None:
+        return loop.run(_tried(wire, pool, CHAT_PATH, dialect.body(asked, own), own))
+
+    verdict = _verdict("server", settings, not_kept("chat"))
+    return ServerEngine(loop, wire, pool, dialect, sampling, verdict, tried=tried, timeout=settings.timeout)
+
+
+def _verdict(who: str, settings: ServerSettings, notes: Sequence[str]) -> Verdict:
+    num = len(settings.urls)
+    where = f"{who} at {num} addresses" if num > 1 else f"{who} at one address"
+    return Verdict(batching="server", attention=where, difference=None, notes=tuple(notes))
+
+
+async def _begin(settings: ServerSettings, look: Callable[[Wire, str], Awaitable[Found]]) -> tuple[Wire, Pool, Found]:
     wire = Wire(key_of(settings.api_key_env), settings.timeout)
     try:
-
-        async def look(url: str) -> Found:
-            return await find_tokens(
-                wire, url, settings.model, prompt=prompt, text=TEXT, text_ids=text_ids, vocab=vocab_size
-            )
-
         urls = [url.rstrip("/") for url in settings.urls]
-        looks = await asyncio.gather(*(_tries(look, url, settings.first_wait) for url in urls))
+        looks = await asyncio.gather(*(_tries(partial(look, wire, url), settings.first_wait) for url in urls))
         found = _together(urls, looks)
 
         async def works(address: Address) -> bool:
             try:
-                return found.is_kept_by(await look(address.url))
+                return found.is_kept_by(await look(wire, address.url))
             except Broken as error:
                 address.why = str(error)
             except ModelRefused as error:  # another model behind the same address
@@ -126,11 +155,11 @@ async def _begin(
     return wire, pool, found
 
 
-async def _tries(look: Callable[[str], Awaitable[Found]], url: str, wait: float) -> Found | Broken:
+async def _tries(look: Callable[[], Awaitable[Found]], wait: float) -> Found | Broken:
     """What is found out about a server, or why nothing is."""
     for left in reversed(range(MOST_TRIES)):
         try:
-            return await look(url)
+            return await look()
         except Broken as error:
             if not left:
                 return error
@@ -154,24 +183,19 @@ def _together(urls: Sequence[str], looks: Sequence[Found | Broken]) -> Found:
     )
 
 
-async def _tried(
-    wire: Wire, pool: Pool, dialect: TokenDialect, found: Found, prompt: Sequence[int], own: Sampling
-) -> Rejected | None:
+async def _tried(wire: Wire, pool: Pool, path: str, body: Mapping[str, Any], own: Sampling) -> Rejected | None:
     """Why servers refuse all rows of these settings, found out with a short prompt; None where they take them."""
-    if own.logprobs and not (found.scores if own.constraint is not None else found.has_logprobs):
-        return Rejected(Code.SAMPLING, "the servers give no log-probabilities, which label.logprobs asks for")
-    body = {**dialect.body(Request(id=0, prompt_ids=prompt), own), "max_tokens": 1, "min_tokens": 0}
     for address in pool.addresses:
         if address.is_out:
             continue
         try:
-            is_taken = await takes(wire, address.url, body)
+            is_taken = await takes(wire, address.url, body, path)
         except Broken:  # it may come back
             continue
         if not is_taken and own.constraint is not None:
             raise ArgumentRefused(
                 f"{address.url} cannot hold texts to this label: start vLLM with --structured-outputs-config.backend "
-                "guidance, or set ",
+                "guidance and ask it for tokens, or set ",
                 "constraint=None",
                 " to check the texts afterwards alone",
             )

@@ -6,7 +6,7 @@ Knows HTTP by `Wire` alone; nothing of rows. What an answer says is compared, ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relabel.engine.server.tokens import PATH, numbers, only_choice, token_ids
@@ -17,6 +17,9 @@ from relabel.errors import ModelRefused
 NUM_TOKENS = 12
 """Of each text that is tried."""
 SEEDS = (11, 12)
+CHAT_PATH = "/chat/completions"
+LENGTH_KEYS = ("max_tokens", "max_completion_tokens")
+"""The first is most servers', the second that of OpenAI's newer models, which refuse the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class Found:
     scores: bool = False
     """Whether it gives those of a text that is given."""
     obeys_seeds: bool = False
+    length_key: str = "max_tokens"
+    """Its word for the most new tokens of a chat."""
 
     def is_kept_by(self, other: Found) -> bool:
         """Whether another server, or the same one later, can do all that was found."""
@@ -95,6 +100,17 @@ async def find_tokens(
         scores=await _scores(wire, url, body, len(prompt)),
         obeys_seeds=drawn[0] == drawn[1] != drawn[2],
     )
+
+
+async def find_chats(wire: Wire, url: str, wanted: str | None) -> Found:
+    """What a server of chats can do. Raises ModelRefused, or Broken where no answer came."""
+    found = await find_model(wire, url, wanted)
+    body = {"model": found.model, "messages": [{"role": "user", "content": "Say one word."}]}
+    for key in LENGTH_KEYS:
+        if await takes(wire, url, {**body, key: NUM_TOKENS}, CHAT_PATH):
+            return replace(found, length_key=key)
+    await _answer(wire, url, CHAT_PATH, {**body, LENGTH_KEYS[0]: NUM_TOKENS})
+    raise ModelRefused(f"{url} takes no chats")
 
 
 async def takes(wire: Wire, url: str, body: Mapping[str, Any], path: str = PATH) -> bool:

@@ -10,6 +10,7 @@ OF_ALL = (
 )
 OF_CHATS = (
     "prompts are made by the server's chat template: preview shows that of model.path",
+    "a control token that a row spells out may act as one",
     "texts are checked afterwards, and held to nothing but a JSON schema as far as the server does so",
     "there are no probabilities",
     "a seed is a wish",

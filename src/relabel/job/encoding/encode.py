@@ -29,9 +29,13 @@ class Encoder:
         image_place: str,
         max_tokens: int,
         truncate: str | None,
+        *,
+        keeps_chat: bool = False,
     ) -> None:
+        """`keeps_chat`: the engine takes messages."""
         self._source, self._tokenizer, self._image_place = source, tokenizer, image_place
         self._max_tokens = max_tokens
+        self._keeps_chat = keeps_chat
         self._truncate = truncate
         """The column whose text may be cut."""
 
@@ -66,9 +70,14 @@ class Encoder:
 
     def _encode(self, row: Row, decode: Decode, variables: Variables) -> Encoded:
         conversation = self._source.read(row, decode)
+        if self._keeps_chat and variables:
+            raise RowRejected(Code.SETTINGS, "chat servers take no variables of a chat template")
         text = self._tokenizer.render(conversation.messages, variables)
         encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place)
         reply_start = self._tokenizer.reply_start(conversation.messages, variables, text)
+        if self._keeps_chat:
+            chat = tuple((one.role, "".join(map(plain, filter(None, one.parts)))) for one in conversation.messages)
+            return replace(encoded, reply_start=reply_start, chat=chat)
         return replace(encoded, reply_start=reply_start) if reply_start else encoded
 
     def _too_long(self, length: int) -> RowRejected:

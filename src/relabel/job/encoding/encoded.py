@@ -20,6 +20,8 @@ class Encoded:
     tensors: Tensors = field(default_factory=dict)
     text: str = ""
     """The prompt that was tokenized, as `preview` shows it."""
+    chat: tuple[tuple[str, str], ...] = ()
+    """The same as messages, each a role and a text, where the engine takes these; empty for all others."""
     reply_start: str = ""
     """What the chat template wrote behind the messages: where the model's own text begins, and perhaps its thoughts."""
     remark: str | None = None

@@ -54,6 +54,7 @@ class RowEncoder:
                 probes[source.example].image_place,
                 spec.model.max_prompt_tokens,
                 truncate,
+                keeps_chat=spec.model.engine == "server" and spec.server.api == "chat",
             )
             for source in sources
         }

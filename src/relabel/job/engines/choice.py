@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from relabel.data.output.manifest import read_run
 from relabel.data.store.store import Store
+from relabel.engine.checkpoint.identity import model_identity
 from relabel.spec import Spec
 from relabel.spec.engines.keys import EngineName
 from relabel.spec.engines.limits import why_not_vllm
@@ -41,6 +42,15 @@ def with_engine(spec: Spec, name: EngineName) -> Spec:
     if name == "server":  # the model lies elsewhere
         spec = spec.model_copy(update={"resources": spec.resources.model_copy(update={"gpus_per_actor": 0})})
     return spec
+
+
+def identity_of(spec: Spec, revision: str | None = None) -> dict[str, str]:
+    """What tells the model of a spec from others, at a revision where one is given. Raises ModelRefused.
+
+    Weights lie with whoever generates: with servers they need not be here.
+    """
+    model = spec.model
+    return model_identity(model.path, revision or model.revision, model.adapter, weights=model.engine != "server")
 
 
 def engine_identity(spec: Spec) -> Mapping[str, object]:

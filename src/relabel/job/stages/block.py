@@ -26,6 +26,8 @@ UNIT = "relabel:unit"
 FAILURE = "relabel:failure"
 REASON = "relabel:reason"
 PROMPT_IDS = "relabel:prompt_ids"
+CHAT = "relabel:chat"
+"""The same as messages, JSON of roles and texts, where the engine takes these; null for all others."""
 TENSORS = "relabel:tensors"
 PROMPT_TOKENS = "relabel:prompt_tokens"
 REPLY_START = "relabel:reply_start"
@@ -200,6 +202,12 @@ def reply_starts_of(block: pa.Table, name: str) -> list[str]:
     if column not in block.column_names:
         return [""] * block.num_rows
     return [text or "" for text in block[column].to_pylist()]
+
+
+def chats_of(block: pa.Table, name: str) -> list[tuple[tuple[str, str], ...]]:
+    """The messages of each row; none where the engine takes none."""
+    texts = block[of_query(CHAT, name)].to_pylist()
+    return [tuple((role, text) for role, text in json.loads(one)) if one else () for one in texts]
 
 
 def digest_of_block(block: pa.Table) -> str:

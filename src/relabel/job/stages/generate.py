@@ -71,6 +71,7 @@ def _requests(
     starts = [reader.start_of(text) for text in blocks.reply_starts_of(block, query.name)]
     tensors = block[of_query(blocks.TENSORS, query.name)]
     prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
+    chats = blocks.chats_of(block, query.name)
     first_draws = blocks.first_draws_of(block, query.name).to_pylist()
     for row, (prompt, first_draw, own) in enumerate(zip(prompts, first_draws, settings, strict=True)):
         if prompt is None:
@@ -80,7 +81,9 @@ def _requests(
             continue
         start = starts[row]
         sampling = common[start] if own is None else own.over(query, format, start)
-        request = Request(id=0, prompt_ids=prompt, tensors=dict(known[row]), sampling=sampling, group=row)
+        request = Request(
+            id=0, prompt_ids=prompt, tensors=dict(known[row]), sampling=sampling, group=row, chat=chats[row]
+        )
         for sample in range(query.sampling.num_samples):
             yield CompletionRequest(
                 key=Key(query.name, row, sample),

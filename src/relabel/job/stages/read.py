@@ -5,6 +5,7 @@ A plain function of files, so that a unit can also be read without Ray.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -86,17 +87,20 @@ def _label_columns(
     reasons = list(unread)
     prompts: list[list[int] | None] = [None] * len(unread)
     reply_starts: list[str | None] = [None] * len(unread)
+    chats: list[str | None] = [None] * len(unread)
     tensors: list[Tensors] = [{} for _ in unread]
     for row, one in rows.items():
         if isinstance(one, Rejected):
             reasons[row] = str(one)
         else:
             reasons[row], prompts[row], reply_starts[row] = one.remark, one.prompt_ids, one.reply_start
+            chats[row] = json.dumps(one.chat) if one.chat else None
             tensors[row] = _new(one.tensors, known[row])
             known[row].update(tensors[row])
     return {
         of_query(blocks.REASON, name): pa.array(reasons, pa.string()),
         of_query(blocks.PROMPT_IDS, name): pa.array(prompts, blocks.IDS),
+        of_query(blocks.CHAT, name): pa.array(chats, pa.string()),
         of_query(blocks.REPLY_START, name): pa.array(reply_starts, pa.string()),
         of_query(blocks.TENSORS, name): blocks.pack_tensors(tensors),
     }

@@ -67,7 +67,26 @@ def _server_cannot(model: Model, resources: Resources, server: Server, queries: 
     for query in queries:
         if query.prompt.images:
             yield "servers take no images as relabel prepares them: leave out prompt.image, or take another engine"
-        yield from _temperatures(query)
+        yield from _temperatures(query) if server.api == "tokens" else _chat_server_cannot(query)
+
+
+def _chat_server_cannot(query: Query) -> Iterator[str]:
+    sampling, label, prompt = query.sampling, query.label, query.prompt
+    for key, plain in {"top_k": 0, "min_p": 0, "repetition_penalty": 1, "min_new_tokens": 0}.items():
+        if getattr(sampling, key) != plain:
+            yield f"chat servers take no sampling.{key}: leave it out"
+    if sampling.stop_token_ids:
+        yield "chat servers take no sampling.stop_token_ids: leave it out, or name the texts in sampling.stop"
+    if label.logprobs:
+        yield "chat servers give no probabilities: leave out label.logprobs, or set server.api: tokens"
+    if label.is_constrained and label.json_schema is None:
+        yield "chat servers hold texts to a JSON schema at most: set label.constrain: false to check them afterwards"
+    if prompt.chat == "never":
+        yield "chat servers use their own chat template: leave out prompt.chat: never"
+    if prompt.continue_final_message:
+        yield "chat servers begin a message of their own: leave out prompt.continue_final_message"
+    if prompt.chat_template_kwargs:
+        yield "chat servers take no prompt.chat_template_kwargs: leave it out"
 
 
 def _temperatures(query: Query) -> Iterator[str]:
