@@ -129,7 +129,15 @@ FAULTS = {
     "no reason": _gives(finish_reason=lambda _: None),
     "another prompt": _gives(prompt_token_ids=lambda choice: [*choice["prompt_token_ids"], 5]),
 }
-OF_CHATS = {
+
+
+async def _without_ids(server, request, body):
+    choice = {name: value for name, value in answer(body).items() if not name.endswith("token_ids")}
+    return web.json_response({"choices": [choice]})
+
+
+OTHERS = {
+    "no ids at all": _without_ids,
     "json": _gives(message=lambda _: {"content": '{"n": 3}'}),
     "other json": _gives(message=lambda _: {"content": '{"n": "three"}'}),
     "filtered": _gives(finish_reason=lambda _: "content_filter"),

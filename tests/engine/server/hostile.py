@@ -10,7 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from tests.engine.server.answers import answer
-from tests.engine.server.faults import FAULTS, OF_CHATS
+from tests.engine.server.faults import FAULTS, OTHERS
 
 Fault = Callable[["HostileServer", web.Request, dict], str | None]
 """What is done to a request: the name of one of `FAULTS`, or None."""
@@ -102,7 +102,7 @@ class HostileServer:
         name = self.fault(self, request, body)
         if name is not None:
             self.faults[name] += 1
-            response = await {**FAULTS, **OF_CHATS}[name](self, request, body)
+            response = await {**FAULTS, **OTHERS}[name](self, request, body)
         else:
             response = web.json_response({"choices": [answer(body)], "usage": {"completion_tokens": 3}})
         if name is None:

@@ -99,7 +99,7 @@ class TokenDialect:
         plain = {name: value for name, value in fields.items() if name not in NOT_OURS and value is not None}
         # all that a server could take from its checkpoint instead
         defaults = {"n": 1, "stream": False, "echo": False, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-        ids = {"prompt": list(map(int, prompt)), "return_token_ids": True, "skip_special_tokens": False}
+        ids = {"prompt": list(map(int, prompt)), "return_token_ids": True}
         return {"model": self._model, **ids, **defaults, **plain}
 
     def _read(self, request: Request, own: Sampling, answer: Mapping[str, Any]) -> tuple[Result, list[int]]:
@@ -117,6 +117,8 @@ class TokenDialect:
         if reason == "length" and len(tokens) < min(own.max_new_tokens, room):
             raise Broken("a text that was cut off early")
         kept = tokens[:-1] if has_stop_token else tokens
+        if has_stop_token and own.constraint is not None and self._stops.end_token is not None:
+            tokens = [*kept, self._stops.end_token]  # scored as the model would end it, not as the grammar had to
         logprobs = None
         if own.logprobs and own.constraint is None:
             logprobs = numbers((choice.get("logprobs") or {}).get("token_logprobs"), len(tokens))
