@@ -83,6 +83,14 @@ def load_vllm(
                 raise
             except Exception as error:  # vLLM raises anything where it cannot begin, a plain Exception among them
                 why = cause(note) or " ".join(str(error).split())[:600] or type(error).__name__
+                if "cache" in why.lower() and "memory" in why.lower():
+                    size = "all that is left" if (kv := found.get("kv_cache_memory_bytes")) is None else f"{kv:,} bytes"
+                    raise ArgumentRefused(
+                        f"vLLM has no room for rows of {path} of up to {settings.max_tokens} tokens, its KV cache "
+                        f"being {size}: change ",
+                        "kv_memory",
+                        f", take more memory, or ask for shorter rows ({why})",
+                    ) from error
                 raise ModelRefused(f"{path} cannot be run by vLLM {version}: {why}") from error
     try:
         _probe(path, engine, stops)
