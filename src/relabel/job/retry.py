@@ -18,6 +18,7 @@ from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.errors import PartDamaged, Refused, SpecError
+from relabel.job.engines.choice import with_engine
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
@@ -83,6 +84,7 @@ def retry(
     if moved:
         made_by = make_spec(_changed(fields, moved), "--set")
     asked = make_spec(_changed(fields, overrides), "--set")
+    made_by, asked = (with_engine(spec, spec.model.engine) for spec in (made_by, asked))
     wanted = Retry(reasons=frozenset(reasons))
     job, plan = prepare_retry(made_by, asked, known, store, wanted)
     found = _reasons(list(plan.units), store, job.fingerprint)

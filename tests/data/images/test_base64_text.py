@@ -1,4 +1,5 @@
 import base64
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,16 @@ def test_any_text_is_bytes_or_a_path_or_a_reject(text):
     except RowRejected as error:
         found = str(error)
     assert found is None or isinstance(found, bytes) or found.startswith("image: ")
+
+
+def test_hexadecimal_text_of_a_large_image_takes_no_memory_of_its_own():
+    """A group of digits for each byte kept 130 bytes for each."""
+    content = b"\x89PNG\r\n\x1a\n" + bytes(4 * 2**20)
+    text = "\\x" + content.hex()
+    tracemalloc.start()
+    assert bytes_of_text(text, 2**23) == content
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 * len(content)
+    with pytest.raises(RowRejected, match="damaged or cut off"):
+        bytes_of_text(text[:-1], 2**23)

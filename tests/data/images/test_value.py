@@ -5,6 +5,7 @@ import pytest
 
 from relabel.data.images.value import MAX_IMAGES, each_image
 from relabel.errors import RowRejected
+from relabel.rejected import Code
 from tests.data.images.decoding import RED, decode, encode, gradient, why
 
 BASE64 = base64.b64encode(encode(RED)).decode()
@@ -137,3 +138,28 @@ def test_the_byte_limit_comes_before_decoding():
     assert why(b"not an image" * 100, max_bytes=1000) == "image: 1200 bytes is over the limit of 1000"
     text = base64.b64encode(encode(gradient())).decode()
     assert why(text, max_bytes=99) == f"image: {len(text) * 3 // 4} bytes is over the limit of 99"
+
+
+def test_a_text_of_more_parts_than_images_have_is_not_taken_apart(recwarn):
+    """Python takes 400 bytes for each; and it prints warnings that quote what it reads."""
+    text = "[" + "1," * 5000 + "x]"
+    assert each_image(text) == [text]
+    assert each_image("[1if 1else 2]") == ["[1if 1else 2]"]
+    assert each_image(str([{"bytes": b"(,'[" * 5000, "path": None}])) == [{"bytes": b"(,'[" * 5000, "path": None}]
+    assert not recwarn.list
+
+
+def test_a_file_that_is_missing_is_asked_for_once_by_each_way_to_write_it():
+    asked = []
+
+    class Empty:
+        def read(self, path, _):
+            asked.append(path)
+            raise RowRejected(Code.IMAGE, "missing")
+
+        def check(self):
+            pass
+
+    for path in ("a/b.jpg", "a/\u00e9.jpg", r"a\b.jpg"):
+        assert why(path, root=Empty()) == "image: missing"
+    assert asked == ["a/b.jpg", "a/\u00e9.jpg", "a/e\u0301.jpg", r"a\b.jpg", "a/b.jpg"]

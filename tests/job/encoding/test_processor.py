@@ -36,3 +36,11 @@ def test_a_processor_that_takes_no_picture_alone_has_none():
         raise TypeError
 
     assert edge_of(processor) is None
+
+
+@pytest.mark.parametrize(("side", "crop", "edge"), [(256, 224, 256), (448, 224, 448), (224, 224, 224)])
+def test_where_the_middle_is_cut_out_the_size_is_that_before(side, crop, edge):
+    cut = {"height": crop, "width": crop}
+    found = edge_of(CLIPImageProcessor(size={"shortest_edge": side}, crop_size=cut))
+    assert found is not None
+    assert edge <= found <= 1.03 * edge

@@ -5,7 +5,7 @@ import pytest
 from relabel import make_spec
 from relabel.data.store.store import Store
 from relabel.engine.vllm.installed import vllm_version
-from relabel.errors import ModelRefused
+from relabel.errors import ModelRefused, SpecError
 from relabel.job.engine import engine_of
 from relabel.job.engines.choice import settled
 from relabel.job.plan import plan
@@ -53,3 +53,10 @@ def test_a_server_takes_no_gpu_of_this_cluster(fields):
     spec = with_engine({**fields, "resources": {}}, "server", server={"urls": ["http://localhost:1/v1"]})
     assert spec.resources.gpus_per_actor == 1
     assert settled(spec, None).resources.gpus_per_actor == 0
+
+
+def test_what_auto_takes_must_be_able_to_do_what_is_asked(fields):
+    """Two GPUs were held, and one was used."""
+    spec = with_engine({**fields, "resources": {"gpus_per_actor": 2}}, "auto")
+    with pytest.raises(SpecError, match=r"gpus_per_actor is above 1, and model\.engine: auto is relabel's own here"):
+        settled(spec, None)

@@ -11,7 +11,7 @@ from relabel.errors import RowRejected
 from relabel.rejected import Code
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_HEX = re.compile(r"(?:\\x|0x)?((?:[0-9a-fA-F]{2})+)")
+_HEX = re.compile(r"(?:\\x|0x)?([0-9a-fA-F]+)")
 _DATA = re.compile(r"\s*(?:data:|image/[\w.+-]+;base64,)", re.IGNORECASE)
 """Some write the URL without its first word."""
 _SPACE = re.compile(r"\s+")
@@ -53,13 +53,13 @@ def bytes_of_ascii(data: bytes, max_bytes: int) -> bytes | None:
 
 def _is_hex(text: str) -> bool:
     head = _HEX.fullmatch(text[:_HEAD].strip())
-    return head is not None and _BEGINNINGS.match(bytes.fromhex(head[1])) is not None
+    return head is not None and _BEGINNINGS.match(bytes.fromhex(head[1][: len(head[1]) // 2 * 2])) is not None
 
 
 def _of_hex(text: str, max_bytes: int) -> bytes:
     if len(text) // 2 - 2 > max_bytes:
         raise RowRejected(Code.IMAGE, f"{len(text) // 2} bytes is over the limit of {max_bytes}")
-    if (whole := _HEX.fullmatch(text.strip())) is None:
+    if (whole := _HEX.fullmatch(text.strip())) is None or len(whole[1]) % 2:
         raise RowRejected(Code.IMAGE, "hexadecimal text that is damaged or cut off")
     return bytes.fromhex(whole[1])
 

@@ -68,8 +68,8 @@ class Fit:
     num_pixels: int
     """The most pixels that a picture keeps."""
     edge: int | None = None
-    """The longer side, in pixels, of what the processor makes of every picture; None where that depends on the picture.
-    No side is scaled to less."""
+    """The side, in pixels, to which the processor scales every picture; None where that depends on the picture. No side
+    is scaled to less."""
 
     @property
     def _is_scaled_again(self) -> bool:

@@ -10,6 +10,7 @@ import ast
 import json
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterator
 
 from PIL import Image
@@ -26,6 +27,11 @@ MAX_IMAGES = 64
 
 _WRITTEN = re.compile(r"""\s*(?:[\[{"]|b['"])""")
 """How JSON begins, or what Python shows of bytes and of what holds them: a column of text has no lists."""
+
+_QUOTED = re.compile(r"""'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\"""", re.DOTALL)
+_PARTS = re.compile(r"[\[({,:+-]")
+MAX_PARTS = 1000
+"""Of a text that Python shows, outside of quotes."""
 
 _PATH = re.compile(rb"[^\x00-\x1f\x7f]{1,1000}\.[A-Za-z0-9]{2,5}")
 """Old writers of Parquet do not say of their bytes that they are text."""
@@ -60,13 +66,22 @@ def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels
 
 def _read(text: str) -> object:
     """What a text writes as JSON or as Python shows it, where that can hold images; else the text, perhaps a path."""
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, _literal):
         try:
             value = read(text.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         return value if isinstance(value, list | str | bytes) or _has_image(value) else text
     return text
+
+
+def _literal(text: str) -> object:
+    """What Python shows. Raises ValueError for what has more parts than images can have: each takes 400 bytes."""
+    if len(_PARTS.findall(_QUOTED.sub("", text))) > MAX_PARTS:
+        raise ValueError("too many parts")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they quote the text
+        return ast.literal_eval(text)
 
 
 def _has_image(value: object) -> bool:
@@ -116,12 +131,9 @@ def _file(path: str, root: Root, max_bytes: int) -> bytes:
 
 def _spellings(path: str) -> Iterator[str]:
     """The other ways to write a path: of Windows with slashes, and accents as letters of their own or joined."""
-    path = path.replace("\\", "/") if "\\" in path else path
-    if path.isascii():
-        others = {path}
-    else:
-        others = {path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)}
-    yield from sorted(others)
+    slashed = path.replace("\\", "/")
+    others = {slashed, unicodedata.normalize("NFC", slashed), unicodedata.normalize("NFD", slashed)}
+    yield from sorted(others - {path})
 
 
 def _without_root(text: str) -> str:

@@ -118,7 +118,9 @@ class Pool:
         if seconds is None and sent < address.rested_at:  # one of those that came back together
             return
         address.num_busy, address.rested_at = address.num_busy + 1, self._now
-        wait = wait_before(address.num_busy, self.first_wait) if seconds is None else seconds
+        wait = max(
+            wait_before(address.num_busy, self.first_wait), seconds or 0
+        )  # some say "after 0 s", again and again
         address.rests_until = max(address.rests_until, self._now + wait)
         asyncio.get_running_loop().call_later(wait + 0.001, self._hand_out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypedDict
 
@@ -63,12 +64,17 @@ class Processor(Protocol):
 
 _TRIED = (2400, 1800), (1800, 2400), (1800, 1800)
 """Width and height. A model's own side is at most half of the least: with larger ones there is little to win."""
+_SQUARE = 900
+_WHOLE = 0.985
+"""A share from which on nothing is cut off: levels of 255 are not finer."""
 _SAME = 0.05
 """Of the spread of the pixels: what scaling in two steps may change of a smooth picture. It changes 0.002 to 0.003."""
 
 
 def edge_of(processor: ImageProcessor) -> int | None:
-    """The longer side, in pixels, of the one size to which it scales whatever picture it gets; None where it does not.
+    """The longer side, in pixels, to which it scales whatever picture it gets, a square one; None where it does not.
+
+    It may then cut out the middle, as CLIP does.
 
     Tried, not read from its files, which say it in a dozen ways: with pictures of three shapes, whole and halved.
     """
@@ -91,7 +97,19 @@ def edge_of(processor: ImageProcessor) -> int | None:
         if np.abs(pixels - again).mean() > _SAME * pixels.std():
             return None  # it cuts out what it does not scale
     edge = max(shape[-2:]) if shape else 0
+    if (share := _share_seen(processor)) < _WHOLE:
+        edge = math.ceil(edge / share / _WHOLE)  # rather larger than too small
     return edge if 2 * edge <= min(min(size) for size in _TRIED) else None
+
+
+def _share_seen(processor: ImageProcessor) -> float:
+    """How much of the width of a square picture it leaves: 0.875 where it scales to 256 and cuts out 224."""
+    ramp = Image.fromarray(np.tile(np.linspace(0, 255, _SQUARE, dtype=np.uint8)[None, :, None], (_SQUARE, 1, 3)))
+    black, white = (Image.new("RGB", ramp.size, colour) for colour in ("black", "white"))
+    low, high = (_pixels(processor, one).mean() for one in (black, white))
+    columns = _pixels(processor, ramp).reshape(3, -1, _pixels(processor, ramp).shape[-1]).mean(axis=(0, 1))
+    step = (columns[-1] - columns[0]) / (len(columns) - 1)
+    return float(step * len(columns) / (high - low))
 
 
 def _pixels(processor: ImageProcessor, picture: Image.Image) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from relabel.data.output.manifest import read_run
 from relabel.data.store.store import Store
 from relabel.engine.checkpoint.identity import model_identity
+from relabel.errors import SpecError
 from relabel.spec import Spec
 from relabel.spec.engines.keys import EngineName
 from relabel.spec.engines.limits import why_not_vllm
@@ -21,7 +22,7 @@ log = logging.getLogger("relabel")
 def settled(spec: Spec, store: Store | None) -> Spec:
     """The spec with an engine that has a name: `auto` is that of the output's first run, else the best one here.
 
-    Raises Refused where the output's documents cannot be read.
+    Raises Refused where the output's documents cannot be read, SpecError where that engine cannot do what is asked.
     """
     name = spec.model.engine
     if name == "auto":
@@ -29,11 +30,23 @@ def settled(spec: Spec, store: Store | None) -> Spec:
         noted = known and known.recipe["model"].get("engine", "relabel")
         name = noted if noted in ("relabel", "vllm") else _best(spec)
         log.info("model.engine is auto: %s", name)
+        _check(spec, name)
     if name == "server":
         from relabel.engine.server.promises import not_kept
 
         log.warning("what relabel cannot promise of servers: %s", "; ".join(not_kept(spec.server.api)))
     return with_engine(spec, name)
+
+
+def _check(spec: Spec, name: EngineName) -> None:
+    """Raise SpecError where the engine that was taken cannot do what the spec asks."""
+    if name == "vllm" and (why := why_not_vllm(spec.resources, spec.vllm, spec.queries)) is not None:
+        raise SpecError(f"model.engine: auto is vllm, by the first run into this output: {why}")
+    if name == "relabel" and spec.resources.gpus_per_actor > 1:
+        raise SpecError(
+            "resources.gpus_per_actor is above 1, and model.engine: auto is relabel's own here, which takes one GPU: "
+            "set model.engine: vllm, or lower it"
+        )
 
 
 def with_engine(spec: Spec, name: EngineName) -> Spec:

@@ -91,7 +91,19 @@ def test_text_that_would_be_nonsense_in_western_letters_asks_for_its_encoding(tm
     assert read_all(source, ["t"])[0] == [((FOREIGN[encoding],), None)]
 
 
-@pytest.mark.parametrize("text", ["“5 €” naïve", "créée à l'été — déjà", "Größe: süß", "Señor Ñandú", "50 °C ± 2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“5 €” naïve",
+        "créée à l'été — déjà",
+        "Größe: süß",
+        "Señor Ñandú",
+        "50 °C ± 2",
+        "note ‡ here",
+        "Šari / Škoda",
+        "¿¡¡¡Qué!!! ©®™",
+    ],
+)
 def test_western_text_is_found(tmp_path, text):
     write_bytes(tmp_path / "a.csv", f'id,t\n1,"{text}"\n'.encode("cp1252"))
     assert read_all(source_of(tmp_path, "csv"), ["t"])[0] == [((text,), None)]

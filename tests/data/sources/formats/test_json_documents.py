@@ -106,11 +106,12 @@ TABLES = {
 
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_by_columns_is_no_row(tmp_path, table, indent):
+def test_a_table_by_columns_may_be_one_row_or_many_and_is_refused(tmp_path, table, indent):
     write_bytes(tmp_path / "a.json", json.dumps(TABLES[table], indent=indent).encode())
     plan = make_plan(source_of(tmp_path, "jsonl"), 8, needed={"t"})
-    note = "it is one JSON object, a table by columns; write an object for each row"
-    assert (plan.num_rows, plan.notes) == (0, (f"a.json has no rows: {note}",))
+    ((path, why),) = plan.unreadable
+    assert (plan.num_rows, path) == (0, "a.json")
+    assert "a table by columns: write an object for each row" in why
 
 
 @pytest.mark.parametrize("indent", [None, 1])

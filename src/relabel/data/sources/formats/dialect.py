@@ -32,9 +32,11 @@ _MARKS = (
 _WESTERN = re.compile(rb"[\x80\x82-\x8c\x8e\x91-\x9c\x9e\x9f\xa0-\xfe\x00-\x7f]*")
 """Bytes that cp1252 has a character for; but 0xFF, which is rarely the letter that it is there."""
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-_FOREIGN = re.compile(rb"[\x80-\xff]{3,}|[\x82\x83\x86-\x8b\x98\x9b]")
-"""Three letters in a row that are not of ASCII, or a sign that is rare in Western texts: a DOS or Asian encoding has
-letters there, Cyrillic and Greek are nothing but such runs."""
+_FOREIGN = re.compile(rb"[\x80-\xff]{3,}|[\x82\x83\x88\x98]")
+"""Three letters in a row that are not of ASCII, or a sign that no Western text has: a DOS or Asian encoding has letters
+there, Cyrillic and Greek are nothing but such runs."""
+_FEWEST_FOREIGN = 8
+"""Bytes: below, a run may be an exclamation in Spanish."""
 _BY_BYTES = re.compile(r"ascii|utf-8|cp125\d|iso8859-\d+|koi8-.|mac-.*|cp\d{3}")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?')
@@ -100,8 +102,9 @@ def _encoding_of(head: bytes) -> str:
         num_chars = sum(not char.isascii() for char in head.decode(errors="ignore"))
         if num_chars >= head.decode(errors="replace").count("\ufffd"):
             return "utf-8"  # other bytes are then damage, which costs its rows
-        foreign = sum(len(run) for run in _FOREIGN.findall(head))
-        if 2 * foreign > len(_BEYOND_ASCII.findall(head)):
+        runs = _FOREIGN.findall(head)
+        foreign, is_plain = sum(map(len, runs)), all(len(run) > 1 for run in runs)
+        if 2 * foreign > len(_BEYOND_ASCII.findall(head)) and not (is_plain and foreign < _FEWEST_FOREIGN):
             raise OSError("it is no UTF-8, and not plainly another encoding: name it in source.encoding") from None
         return "cp1252" if b"\0" not in head and _WESTERN.fullmatch(head) else "utf-8"
     return "utf-8"

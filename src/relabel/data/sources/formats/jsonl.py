@@ -55,10 +55,10 @@ def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[st
     with files.reading(file), files.open_stream(file) as stream:
         layout = layout_of(stream, is_document=_is_document(file))
         units = cut_rows(file, offsets(_texts(stream, layout, 0)), unit_rows)
-    if sum(unit.num_rows for unit in units) == 1 and (
-        note := _no_row(first[0], layout, is_document=_is_document(file), needed=needed or ())
-    ):
-        return Scanned(units=[], columns=pa.schema([]), note=note)
+        if sum(unit.num_rows for unit in units) == 1 and (
+            note := _no_row(first[0], layout, is_document=_is_document(file), needed=needed or ())
+        ):
+            return Scanned(units=[], columns=pa.schema([]), note=note)
     why = first[0] if first and not types.schema.names else None
     note = f"not one of its records has columns; of the first: {why.detail}" if isinstance(why, Rejected) else ""
     return Scanned(units=units, columns=types.schema, note=note)
@@ -75,7 +75,10 @@ def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) ->
 
 
 def _no_row(record: Record, layout: Layout, *, is_document: bool, needed: Collection[str]) -> str:
-    """Why the only record of a file is no row of a dataset; empty where it is one."""
+    """Why the only record of a file is no row of a dataset; empty where it is one.
+
+    Raises OSError where it may be one row or many, of which nobody shall lose any.
+    """
     if isinstance(record, Rejected):
         return ""
     if is_document and not record.keys() & set(needed):
@@ -84,7 +87,9 @@ def _no_row(record: Record, layout: Layout, *, is_document: bool, needed: Collec
                 return f"it is one JSON object, with a list of objects under {name[:40]!r}: write that list as a file"
     sizes = {len(value) if isinstance(value, list | dict) else -1 for value in record.values()}
     if is_document and len(record) > 1 and len(sizes) == 1 and min(sizes) > 1:
-        return "it is one JSON object, a table by columns; write an object for each row"
+        raise OSError(
+            "it is one JSON object of lists as long as each other, a table by columns: write an object for each row"
+        )
     if layout is Layout.VALUES:
         return "it is one JSON object over several lines; write a row on one line if it is one"
     return ""
