@@ -111,8 +111,8 @@ class Asking:
                 return found
             if tries.strikes >= MOST_STRIKES:
                 return Rejected(Code.SERVER, f"servers that answer others failed {MOST_STRIKES} times at this alone")
-            if tries.failures:
-                await asyncio.sleep(wait_before(tries.failures, self._pool.first_wait))
+            if tries.failures or tries.strikes:  # a strike while others are limited, too, must not be the last
+                await asyncio.sleep(wait_before(max(tries.failures, 4 * tries.strikes), self._pool.first_wait))
 
     async def _try(
         self,

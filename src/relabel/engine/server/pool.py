@@ -17,6 +17,8 @@ from relabel.errors import RunFailed
 
 log = logging.getLogger("relabel")
 
+LEAST_REST = 0.25
+"""Seconds up to which an address is left alone that may be asked again at once, as it says."""
 MOST_FAILURES = 3
 """One after the other at an address, and it is out."""
 MOST_REVIVAL_WAIT = 5
@@ -118,9 +120,9 @@ class Pool:
         if seconds is None and sent < address.rested_at:  # one of those that came back together
             return
         address.num_busy, address.rested_at = address.num_busy + 1, self._now
-        wait = max(
-            wait_before(address.num_busy, self.first_wait), seconds or 0
-        )  # some say "after 0 s", again and again
+        wait = wait_before(address.num_busy, self.first_wait)
+        if seconds is not None:  # some say 0, again and again
+            wait = max(seconds, min(wait, LEAST_REST))
         address.rests_until = max(address.rests_until, self._now + wait)
         asyncio.get_running_loop().call_later(wait + 0.001, self._hand_out)
 
