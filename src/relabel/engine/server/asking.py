@@ -8,13 +8,14 @@ and is asked with none beside it at its server. So a row that kills a server doe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from relabel.engine.server.pool import Address, Pool
 from relabel.engine.server.verdicts import (
     Broken,
+    Document,
     Meaning,
     document_of,
     meaning_of,
@@ -41,7 +42,7 @@ class Ask(Protocol):
     """Asks one thing of any of the servers."""
 
     def __call__(
-        self, path: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Text], *, most_bytes: int
+        self, path: str, body: Document, read: Callable[[Document], Text], *, most_bytes: int
     ) -> Awaitable[Text | Rejected]:
         """What `read` makes of the answer, or why the row has none. `read` raises Broken for one that cannot be."""
         ...
@@ -94,7 +95,7 @@ class Asking:
         self._alone = asyncio.Lock()
 
     async def ask(
-        self, path: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Text], *, most_bytes: int
+        self, path: str, body: Document, read: Callable[[Document], Text], *, most_bytes: int
     ) -> Text | Rejected:
         """See `Ask`."""
         tries = _Tries()
@@ -117,8 +118,8 @@ class Asking:
     async def _try(
         self,
         path: str,
-        body: Mapping[str, Any],
-        read: Callable[[Mapping[str, Any]], Text],
+        body: Document,
+        read: Callable[[Document], Text],
         most_bytes: int,
         tries: _Tries,
     ) -> Text | Rejected | None:
@@ -149,7 +150,7 @@ class Asking:
         return found
 
     def _judged(
-        self, address: Address, reply: Reply, read: Callable[[Mapping[str, Any]], Text], sent: float
+        self, address: Address, reply: Reply, read: Callable[[Document], Text], sent: float
     ) -> Text | Rejected | None:
         meaning, now = meaning_of(reply.status, reply.body), asyncio.get_running_loop().time()
         if meaning is Meaning.BUSY:

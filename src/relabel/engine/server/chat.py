@@ -7,14 +7,12 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from relabel.engine.api.request import Request, Result, Sampling, cut_at_stop
 from relabel.engine.server.asking import Ask
 from relabel.engine.server.tokens import ANSWER_BYTES, TOKEN_BYTES, only_choice
-from relabel.engine.server.verdicts import Broken
+from relabel.engine.server.verdicts import Broken, Document
 from relabel.engine.vllm.sampling import seed_of
 from relabel.rejected import Code, Rejected
 
@@ -53,9 +51,9 @@ class ChatDialect:
             return Rejected(Code.PROMPT, "it has no messages")
         return self.refuse_settings(own)
 
-    def body(self, request: Request, own: Sampling) -> dict[str, Any]:
+    def body(self, request: Request, own: Sampling) -> dict[str, object]:
         """What a server is sent for a text of a row: no key that does nothing, because some refuse some."""
-        found: dict[str, Any] = {
+        found: dict[str, object] = {
             "model": self._model,
             "messages": [{"role": role, "content": content} for role, content in request.chat],
             self._length_key: own.max_new_tokens,
@@ -79,7 +77,7 @@ class ChatDialect:
         return Result(id=request.id, error=found) if isinstance(found, Rejected) else found
 
 
-def _read(request: Request, own: Sampling, answer: Mapping[str, Any]) -> Result:
+def _read(request: Request, own: Sampling, answer: Document) -> Result:
     choice, reason = only_choice(answer), None
     message, reason = choice.get("message"), choice.get("finish_reason")
     if reason == "content_filter":

@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling
@@ -43,7 +43,7 @@ class Dialect(Protocol):
         """Why a row cannot be sent; None where it can."""
         ...
 
-    def make(self, ask: Ask, request: Request, own: Sampling) -> Coroutine[Any, Any, Result]:
+    def make(self, ask: Ask, request: Request, own: Sampling) -> Coroutine[None, None, Result]:
         """The result of a row."""
         ...
 
@@ -55,7 +55,7 @@ class Loop:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="server", daemon=True).start()
 
-    def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+    def run(self, work: Coroutine[None, None, Answer]) -> Answer:
         """The answer of a coroutine; where the caller is interrupted it is given up."""
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:

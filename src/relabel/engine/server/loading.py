@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from transformers import GenerationConfig
 
@@ -29,7 +29,7 @@ from relabel.engine.server.promises import not_kept
 from relabel.engine.server.settings import ServerSettings
 from relabel.engine.server.tokens import PATH as TOKENS_PATH
 from relabel.engine.server.tokens import TokenDialect
-from relabel.engine.server.verdicts import Broken
+from relabel.engine.server.verdicts import Broken, Document
 from relabel.engine.server.wire import Wire, key_of
 from relabel.engine.vllm.sampling import Stops
 from relabel.errors import ArgumentRefused, ModelRefused
@@ -183,7 +183,7 @@ def _together(urls: Sequence[str], looks: Sequence[Found | Broken]) -> Found:
     )
 
 
-async def _tried(wire: Wire, pool: Pool, path: str, body: Mapping[str, Any], own: Sampling) -> Rejected | None:
+async def _tried(wire: Wire, pool: Pool, path: str, body: Document, own: Sampling) -> Rejected | None:
     """Why servers refuse all rows of these settings, found out with a short prompt; None where they take them."""
     for address in pool.addresses:
         if address.is_out:

@@ -5,12 +5,11 @@ Knows HTTP by `Wire` alone; nothing of rows. What an answer says is compared, ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from relabel.engine.server.tokens import PATH, numbers, only_choice, token_ids
-from relabel.engine.server.verdicts import Broken, Meaning, document_of, meaning_of, why_stop
+from relabel.engine.server.verdicts import Broken, Document, Meaning, document_of, meaning_of, why_stop
 from relabel.engine.server.wire import Wire
 from relabel.errors import ModelRefused
 
@@ -113,7 +112,7 @@ async def find_chats(wire: Wire, url: str, wanted: str | None) -> Found:
     raise ModelRefused(f"{url} takes no chats")
 
 
-async def takes(wire: Wire, url: str, body: Mapping[str, Any], path: str = PATH) -> bool:
+async def takes(wire: Wire, url: str, body: Document, path: str = PATH) -> bool:
     """Whether a server takes a body, which it may refuse as a whole. Raises Broken where no answer came."""
     reply = await wire.ask(f"{url}{path}", body)
     meaning = meaning_of(reply.status, reply.body)
@@ -122,7 +121,7 @@ async def takes(wire: Wire, url: str, body: Mapping[str, Any], path: str = PATH)
     return meaning is Meaning.ANSWER
 
 
-async def _answer(wire: Wire, url: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+async def _answer(wire: Wire, url: str, path: str, body: Document | None = None) -> Document:
     reply = await wire.ask(f"{url}{path}", body)
     meaning = meaning_of(reply.status, reply.body)
     if meaning is Meaning.RUN:
@@ -146,12 +145,12 @@ async def _check_tokenizer(wire: Wire, url: str, model: str, text: str, text_ids
         raise ModelRefused(f"{url} makes other tokens of a text than the tokenizer of model.path: it is another model")
 
 
-async def _drawn(wire: Wire, url: str, body: Mapping[str, Any], seed: int, vocab: int) -> list[int]:
+async def _drawn(wire: Wire, url: str, body: Document, seed: int, vocab: int) -> list[int]:
     answer = await _answer(wire, url, PATH, {**body, "temperature": 2.0, "seed": seed})
     return token_ids(only_choice(answer), vocab)
 
 
-async def _scores(wire: Wire, url: str, body: Mapping[str, Any], length: int) -> bool:
+async def _scores(wire: Wire, url: str, body: Document, length: int) -> bool:
     body = {**body, "max_tokens": 1, "prompt_logprobs": 0}
     if not await takes(wire, url, body):
         return False

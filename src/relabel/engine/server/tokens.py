@@ -5,16 +5,16 @@ An answer that cannot be one of this row, by its counts or its tokens, is none. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from relabel.engine.api.request import Request, Result, Sampling, unfit
 from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.stops import added_tokens
 from relabel.engine.server.asking import Ask
-from relabel.engine.server.verdicts import Broken
+from relabel.engine.server.verdicts import Broken, Document
 from relabel.engine.vllm.outcome import finite
 from relabel.engine.vllm.sampling import Stops, refuse, sampling_fields, scoring_fields
 from relabel.rejected import Code, Rejected
@@ -62,7 +62,7 @@ class TokenDialect:
             return unfit(request, Sampling(max_new_tokens=len(request.forced_ids)), **self._bounds)
         return unfit(request, own, **self._bounds) or self.refuse_settings(own)
 
-    def body(self, request: Request, own: Sampling) -> dict[str, Any]:
+    def body(self, request: Request, own: Sampling) -> dict[str, object]:
         """What a server is sent for a text of a row."""
         return self._body(request.prompt_ids, self._fields(own, request.id))
 
@@ -88,21 +88,21 @@ class TokenDialect:
         found = await ask(PATH, body, read, most_bytes=ANSWER_BYTES + TOKEN_BYTES * len(prompt))
         return Result(id=request.id, error=found) if isinstance(found, Rejected) else found
 
-    def _fields(self, own: Sampling, request_id: int) -> dict[str, Any]:
+    def _fields(self, own: Sampling, request_id: int) -> dict[str, object]:
         fields = sampling_fields(own, request_id, self._stops)
         if own.constraint is not None:
             fields["structured_outputs"] = {"grammar": own.constraint.grammar(self._marks)}
             fields["stop_token_ids"] = [self._grammar_end]
         return fields
 
-    def _body(self, prompt: Sequence[int], fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _body(self, prompt: Sequence[int], fields: Document) -> dict[str, object]:
         plain = {name: value for name, value in fields.items() if name not in NOT_OURS and value is not None}
         # all that a server could take from its checkpoint instead
         defaults = {"n": 1, "stream": False, "echo": False, "presence_penalty": 0.0, "frequency_penalty": 0.0}
         ids = {"prompt": list(map(int, prompt)), "return_token_ids": True}
         return {"model": self._model, **ids, **defaults, **plain}
 
-    def _read(self, request: Request, own: Sampling, answer: Mapping[str, Any]) -> tuple[Result, list[int]]:
+    def _read(self, request: Request, own: Sampling, answer: Document) -> tuple[Result, list[int]]:
         choice = only_choice(answer, request.prompt_ids)
         tokens, reason = token_ids(choice, self._stops.vocab_size), choice.get("finish_reason")
         if reason not in ("stop", "length"):
@@ -126,7 +126,7 @@ class TokenDialect:
         return finite(result), tokens
 
 
-def only_choice(answer: Mapping[str, Any], prompt: Sequence[int] | None = None) -> Mapping[str, Any]:
+def only_choice(answer: Document, prompt: Sequence[int] | None = None) -> Document:
     """The one text of an answer, to this prompt. Raises Broken."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
@@ -137,7 +137,7 @@ def only_choice(answer: Mapping[str, Any], prompt: Sequence[int] | None = None) 
     return choices[0]
 
 
-def token_ids(choice: Mapping[str, Any], vocab_size: int) -> list[int]:
+def token_ids(choice: Document, vocab_size: int) -> list[int]:
     """The tokens of a text. Raises Broken."""
     tokens = choice.get("token_ids")
     if not isinstance(tokens, list) or not all(type(token) is int and 0 <= token < vocab_size for token in tokens):
@@ -154,7 +154,7 @@ def numbers(values: object, count: int) -> list[float]:
     return [float(value) for value in values]
 
 
-def _scored(request: Request, given: list[int], answer: Mapping[str, Any]) -> Result:
+def _scored(request: Request, given: list[int], answer: Document) -> Result:
     choice = only_choice(answer, [*request.prompt_ids, *given])
     told = choice.get("prompt_logprobs")
     if not isinstance(told, list) or len(told) != len(request.prompt_ids) + len(given):

@@ -16,6 +16,8 @@ from typing import Any
 
 from relabel.rejected import Code, Rejected
 
+Document = Mapping[str, Any]
+"""A JSON object."""
 MOST_WAIT = 60.0
 """Seconds between two tries of a row."""
 MOST_RETRY_AFTER = 120.0
@@ -81,7 +83,7 @@ def reject_of(status: int, body: bytes) -> Rejected:
     return Rejected(Code.PROMPT, f"the server does not take it ({status})")
 
 
-def document_of(body: bytes) -> Mapping[str, Any]:
+def document_of(body: bytes) -> Document:
     """The JSON object of an answer. Raises Broken."""
     try:
         found = json.loads(body)

@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import aiohttp
 
-from relabel.engine.server.verdicts import Broken, retry_after
+from relabel.engine.server.verdicts import Broken, Document, retry_after
 from relabel.errors import ModelRefused
 
 CONNECT_SECONDS = 30.0
@@ -64,7 +62,7 @@ class Wire:
         """Give up whatever is under way."""
         await self._session.close()
 
-    async def ask(self, url: str, body: Mapping[str, Any] | None = None, *, most_bytes: int = 2**20) -> Reply:
+    async def ask(self, url: str, body: Document | None = None, *, most_bytes: int = 2**20) -> Reply:
         """The answer to a POST of a JSON body, or to a GET. Raises Broken where none came whole, or too large a one."""
         method = "GET" if body is None else "POST"
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()

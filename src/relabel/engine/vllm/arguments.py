@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
 from pathlib import Path
-from typing import Any
 
 from relabel.engine.vllm.settings import VllmSettings
 
-PINNED: Mapping[str, Any] = {
+PINNED: Mapping[str, object] = {
     "generation_config": "vllm",  # nothing of the checkpoint's sampling defaults, which include max_tokens
     "trust_remote_code": False,
     "load_format": "safetensors",  # `auto` falls back to pickled weights
@@ -36,9 +35,9 @@ are relabel's."""
 
 def arguments(
     folder: Path, tokenizer: Path | None, dtype: str, settings: VllmSettings, *, lora_rank: int | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The arguments of `AsyncEngineArgs`. `tokenizer` is the folder of one; None where the model has none."""
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         **PINNED,
         "model": str(folder),
         "tokenizer": str(tokenizer or folder),

@@ -153,7 +153,7 @@ class VllmEngine:
         count(self.goodput, request, output, len(given))
         return scored(request, given, output)
 
-    async def _ask(self, request: Request, behind: Sequence[int], fields: Mapping[str, Any]) -> Any:
+    async def _ask(self, request: Request, behind: Sequence[int], fields: Mapping[str, object]) -> Any:
         """What vLLM says of a row once it has ended. Raises ValueError where the row cannot be handed over."""
         if request.tensors:  # milliseconds for each large image, beside the steps of the others
             prompt = await asyncio.to_thread(self._inputs.of, request, behind)

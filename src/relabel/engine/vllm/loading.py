@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import GenerationConfig
@@ -103,7 +103,7 @@ def load_vllm(
 
 
 def _begin(
-    found: Mapping[str, Any],
+    found: Mapping[str, object],
     tokenizer: PreTrainedTokenizerBase | None,
     sampling: Sampling,
     stops: Stops,
@@ -148,20 +148,20 @@ def _check_room(path: str, files: list[Path], settings: VllmSettings) -> None:
         )
 
 
-def _max_tokens(config: Mapping[str, Any], settings: VllmSettings) -> int | None:
+def _max_tokens(config: Mapping[str, object], settings: VllmSettings) -> int | None:
     """Of a row, which vLLM refuses where the model was made for fewer."""
     sizes = (part.get("max_position_embeddings") for part in _parts(config))
     known = next((size for size in sizes if isinstance(size, int)), None)
     return min((size for size in (settings.max_tokens, known) if size is not None), default=None)
 
 
-def _parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _parts(config: Mapping[str, object]) -> list[Mapping[str, object]]:
     """The config of the text model, and that of the whole."""
     inner = config.get("text_config")
     return [*([inner] if isinstance(inner, Mapping) else []), config]
 
 
-def _dtype_of(config: Mapping[str, Any], files: list[Path]) -> str:
+def _dtype_of(config: Mapping[str, object], files: list[Path]) -> str:
     """As the checkpoint was saved: vLLM's own `auto` makes bfloat16 of float32."""
     for part in reversed(_parts(config)):
         named = part.get("dtype") or part.get("torch_dtype")
@@ -171,7 +171,7 @@ def _dtype_of(config: Mapping[str, Any], files: list[Path]) -> str:
     return next((SAVED_AS[kind] for kind in kinds if kind in SAVED_AS), "auto")
 
 
-def _stops_of(folder: Path, config: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase | None) -> Stops:
+def _stops_of(folder: Path, config: Mapping[str, object], tokenizer: PreTrainedTokenizerBase | None) -> Stops:
     try:
         generation = GenerationConfig.from_pretrained(folder, local_files_only=True)
     except OSError:  # the config of old checkpoints says it

@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 class RunningVllm:
     """One `AsyncLLM`. It ends with this object, with this process, or by `close`."""
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, arguments: Mapping[str, object]) -> None:
         """Raises whatever vLLM raises where it cannot begin."""
         self.goodput = Goodput()
         self._loop = asyncio.new_event_loop()
@@ -42,7 +42,7 @@ class RunningVllm:
         mine = [process for process in children() if process not in before]
         self._end = weakref.finalize(self, _end, self.llm, self._loop, mine)
 
-    def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+    def run(self, work: Coroutine[None, None, Answer]) -> Answer:
         """The answer of a coroutine that runs in the loop; where the caller is interrupted it is given up."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:

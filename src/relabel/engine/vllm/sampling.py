@@ -46,7 +46,7 @@ def refuse(own: Sampling, stops: Stops, *, guesses: bool) -> Rejected | None:
     return None
 
 
-def sampling_fields(own: Sampling, request_id: int, stops: Stops) -> dict[str, Any]:
+def sampling_fields(own: Sampling, request_id: int, stops: Stops) -> dict[str, object]:
     """The fields of vLLM's `SamplingParams` for a text that is to be written, but for its grammar."""
     return {
         **{name: getattr(own, name) for name in SAME_NAMES},
@@ -63,7 +63,7 @@ def sampling_fields(own: Sampling, request_id: int, stops: Stops) -> dict[str, A
     }
 
 
-def scoring_fields() -> dict[str, Any]:
+def scoring_fields() -> dict[str, object]:
     """The fields for a text that is given: it stands behind the prompt, and one token more is thrown away."""
     return {
         "temperature": 0.0,
