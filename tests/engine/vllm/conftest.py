@@ -1,7 +1,17 @@
+import importlib.util
+
 import pytest
 
 from tests.engine.vllm.kit import start
 from tests.tiny import save_model
+
+
+def pytest_collection_modifyitems(items):
+    """`-m fault` chooses some of them, too."""
+    if importlib.util.find_spec("vllm") is None:
+        for item in items:
+            if item.get_closest_marker("vllm") is not None:
+                item.add_marker(pytest.mark.skip(reason="vLLM is not installed"))
 
 
 @pytest.fixture(scope="session")
