@@ -25,6 +25,14 @@ FAMILIES = {
     "qwen2_5_vl": (models.qwen2_5_vl, inputs.qwen2_5_vl_requests),
     "smolvlm": (models.smolvlm, inputs.smolvlm_requests),
 }
+EACH_SETTING: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "sampled": {"temperature": 0.8},
+    "top k": {"temperature": 0.8, "top_k": 20},
+    "penalty": {"repetition_penalty": 1.3, "min_new_tokens": 3},
+    "logprobs": {"logprobs": True},
+}
+"""Of those that need nothing of the host in a step."""
 PLAIN = [name for name in FAMILIES if name not in ("gemma2", "gpt_oss")]
 """The others have soft caps or sinks."""
 SHARED = [10, 20, 30, 40, 50, 60, 70, 80] * 4

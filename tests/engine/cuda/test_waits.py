@@ -11,7 +11,7 @@ import torch
 from relabel.engine import Limits, Sampling
 from relabel.engine.runner.kernels import Kernels
 from tests.engine import inputs, models
-from tests.engine.kit import continuous
+from tests.engine.kit import EACH_SETTING, continuous
 
 pytestmark = pytest.mark.gpu
 
@@ -26,23 +26,14 @@ def waits_are_errors(cuda: torch.device) -> Iterator[None]:
     torch.cuda.set_sync_debug_mode("default")
 
 
-SETTINGS = {
-    "greedy": {},
-    "sampled": {"temperature": 0.8},
-    "top k": {"temperature": 0.8, "top_k": 20},
-    "penalty": {"repetition_penalty": 1.3, "min_new_tokens": 3},
-    "logprobs": {"logprobs": True},
-}
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("settings", EACH_SETTING)
 @pytest.mark.parametrize("way", ["launched", "replayed", "float32"])
 def test_fifty_steps_wait_for_nothing(
     way: str, settings: str, cuda: torch.device, kernels: Kernels, replays: list[int], waits_are_errors: None
 ) -> None:
     """An error of a step would make its rows begin again, one at a time, and end as rejects."""
     model = models.llama().to(cuda, torch.float32 if way == "float32" else torch.bfloat16)
-    sampling = Sampling(max_new_tokens=NUM_DECODED, stop_token_ids=[2**31 - 1], **SETTINGS[settings])
+    sampling = Sampling(max_new_tokens=NUM_DECODED, stop_token_ids=[2**31 - 1], **EACH_SETTING[settings])
     own = kernels if way == "replayed" else replace(kernels, capture=None)
     engine, requests = continuous(model, sampling, LIMITS, kernels=own), inputs.text_requests(40)
     torch.cuda.set_sync_debug_mode("default")  # what is made once, slots and graphs among it, may wait

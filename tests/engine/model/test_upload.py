@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from relabel.engine import ContinuousEngine, Sampling
 from tests.engine import inputs
-from tests.engine.kit import FAMILIES, FEW, NEW, STOP
+from tests.engine.kit import EACH_SETTING, FAMILIES, FEW, NEW, STOP
 from tests.engine.waits import WAITS
 
 aten = torch.ops.aten
@@ -33,21 +33,12 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-SETTINGS = {
-    "greedy": {},
-    "sampled": {"temperature": 0.8},
-    "top k": {"temperature": 0.8, "top_k": 20},
-    "penalty": {"repetition_penalty": 1.3, "min_new_tokens": 3},
-    "logprobs": {"logprobs": True},
-}
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("settings", EACH_SETTING)
 @pytest.mark.parametrize("family", ["llama", "mistral", "gemma2", "qwen3"])
 def test_no_forward_and_no_choice_waits_for_the_device(family: str, settings: str) -> None:
     model = FAMILIES[family][0]()
     engine = ContinuousEngine(
-        model, None, Sampling(max_new_tokens=NEW, stop_token_ids=STOP, **SETTINGS[settings]), limits=FEW
+        model, None, Sampling(max_new_tokens=NEW, stop_token_ids=STOP, **EACH_SETTING[settings]), limits=FEW
     )
     with Waits() as waits:
         engine.generate(inputs.text_requests(20))

@@ -14,13 +14,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vllm import SamplingParams
-from vllm.exceptions import VLLMClientError
 from vllm.lora.request import LoRARequest
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-from vllm.v1.engine.exceptions import EngineGenerateError
 
 from relabel.engine.api.request import Request, Result, Sampling, unfit
 from relabel.engine.api.verdict import Verdict
+from relabel.engine.model.faults import is_device_fault
 from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.grammar import Grammars
 from relabel.engine.sampling.stops import StopStrings, added_tokens
@@ -110,8 +109,12 @@ class VllmEngine:
     async def _all(
         self, requests: Sequence[Request], samplings: Sequence[Sampling], refused: Sequence[Rejected | None]
     ) -> list[Result]:
-        work = map(self._one, requests, samplings, refused)
-        return list(await asyncio.gather(*work))
+        work = [asyncio.ensure_future(one) for one in map(self._one, requests, samplings, refused)]
+        try:
+            return list(await asyncio.gather(*work))
+        finally:
+            for one in work:  # where one raised nobody waits for the others
+                one.cancel()
 
     async def _one(self, request: Request, own: Sampling, why: Rejected | None) -> Result:
         if why is not None:
@@ -121,7 +124,9 @@ class VllmEngine:
                 if request.forced_ids:
                     return await self._score(request, list(request.forced_ids))
                 return await self._write(request, own)
-            except (VLLMClientError, EngineGenerateError, ValueError, TypeError) as error:  # of this row alone
+            except Exception as error:  # the boundary of a row: vLLM raises anything
+                if is_device_fault(error):  # its processes have died, too
+                    raise
                 detail = f"vLLM does not take it ({type(error).__name__})"
                 return Result(id=request.id, error=Rejected(Code.PROMPT, detail))
 

@@ -63,8 +63,6 @@ def load_vllm(
     config = check_config(folder)
     files = check_weights(folder)
     adapter_folder = find_adapter(folder, adapter)
-    _check_device(settings)
-    _check_room(path, files, settings)
     settings = replace(settings, max_tokens=_max_tokens(config, settings))
     tokenizer = load_tokenizer(path, revision)
     stops = _stops_of(folder, config, tokenizer)
@@ -76,7 +74,9 @@ def load_vllm(
             settings,
             lora_rank=None if adapter_folder is None else _rank_of(adapter_folder),
         )
-        with environment(settings, note):
+        with environment(settings, note):  # vLLM reads its variables when it is imported
+            _check_device(settings)
+            _check_room(path, files, settings)
             try:
                 engine = _begin(found, tokenizer, sampling, stops, _verdict(version, settings), adapter_folder)
             except ModelRefused:
@@ -110,7 +110,7 @@ def _begin(
     verdict: Verdict,
     adapter: Path | None,
 ) -> VllmEngine:
-    from relabel.engine.vllm.engine import VllmEngine  # vLLM reads its variables when it is imported
+    from relabel.engine.vllm.engine import VllmEngine  # it imports vLLM, which is not installed everywhere
     from relabel.engine.vllm.running import RunningVllm
 
     running = RunningVllm(found)
@@ -209,7 +209,8 @@ def _note() -> Iterator[Path]:
 
 def _rank_of(adapter: Path) -> int:
     config = read_json(adapter / "adapter_config.json")
-    ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]  # type: ignore[union-attr]
+    patterns = config.get("rank_pattern")
+    ranks = [config.get("r"), *(patterns.values() if isinstance(patterns, dict) else ())]
     return max((rank for rank in ranks if isinstance(rank, int)), default=16)
 
 
