@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SLOWEST = ("test_points", "test_crash", "test_operations", "test_secrets", "test_flaky_store", "test_machine")
 
 
-STARTS_RAY = ("test_crash", "test_demo", "test_operations", "test_secrets", "test_token")
+STARTS_RAY = ("test_crash", "test_operations", "test_secrets", "test_token")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own

@@ -120,7 +120,7 @@ ROOMS = {
     "bench": Room(
         knows={"engine", *ENGINE_ROOMS, "version.py"}, packages={"rich", "tokenizers", "torch", "transformers"}
     ),
-    "demo": Room(knows={"spec", "job/run.py"}, packages={"PIL", "pyarrow", "rich"}),
+    "demo": Room(knows={"spec", "job/run.py", "job/executor.py"}, packages={"PIL", "pyarrow", "rich"}),
     "": Room(knows={"spec", "data", "job", "bench", "demo"}, packages={"rich", "typer"}),
 }
 

@@ -1,4 +1,7 @@
-"""The bars of the demo, counted by a script of its own: pyarrow over the data and the labels, nothing of relabel."""
+"""The bars of the demo, counted by a script of its own: pyarrow over the data and the labels, nothing of relabel.
+
+One task runs on Ray, as the command does by itself; the others in this process.
+"""
 
 import json
 from pathlib import Path
@@ -17,15 +20,25 @@ from relabel.demo.task import Task
 from relabel.spec import load_spec
 from tests.reading import rows_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("task", "bar"), [("caption", 0.97), ("rewrite", 0.95)])
-def test_the_demo_labels_1000_rows(task, bar, tmp_path):
-    result = CliRunner().invoke(app, ["demo", "--task", task, "--out", str(tmp_path)])
+def figures_of_the_demo(task, folder, *options):
+    result = CliRunner().invoke(app, ["demo", "--task", task, "--out", str(folder), *options])
     assert result.exit_code == 0, result.stderr
-    figures = json.loads(result.stdout.splitlines()[-1])
+    return json.loads(result.stdout.splitlines()[-1])
 
+
+@pytest.mark.usefixtures("cluster")
+def test_the_demo_labels_1000_pictures_on_ray(tmp_path):
+    assert_labelled("caption", figures_of_the_demo("caption", tmp_path), tmp_path, bar=0.97)
+
+
+def test_the_demo_labels_1000_texts(tmp_path):
+    assert_labelled("rewrite", figures_of_the_demo("rewrite", tmp_path, "--no-ray"), tmp_path, bar=0.95)
+
+
+def assert_labelled(task, figures, tmp_path, *, bar):
     data = [row for path in sorted((tmp_path / "data").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     labels = {row["id"]: row for row in rows_of(tmp_path / "labels")}
     assert len(list((tmp_path / "data").glob("*.parquet"))) == 8
@@ -49,8 +62,7 @@ SCENE = load_spec(MODEL_PATH.parent / "json.yaml").label.json_schema
 
 
 def test_the_json_demo_labels_1000_rows_and_every_text_fits_the_schema(tmp_path):
-    result = CliRunner().invoke(app, ["demo", "--task", "json", "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.stderr
+    figures_of_the_demo("json", tmp_path, "--no-ray")
     data = [row for path in sorted((tmp_path / "data").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
     labels = {row["id"]: row for row in rows_of(tmp_path / "labels")}
     sound = [labels[row["id"]] for row in data if row["id"] % 100 != 7]

@@ -174,23 +174,23 @@ def export(
 
 @app.command()
 def demo(
+    ctx: typer.Context,
     task: Annotated[
-        Task,
-        typer.Option(
-            help="caption: from the image; rewrite: from the alt text alone; json: from the image, as columns."
-        ),
+        Task, typer.Option(help="caption, json: from the image; rewrite: from the alt text alone.")
     ] = Task.caption,
     rows: Annotated[int, typer.Option(min=8, help="How many rows to draw.")] = 1000,
     out: Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")] = None,
     no_constrain: Annotated[
         bool, typer.Option("--no-constrain", help="With json: once more without the schema, side by side.")
     ] = False,
+    no_ray: NoRay = False,
 ) -> None:
     """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
     from relabel.demo.run import run_demo
     from relabel.demo.show import show_demo
 
-    figures = run_demo(task, rows, out or Path(f"relabel-demo-{task}"), compare=no_constrain)
+    folder, execute = out or Path(f"relabel-demo-{task}"), _executor(ctx, "local", no_ray)
+    figures = run_demo(task, rows, folder, compare=no_constrain, execute=execute)
     show_demo(figures, console)
     _finish(figures, complete=figures["complete"])
 

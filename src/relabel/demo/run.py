@@ -12,6 +12,7 @@ from relabel.demo.dataset import write_dataset
 from relabel.demo.report import Figures
 from relabel.demo.task import Task
 from relabel.errors import SpecError
+from relabel.job.executor import Executor
 from relabel.job.run import run
 from relabel.spec import Spec, load_spec
 
@@ -30,8 +31,11 @@ def demo_spec(task: Task, folder: Path, *, constrain: bool = True) -> Spec:
     )
 
 
-def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) -> Figures:
-    """Label `num_rows` drawn rows under `folder`; the figures of the demo, `complete` where all is as it should be.
+def run_demo(
+    task: Task, num_rows: int, folder: Path, *, compare: bool = False, execute: Executor | None = None
+) -> Figures:
+    """Label `num_rows` drawn rows under `folder` by `execute`, else on a Ray of this machine; the figures of the demo,
+    `complete` where all is as it should be.
 
     With `compare` the rows are labelled once more without holding the model to the schema: `unconstrained` has those
     figures. A second call goes on with the dataset that is there.
@@ -39,15 +43,15 @@ def run_demo(task: Task, num_rows: int, folder: Path, *, compare: bool = False) 
     if compare and task is not Task.json:
         raise SpecError("--no-constrain goes with --task json: the labels of the other tasks are not constrained")
     _draw(folder / "data", num_rows)
-    figures = _label(demo_spec(task, folder), task, folder)
+    figures = _label(demo_spec(task, folder), task, folder, execute)
     figures["complete"] &= figures["parse_rejected"] == 0
     if compare:
-        figures["unconstrained"] = _label(demo_spec(task, folder, constrain=False), task, folder)
+        figures["unconstrained"] = _label(demo_spec(task, folder, constrain=False), task, folder, execute)
     return figures
 
 
-def _label(spec: Spec, task: Task, folder: Path) -> Figures:
-    report = run(spec)
+def _label(spec: Spec, task: Task, folder: Path, execute: Executor | None) -> Figures:
+    report = run(spec, execute=execute)
     labels = check_labels(folder / "data", spec.output.path, task.value)
     is_sound = report.complete and labels.every_row_once and not labels.broken_labelled and not labels.sound_rejected
     rate = report.done_now.get("rows_per_second", 0.0)

@@ -14,6 +14,7 @@ from relabel.errors import ModelRefused, StoreFailed
 from relabel.job.cluster.connect import LOCAL
 from relabel.job.cluster.execute import OnRay
 from relabel.job.engine import engine_of
+from relabel.job.local import InProcess
 from relabel.job.retry import retry
 from relabel.job.stages import read
 from tests.disturbed import Disguised
@@ -57,7 +58,7 @@ def test_rows_that_read_the_same_keep_their_labels(finished, tmp_path):
 def test_a_retry_on_ray_asks_the_rejected_rows(fields, tmp_path):
     label = {"parse": "regex", "pattern": "[aeiou].*[aeiou]", "column": "caption", "constrain": False}
     fields["label"] = {**label, "gate": {"max_rejected": None}}
-    assert run(make_spec(fields)).complete
+    assert run(make_spec(fields), execute=InProcess()).complete
     before = rows_of(tmp_path / "out")
     num_asked = sum(row["status"] == "rejected" for row in before)
     report = retry(str(tmp_path / "out"), overrides=["resources.gpus_per_actor=0"])
