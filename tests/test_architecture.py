@@ -79,8 +79,8 @@ ROOMS = {
         knows={"engine/api", "engine/model", "engine/sampling", "engine/scheduling", "engine/runner"},
         packages={"torch", "transformers"},
     ),
-    "engine/vllm": Room(knows=GUEST_ROOMS, packages={"numpy", "torch", "transformers", "vllm"}),
-    "engine/server": Room(knows={*GUEST_ROOMS, *WORDS_OF_VLLM}, packages={"aiohttp", "transformers"}),
+    "engine/vllm": Room(knows={*GUEST_ROOMS, "engine/loop.py"}, packages={"numpy", "torch", "transformers", "vllm"}),
+    "engine/server": Room(knows={*GUEST_ROOMS, *WORDS_OF_VLLM, "engine/loop.py"}, packages={"aiohttp", "transformers"}),
     "engine": Room(knows=ENGINE_ROOMS, packages={"PIL", "numpy", "torch", "transformers"}),
     "job/engines": Room(
         knows={"spec", "data/output", "data/store", *GUEST_ROOMS, "engine/vllm", "engine/server", "engine/parity.py"}

@@ -169,9 +169,9 @@ class Model(Section):
     model's weights when it is loaded. The default is the adapter that lies in the model's own folder, if there is one.
     """
     engine: EngineName = "relabel"
-    """What generates: relabel's own engine, vLLM in the same process, or servers. `auto` is vLLM where it is installed,
-    a GPU is there and it knows the model, else relabel's own; further runs into an output keep the first one's choice.
-    """
+    """What generates: relabel's own engine, vLLM in the same process, or servers. `auto` is vLLM where it and a GPU are
+    on the machine of the command and it knows the model, else relabel's own; further runs into an output keep the first
+    one's choice."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """The number type of weights and activations. `auto` is the one that the checkpoint was saved in."""
     max_prompt_tokens: Annotated[int, Field(ge=1)] = 2048

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relabel.engine.vllm.arguments import PARENT
-from relabel.engine.vllm.processes import _Note, begin, cause, children_seconds, end
+from relabel.engine.vllm.processes import _Note, begin, cause, children_seconds, end, was_killed
 
 PARENTS_CODE = """
 import multiprocessing, os, sys, time
@@ -106,6 +106,25 @@ def test_nothing_is_noted_once_the_engine_is_up(tmp_path):
     failed(note := tmp_path / "note", ValueError("a row"))
     assert not note.exists()
     assert cause(note) is None
+
+
+NOT_UP = "Engine core initialization failed. See root cause above. Failed core proc(s): %s"
+SAYS_WHY = NOT_UP % "{'EngineCore_DP0': 1}"
+
+
+def test_a_process_that_was_killed_while_it_began_is_told_from_one_that_says_why(tmp_path):
+    """A machine that is taken away while a model is loaded does not speak against the model."""
+    (note := tmp_path / "note").touch()
+    assert was_killed(RuntimeError(NOT_UP % "{'EngineCore_DP0': -9}"), note), "EngineCore itself"
+    assert was_killed(RuntimeError(NOT_UP % "{}"), note), "just now"
+    assert not was_killed(RuntimeError(SAYS_WHY), note)
+    assert not was_killed(ValueError("max_num_seqs must be above 0"), note), "of the arguments: nothing was begun"
+    failed(note, ValueError("no such tensor"))
+    failed(note, RuntimeError("WorkerProc initialization failed due to an exception in a background process."))
+    assert not was_killed(RuntimeError(SAYS_WHY), note)
+    note.write_text("")
+    failed(note, RuntimeError("WorkerProc initialization failed due to an exception in a background process."))
+    assert was_killed(RuntimeError(SAYS_WHY), note), "a worker below it"
 
 
 def burn_and_wait(started):

@@ -4,11 +4,12 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from relabel.engine import Constraint, Request, Sampling, load_engine
-from relabel.errors import ModelRefused
+from relabel.errors import ModelRefused, RowRejected
 from relabel.rejected import Code
 from tests.engine.vllm.kit import GREEDY, NEW, prompts, rows
 
@@ -108,6 +109,16 @@ BAD = {
     "too hot": (Code.SAMPLING, {"sampling": Sampling(temperature=5.0)}),
     "no grammar": (Code.SAMPLING, {"sampling": Sampling(constraint=Constraint(kind="json", value='{"not": {}}'))}),
 }
+
+
+def test_images_that_cannot_be_handed_over_are_told_in_our_own_words(engine):
+    from relabel.engine.vllm.images import placeholders
+
+    pixels = {"pixel_values": np.zeros((1, 3, 8, 8), np.float32)}
+    [result] = engine.generate([Request(id=0, prompt_ids=[5, 6], tensors=pixels)])
+    assert str(result.error) == "prompt: vLLM takes no images for this model"
+    with pytest.raises(RowRejected, match="not told where 2 images are whose tokens stand in 3 places"):
+        placeholders([9, 9, 1, 9, 1, 9], image_token=9, num_images=2)
 
 
 @pytest.mark.parametrize("name", BAD)

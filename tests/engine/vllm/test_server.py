@@ -1,13 +1,6 @@
 """vLLM's own server on a CPU, in float32, against relabel's own engine: the same texts, numbers and constraints."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -20,12 +13,12 @@ from relabel.errors import ModelRefused
 from relabel.job.local import InProcess
 from tests.conftest import small_spec, write_source
 from tests.engine.vllm.kit import GREEDY, prompts, rows, texts
+from tests.engine.vllm.serving import serving
 from tests.reading import rows_of
 from tests.tiny import make_tokenizer, save_model
 
 pytestmark = pytest.mark.vllm
 
-START_SECONDS = 240
 SPACE = 225
 """A token that is a whole character."""
 HELD = {
@@ -38,32 +31,8 @@ HELD = {
 
 @pytest.fixture(scope="module")
 def url(folder):
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", folder),
-        *("--port", port, "--host", "127.0.0.1"),
-        *("--dtype", "float32", "--enforce-eager", "--max-model-len", 512, "--max-num-seqs", 32),
-        *("--max-num-batched-tokens", 2048, "--no-enable-chunked-prefill", "--generation-config", "vllm"),
-        *("--structured-outputs-config.backend", "guidance", "--served-model-name", "tiny"),
-    ]
-    quiet = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    environment = {**os.environ, **quiet, "VLLM_LOGGING_LEVEL": "WARNING"}
-    server = subprocess.Popen(list(map(str, command)), env=environment, start_new_session=True)
-    try:
-        for _ in range(START_SECONDS):
-            assert server.poll() is None, "it did not begin"
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                break
-            time.sleep(1)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(20)
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, 9)
+    with serving(folder) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ Knows requests and results; which words a server is asked in is its dialect's, w
 from __future__ import annotations
 
 import asyncio
-import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling
 from relabel.engine.api.verdict import Verdict
+from relabel.engine.loop import Loop
 from relabel.engine.server.asking import Ask, Asking
 from relabel.engine.server.pool import Pool
 from relabel.engine.server.wire import Wire
@@ -23,8 +23,6 @@ from relabel.rejected import Rejected
 
 MOST_SECONDS = 1.0
 """Between two answers that count as work: more is waiting for rows."""
-
-Answer = TypeVar("Answer")
 
 
 class Dialect(Protocol):
@@ -46,23 +44,6 @@ class Dialect(Protocol):
     def make(self, ask: Ask, request: Request, own: Sampling) -> Coroutine[None, None, Result]:
         """The result of a row."""
         ...
-
-
-class Loop:
-    """A loop in a thread of its own, which lives as long as this object."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="server", daemon=True).start()
-
-    def run(self, work: Coroutine[None, None, Answer]) -> Answer:
-        """The answer of a coroutine; where the caller is interrupted it is given up."""
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
 
 
 class ServerEngine:

@@ -17,11 +17,12 @@ from transformers import GenerationConfig
 from relabel.engine.api.request import Request, Sampling
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.checkpoint.files import check_config, locate
+from relabel.engine.loop import Loop
 from relabel.engine.model.processor import load_tokenizer
 from relabel.engine.sampling.stops import find_end_token, find_stop_tokens
 from relabel.engine.server.chat import HELLO, ChatDialect
 from relabel.engine.server.chat import PATH as CHAT_PATH
-from relabel.engine.server.engine import Loop, ServerEngine
+from relabel.engine.server.engine import ServerEngine
 from relabel.engine.server.pace import Pace
 from relabel.engine.server.pool import Address, Pool
 from relabel.engine.server.probe import Found, find_chats, find_tokens, takes
@@ -75,7 +76,7 @@ def load_tokens(
             wire, url, settings.model, prompt=prompt, text=TEXT, text_ids=text_ids, vocab=vocab_size
         )
 
-    loop = Loop()
+    loop = Loop("server")
     wire, pool, found = loop.run(_begin(settings, look))
     dialect = TokenDialect(
         found.model,
@@ -105,7 +106,7 @@ def load_chats(*, sampling: Sampling, settings: ServerSettings) -> ServerEngine:
     async def look(wire: Wire, url: str) -> Found:
         return await find_chats(wire, url, settings.model)
 
-    loop = Loop()
+    loop = Loop("server")
     wire, pool, found = loop.run(_begin(settings, look))
     dialect = ChatDialect(found.model, found.length_key)
     asked = Request(id=0, prompt_ids=[0], chat=HELLO)

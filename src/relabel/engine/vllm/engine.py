@@ -28,7 +28,7 @@ from relabel.engine.vllm.outcome import count, cut, scored, written
 from relabel.engine.vllm.running import RunningVllm
 from relabel.engine.vllm.sampling import Stops, refuse, sampling_fields, scoring_fields
 from relabel.engine.vllm.stop_text import StopText
-from relabel.errors import ModelRefused
+from relabel.errors import ModelRefused, RowRejected
 from relabel.rejected import Code, Rejected
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ class VllmEngine:
                 if request.forced_ids:
                     return await self._score(request, list(request.forced_ids))
                 return await self._write(request, own)
+            except RowRejected as error:
+                return Result(id=request.id, error=error.rejected)
             except Exception as error:  # the boundary of a row: vLLM raises anything
                 if is_device_fault(error):  # its processes have died, too
                     raise
@@ -159,7 +161,7 @@ class VllmEngine:
         return scored(request, given, output)
 
     async def _ask(self, request: Request, behind: Sequence[int], fields: Mapping[str, object]) -> Any:
-        """What vLLM says of a row once it has ended. Raises ValueError where the row cannot be handed over."""
+        """What vLLM says of a row once it has ended. Raises RowRejected where the row cannot be handed over."""
         if request.tensors:  # milliseconds for each large image, beside the steps of the others
             prompt = await asyncio.to_thread(self._inputs.of, request, behind)
         else:

@@ -21,13 +21,15 @@ from vllm.multimodal.inputs import MultiModalKwargsItems, PlaceholderRange
 from relabel.engine.api.request import Request
 from relabel.engine.model.collate import PER_TOKEN
 from relabel.engine.model.pixels import dequantise
+from relabel.errors import RowRejected
+from relabel.rejected import Code
 
 Span = tuple[int, int]
 """First index and length of a run of ids that stand for one image."""
 
 
 class Inputs:
-    """Makes vLLM's inputs of prompts. Raises ValueError where a row's images cannot be handed over."""
+    """Makes vLLM's inputs of prompts. Raises RowRejected (prompt) where a row's images cannot be handed over."""
 
     def __init__(self, model_config: Any) -> None:
         self._model_config = model_config
@@ -48,7 +50,7 @@ class Inputs:
         if not tensors:
             return tokens_input(ids)
         if self._image_token is None or not self._model_config.is_multimodal_model:
-            raise ValueError("vLLM takes no images for this model")
+            raise RowRejected(Code.PROMPT, "vLLM takes no images for this model")
         found = {name: torch.as_tensor(np.ascontiguousarray(value)) for name, value in tensors.items()}
         if (norm := found.pop("pixel_norm", None)) is not None:
             found["pixel_values"] = dequantise(found["pixel_values"], norm)
@@ -66,17 +68,19 @@ class Inputs:
         layout = self._processor._get_mm_fields_config(batch, {})
         items = MultiModalKwargsItems.from_hf_inputs(batch, layout)
         if "image" not in items:
-            raise ValueError("vLLM finds no image in what the processor made")
+            raise RowRejected(Code.PROMPT, "vLLM finds no image in what the processor made")
         return items
 
 
 def placeholders(ids: Sequence[int], image_token: int, num_images: int) -> list[PlaceholderRange]:
-    """Where each image stands. Raises ValueError where that cannot be told."""
+    """Where each image stands. Raises RowRejected (prompt) where that cannot be told."""
     runs = spans(ids, image_token)
     if len(runs) == num_images:
         return [PlaceholderRange(offset=first, length=length) for first, length in runs]
     if num_images != 1 or not runs:
-        raise ValueError(f"{num_images} images, whose tokens stand in {len(runs)} places")
+        raise RowRejected(
+            Code.PROMPT, f"vLLM is not told where {num_images} images are whose tokens stand in {len(runs)} places"
+        )
     first = runs[0][0]  # rows of one image with tokens between
     length = runs[-1][0] + runs[-1][1] - first
     is_embed = torch.tensor([token == image_token for token in ids[first : first + length]])

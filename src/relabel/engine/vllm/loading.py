@@ -29,7 +29,7 @@ from relabel.engine.vllm.installed import require_vllm
 from relabel.engine.vllm.processes import cause
 from relabel.engine.vllm.sampling import Stops
 from relabel.engine.vllm.settings import VllmSettings
-from relabel.errors import ArgumentRefused, ModelRefused
+from relabel.errors import ArgumentRefused, ModelRefused, RelabelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,7 +56,7 @@ def load_vllm(
 
     `adapter` is the folder of a LoRA adapter, `with_image` a row as the processor of a model that sees makes it.
     Raises ModelRefused where vLLM is not installed, cannot run the model, or has no room for it: then with what it says
-    of the memory.
+    of the memory. Raises RunFailed where its processes are killed again and again while they begin.
     """
     version = require_vllm()
     folder = locate(path, revision, weights=True)
@@ -78,8 +78,8 @@ def load_vllm(
             _check_device(settings)
             _check_room(path, files, settings)
             try:
-                engine = _begin(found, tokenizer, sampling, stops, _verdict(version, settings), adapter_folder)
-            except ModelRefused:
+                engine = _begin(found, note, tokenizer, sampling, stops, _verdict(version, settings), adapter_folder)
+            except RelabelError:
                 raise
             except Exception as error:  # vLLM raises anything where it cannot begin, a plain Exception among them
                 why = cause(note) or " ".join(str(error).split())[:600] or type(error).__name__
@@ -104,6 +104,7 @@ def load_vllm(
 
 def _begin(
     found: Mapping[str, object],
+    note: Path,
     tokenizer: PreTrainedTokenizerBase | None,
     sampling: Sampling,
     stops: Stops,
@@ -111,9 +112,9 @@ def _begin(
     adapter: Path | None,
 ) -> VllmEngine:
     from relabel.engine.vllm.engine import VllmEngine  # it imports vLLM, which is not installed everywhere
-    from relabel.engine.vllm.running import RunningVllm
+    from relabel.engine.vllm.running import begin
 
-    running = RunningVllm(found)
+    running = begin(found, note)
     try:
         return VllmEngine(running, tokenizer, sampling, stops, verdict, adapter=str(adapter) if adapter else None)
     except BaseException:

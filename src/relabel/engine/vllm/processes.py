@@ -9,6 +9,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import traceback
@@ -21,6 +22,10 @@ from relabel.engine.vllm.arguments import NOTE, PARENT
 PR_SET_PDEATHSIG = 1
 MAX_NOTED = 600
 """Characters of a cause."""
+_NOT_UP = re.compile(r"Engine core initialization failed.*(: -\d+|\{\})")
+"""What vLLM says of an EngineCore that a signal ended, or that is gone before it can say how."""
+_WORKER_GONE = "WorkerProc initialization failed"
+"""What EngineCore says of a worker that did not come up."""
 
 
 def begin() -> None:
@@ -73,6 +78,12 @@ def cause(note: Path) -> str | None:
         return next(filter(None, note.read_text(encoding="utf-8", errors="replace").splitlines()), None)
     except OSError:
         return None
+
+
+def was_killed(error: Exception, note: Path) -> bool:
+    """Whether an engine failed to start because a process of it was gone, which noted no cause of its own."""
+    said = cause(note)
+    return _NOT_UP.search(str(error)) is not None if said is None else _WORKER_GONE in said
 
 
 def _end_with(parent: int | None) -> None:

@@ -44,8 +44,8 @@ def _check(spec: Spec, name: EngineName) -> None:
         raise SpecError(f"model.engine: auto is vllm, by the first run into this output: {why}")
     if name == "relabel" and spec.resources.gpus_per_actor > 1:
         raise SpecError(
-            "resources.gpus_per_actor is above 1, and model.engine: auto is relabel's own here, which takes one GPU: "
-            "set model.engine: vllm, or lower it"
+            "resources.gpus_per_actor is above 1, and model.engine: auto is relabel's own here, which takes one GPU "
+            "(auto looks at this machine, not at others of a cluster): set model.engine: vllm, or lower it"
         )
 
 
