@@ -8,16 +8,16 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from relabel.data.output.audit import conclude
+from relabel.data.output.census import Census
 from relabel.data.output.manifest import RUN, read_gates, run_of
 from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
-from relabel.errors import PartDamaged, Refused, SpecError
+from relabel.errors import Refused, SpecError
 from relabel.job.engines.choice import with_engine
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Retry
@@ -154,25 +154,16 @@ def _reasons(units: Sequence[Unit], store: Store, fingerprint: str) -> dict[Unit
 
     Of a file that is gone there may be no part.
     """
-    sizes = store.parts()
-    units = [unit for unit in units if unit.file.state != "gone" or unit.part in sizes]
-
-    def read(unit: Unit) -> dict[str, int] | None:
-        try:
-            stamp = store.read_stamp(unit.part, sizes[unit.part]) if unit.part in sizes else None
-        except PartDamaged:
-            return None
-        return stamp.reasons if stamp and stamp.is_of(unit, fingerprint) else None
-
-    # 16: the reads of an object store are waits of some 20 ms each.
-    with ThreadPoolExecutor(16) as threads:
-        found = list(threads.map(read, units))
-    if bad := [unit.part for unit, counts in zip(units, found, strict=True) if counts is None]:
+    census = Census(store, {unit.part: unit for unit in units}, fingerprint)
+    reasons = {one.part: one.stamp.reasons for one in census.stamps() if one.is_sound and one.stamp}
+    units = [unit for unit in units if unit.file.state != "gone" or unit.part in census.parts]
+    if bad := [unit.part for unit in units if unit.part not in reasons]:
         raise Refused(
             f"{len(bad)} of {len(units)} parts are missing, damaged or made from something else, the first {bad[0]}: "
             "run it to the end first"
         )
-    return {unit: counts for unit, counts in zip(units, found, strict=True) if counts is not None}
+    census.save()
+    return {unit: reasons[unit.part] for unit in units}
 
 
 def _refuse_same_texts(spec: Spec, overrides: Collection[str]) -> None:

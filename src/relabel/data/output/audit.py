@@ -5,18 +5,17 @@ Knows names and stamps, not rows: reading every row is the business of verify.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from relabel.data.output.binding import output_lost
+from relabel.data.output.census import Census, Counted
 from relabel.data.output.manifest import SUCCESS, Run, read_run
 from relabel.data.output.report import Report
 from relabel.data.quality import gate
-from relabel.data.quality.figures import Quality
-from relabel.data.quality.merge import merge
-from relabel.data.sources.plan import Plan
+from relabel.data.sources.plan import Plan, by_part
 from relabel.data.sources.unit import Unit
 from relabel.data.store.objects import Version
 from relabel.data.store.stamp import Stamp
@@ -24,10 +23,8 @@ from relabel.data.store.store import Store
 from relabel.errors import PartDamaged
 from relabel.spec import Gate
 
-_NUM_READERS = 16
-"""The reads of an object store are waits of some 20 ms each."""
-_NUM_WAITING = 256
-"""Stamps that are held with their quality, some 30 KB each in memory: those of 50,000 parts would be 1.5 GB."""
+_NUM_READERS = 64
+"""Looks at single parts are waits of some 20 ms each, where the output is in an object store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,78 +45,89 @@ class ResumeState:
 
 def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
     """At the start of a run: what is done, what does not count. Where work remains, an old `_SUCCESS` is deleted."""
-    units, parts = _by_part(plan), store.parts()
-    stamps = {part: stamp and replace(stamp, quality={}) for part, stamp in _stamps(store, parts)}
-    done = tuple(unit for part, unit in units.items() if (stamp := stamps.get(part)) and stamp.is_of(unit, fingerprint))
-    sound = {unit.part for unit in done}
+    units = by_part(plan)
+    census = Census(store, units, fingerprint)
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
     run = read_run(store)
-    known = _by_part(run.plan) if run else {}
+    known = by_part(run.plan) if run else {}
     former_parts = run.former_parts if run else frozenset()
     recipes = {fingerprint} | (run.former_fingerprints if run else frozenset())
 
-    def is_left(part: str) -> bool:
-        stamp = stamps[part]
+    def is_left(part: str, stamp: Stamp | None) -> bool:
         if part in units or part in known:  # of a file that is gone nobody makes a part in the place of another cut
             places = (units.get(part), known.get(part))
             return stamp is not None and all(unit and _is_beyond(stamp, unit, fingerprint) for unit in places)
         return stamp.fingerprint in recipes if stamp else part in former_parts
 
-    left = tuple(part for part in parts if is_left(part))
+    sound, left, unsound = set[str](), list[str](), dict[str, Counted]()
+    for counted in census.stamps():
+        part = counted.part
+        if counted.is_sound:
+            sound.add(part)
+            continue
+        if is_left(part, counted.stamp):
+            left.append(part)
+        if part in units and _is_there(units[part]):
+            unsound[part] = counted
+    left.sort()
     if any(part not in sound for part, unit in units.items() if _is_there(unit)) or left:
         store.delete(SUCCESS)
     for part in left:
         store.delete(part)
-    unsound = [unit for part, unit in units.items() if part in parts and part not in sound and _is_there(unit)]
     with ThreadPoolExecutor(_NUM_READERS) as threads:
-        looks = zip(unsound, threads.map(lambda unit: _look(store, unit, fingerprint), unsound), strict=True)
-        bad = {unit.part: look for unit, look in looks if look}
+        looks = threads.map(lambda part: _look(store, units[part], fingerprint, census, unsound[part]), sorted(unsound))
+        bad = {part: look for part, look in zip(sorted(unsound), looks, strict=True) if look}
+    census.save()
     return ResumeState(
-        done=done,
+        done=tuple(unit for part, unit in units.items() if part in sound),
         bad={part: version for part, (version, _) in bad.items()},
-        deleted=left,
         digests={part: stamp.digest for part, (_, stamp) in bad.items() if stamp},
+        deleted=tuple(left),
     )
 
 
 def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
     """Count what is published against the plan, and hold it against the gate of each label by name."""
-    units, parts = _by_part(plan), store.parts()
-    sound, damaged, stale = list[Stamp](), list[str](), list[str]()
-    merging: defaultdict[str, list[Quality]] = defaultdict(list)
-    for part, stamp in _stamps(store, parts):
-        if (unit := units.get(part)) is None:
+    units = by_part(plan)
+    return _count(plan, units, Census(store, units, fingerprint), store, gates)
+
+
+def _count(plan: Plan, units: Mapping[str, Unit], census: Census, store: Store, gates: Mapping[str, Gate]) -> Report:
+    damaged, stale = list[str](), list[str]()
+    gone = set(plan.gone)
+    published = rows = ok = rejected = gone_rows = 0
+    reasons: Counter[str] = Counter()
+    for counted in census.stamps():
+        stamp = counted.stamp
+        if counted.part not in units:
             continue
         if stamp is None:
-            damaged.append(part)
-        elif not stamp.is_of(unit, fingerprint):
-            stale.append(part)
+            damaged.append(counted.part)
+        elif not counted.is_sound:
+            stale.append(counted.part)
         else:
-            sound.append(replace(stamp, quality={}))
-            _take_in(merging, stamp)
+            published, rows, ok = published + 1, rows + stamp.num_rows, ok + stamp.ok
+            rejected += stamp.rejected
+            gone_rows += stamp.num_rows if stamp.source_file in gone else 0
+            reasons.update(stamp.reasons)
+    parts, quality = census.parts, census.quality()
     known = _parts_of(read_run(store))
-    gone = set(plan.gone)
     lost = [unit for part, unit in units.items() if part not in parts and not _is_there(unit)]
-    quality = {name: merge(merging[name]) for name in sorted(merging)}
-    rows, rejected = sum(stamp.num_rows for stamp in sound), sum(stamp.rejected for stamp in sound)
-    reasons: Counter[str] = Counter()
-    for stamp in sound:
-        reasons.update(stamp.reasons)
     return Report(
         units=len(units) - len(lost),
-        published=len(sound),
+        published=published,
         planned_rows=sum(unit.num_rows for unit in units.values()) - sum(unit.num_rows for unit in lost),
         rows=rows,
-        ok=sum(stamp.ok for stamp in sound),
+        ok=ok,
         rejected=rejected,
         reasons=dict(sorted(reasons.items())),
         missing=tuple(part for part, unit in units.items() if part not in parts and _is_there(unit)),
-        damaged=tuple(damaged),
-        stale=tuple(stale),
+        damaged=tuple(sorted(damaged)),
+        stale=tuple(sorted(stale)),
         foreign=tuple(part for part in parts if part not in units and part not in known),
         unreadable=plan.unreadable,
         gone_files=len(gone),
-        gone_rows=sum(stamp.num_rows for stamp in sound if stamp.source_file in gone),
+        gone_rows=gone_rows,
         lost_rows=sum(unit.num_rows for unit in lost),
         quality=quality,
         exceeded=tuple(gate.exceeded(gates, quality, rows=rows, rejected=rejected)),
@@ -133,7 +141,10 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     run of another recipe has begun in the output before this one had published its first part.
     """
     before = store.version(SUCCESS)
-    report = audit(plan, store, fingerprint, gates)
+    units = by_part(plan)
+    census = Census(store, units, fingerprint)
+    report = _count(plan, units, census, store, gates)
+    census.save()
     run = read_run(store)
     if run is not None and run.fingerprint != fingerprint:
         # what only this run's plan has: no run of the other recipe would ever take it for its own
@@ -141,7 +152,7 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
             if _is_made_by(store, part, fingerprint):
                 store.delete(part)
         raise output_lost(store)
-    if run is not None and _says(run.plan) != _says(plan):
+    if run is not None and run.plan is not plan and _says(run.plan) != _says(plan):
         return report
     if report.passed:
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
@@ -150,7 +161,9 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     return report
 
 
-def _look(store: Store, unit: Unit, fingerprint: str) -> tuple[Version, Stamp | None] | None:
+def _look(
+    store: Store, unit: Unit, fingerprint: str, census: Census, counted: Counted
+) -> tuple[Version, Stamp | None] | None:
     """Which version of its part does not count, and its stamp where that is of the unit in another version of its file.
 
     None where it is gone, or is another meanwhile and does count.
@@ -158,10 +171,12 @@ def _look(store: Store, unit: Unit, fingerprint: str) -> tuple[Version, Stamp | 
     version = store.version(unit.part)  # before the look: what is bad now was so if it is still this one
     if version is None:
         return None
-    try:
-        stamp = store.read_stamp(unit.part)
-    except PartDamaged:
-        return version, None
+    stamp = counted.stamp
+    if stamp is None or not counted.is_as_listed or version.get("e_tag") != census.parts[unit.part].e_tag:
+        try:
+            stamp = store.read_stamp(unit.part)
+        except PartDamaged:
+            return version, None
     if stamp.is_of(unit, fingerprint):
         return None
     return version, stamp if stamp.is_of_place(unit, fingerprint) else None
@@ -172,10 +187,6 @@ def _is_made_by(store: Store, part: str, fingerprint: str) -> bool:
         return store.read_stamp(part).fingerprint == fingerprint
     except PartDamaged:
         return False
-
-
-def _by_part(plan: Plan) -> dict[str, Unit]:
-    return {unit.part: unit for unit in plan.units}
 
 
 def _is_there(unit: Unit) -> bool:
@@ -190,7 +201,7 @@ def _is_beyond(stamp: Stamp, unit: Unit, fingerprint: str) -> bool:
 
 def _says(plan: Plan) -> tuple[object, ...]:
     """What makes a plan another one: other parts, other versions of files, a file unreadable."""
-    return {part: _made_from(unit) for part, unit in _by_part(plan).items()}, {path for path, _ in plan.unreadable}
+    return {part: _made_from(unit) for part, unit in by_part(plan).items()}, {path for path, _ in plan.unreadable}
 
 
 def _made_from(unit: Unit) -> tuple[int, str, bool, int, int]:
@@ -199,29 +210,4 @@ def _made_from(unit: Unit) -> tuple[int, str, bool, int, int]:
 
 def _parts_of(run: Run | None) -> set[str]:
     """The parts of the newest plan that is written down, by this process or another."""
-    return set(_by_part(run.plan)) if run else set()
-
-
-def _take_in(merging: defaultdict[str, list[Quality]], stamp: Stamp) -> None:
-    """Add the quality of one part; what waits is merged when there is much of it."""
-    for name, quality in stamp.quality.items():
-        waiting = merging[name]
-        waiting.append(quality.in_file(stamp.source_file))
-        if len(waiting) == _NUM_WAITING:
-            waiting[:] = [merge(waiting)]
-
-
-def _stamps(store: Store, parts: dict[str, int]) -> Iterator[tuple[str, Stamp | None]]:
-    """The stamp of every part in order, None where it cannot be read back."""
-
-    def read(part: str) -> Stamp | None:
-        try:
-            return store.read_stamp(part, parts[part])
-        except PartDamaged:
-            return None
-
-    names = list(parts)
-    with ThreadPoolExecutor(_NUM_READERS) as threads:
-        for first in range(0, len(names), _NUM_WAITING):
-            some = names[first : first + _NUM_WAITING]
-            yield from zip(some, threads.map(read, some), strict=True)
+    return set(by_part(run.plan)) if run else set()

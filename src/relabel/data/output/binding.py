@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from relabel.data.output.manifest import GATES, RUN, SUCCESS, Run, difference, later_name, read_run, refuse_bad_names
+from relabel.data.output.changes import difference, refuse_bad_names
+from relabel.data.output.manifest import GATES, RUN, SUCCESS, Run, later_name, read_run
 from relabel.data.output.recipe import Recipe, changed_fields, fingerprint
 from relabel.data.sources.plan import Plan
 from relabel.data.store.objects import Version
@@ -37,7 +38,7 @@ def open_run(
         while True:
             plan = replan(found.run)
             if (run := _write_down(store, found, recipe, plan, unit_rows, versions)) is not None:
-                return run
+                return _as_read(store, run)
             before, found = found, _look(store, recipe)
             if found.unbound is not None and found.unbound != before.unbound:
                 # It was begun a moment ago: whoever did is at work, and will have parts.
@@ -165,6 +166,14 @@ def _write_down(
         return None
     store.delete(GATES)
     return first
+
+
+def _as_read(store: Store, run: Run) -> Run:
+    """The same, sharing its units with what is read of it from now on: those of 400,000 take 100 MB."""
+    read = read_run(store)
+    if read is None or read.plan.files != run.plan.files:
+        return run
+    return replace(run, plan=replace(run.plan, files=read.plan.files))
 
 
 def _former_fingerprints(unbound: _Unbound | None, recipe: Recipe) -> frozenset[str]:

@@ -6,9 +6,12 @@ A later document overrides an earlier one file by file. Knows how they are read;
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Annotated
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 from pydantic import Field, StrictInt, StrictStr, TypeAdapter
@@ -16,8 +19,9 @@ from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 from relabel.data.labels.columns import labels_of, output_schema
 from relabel.data.output.recipe import Recipe, fingerprint
 from relabel.data.output.recorded import RecordedSpec, read_recipe
-from relabel.data.sources.plan import Plan, PlannedFile
+from relabel.data.sources.plan import Plan
 from relabel.data.store.fault import first_fault
+from relabel.data.store.objects import Version
 from relabel.data.store.store import Store
 from relabel.errors import Refused
 from relabel.spec import Gate
@@ -26,6 +30,8 @@ RUN = "_run.json"
 SUCCESS = "_SUCCESS"
 GATES = "_gates.json"
 """The limits that the newest run was judged by: the one document that may change."""
+_MOST_AT_ONCE = 64
+"""Documents that are read side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,21 +98,76 @@ def run_of(store: Store) -> Run:
 
 def read_run(store: Store) -> Run | None:
     """What is written down in the folder, or None if nothing is."""
-    if (first := store.read_json(RUN)) is None:
+    version = store.version(RUN)  # before the document: a later one is seen next time
+    if version is None:
         return None
+    seen = _SEEN.get(store)
     try:
-        run = _FIRST.validate_python(first).run()
-        while (document := store.read_json(later_name(run.generation, run.num_documents))) is not None:
-            change = _CHANGE.validate_python(document)
-            later = Plan.from_json(change.plan)
-            former = run.former_parts | _lost(run.plan, later, change.removed)
-            plan = _merge(run.plan, later, change.removed)
-            run = replace(run, plan=plan, num_documents=run.num_documents + 1, former_parts=former)
+        if seen is not None and version.get("e_tag") and seen.versions == (version, _version_of_last(store, seen.run)):
+            run = seen.run
+        elif (first := store.read_json(RUN)) is None:
+            return None
+        else:
+            run = _FIRST.validate_python(first).run()
+        run = _changed(run, _changes(store, run))
     except (OSError, ValueError, RecursionError, pa.ArrowException) as error:  # of Arrow: for a schema that is damaged
         raise Refused(
             f"{store.url}/{RUN} or a _plan-*.json there is not what this version writes: {first_fault(error)}"
         ) from error
+    _SEEN[store] = _Seen(run=run, versions=(version, _version_of_last(store, run)))
     return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What was read of a store, and the versions of its first and of its last document."""
+
+    run: Run
+    versions: tuple[Version, Version | None]
+
+
+_SEEN: WeakKeyDictionary[Store, _Seen] = WeakKeyDictionary()
+"""A run looks six times, and a plan of 400,000 units takes seconds to read. Nobody writes over a document but
+`_run.json`; where somebody did by hand, the next process sees it."""
+
+
+def _version_of_last(store: Store, run: Run) -> Version | None:
+    return store.version(later_name(run.generation, run.num_documents - 1)) if run.num_documents > 1 else None
+
+
+def _changes(store: Store, run: Run) -> list[_Change]:
+    """The documents behind those of a run: first one, then twice as many at once, because only reading tells how many
+    there are and each takes an object store some 20 ms."""
+    changes: list[_Change] = []
+    number = 1
+    while True:
+        first = run.num_documents + len(changes)
+        names = [later_name(run.generation, index) for index in range(first, first + number)]
+        with ThreadPoolExecutor(len(names)) as threads:
+            found = list(threads.map(store.read_json, names))
+        documents = list(itertools.takewhile(lambda document: document is not None, found))
+        changes += (_CHANGE.validate_python(document) for document in documents)
+        if len(documents) < len(names):
+            return changes
+        number = min(2 * number, _MOST_AT_ONCE)
+
+
+def _changed(run: Run, changes: Sequence[_Change]) -> Run:
+    """The run with the changes of its plan, one after the other."""
+    if not changes:
+        return run
+    files = {planned.file.path: planned for planned in run.plan.files}
+    columns, unreadable, former = run.plan.columns, run.plan.unreadable, set(run.former_parts)
+    for change in changes:
+        later = Plan.from_json(change.plan)
+        # The first readable file fixed the types of the kept columns, and with them the schema of every part.
+        columns, unreadable = columns if files else later.columns, later.unreadable
+        for path in {planned.file.path for planned in later.files} | change.removed:
+            if (old := files.pop(path, None)) is not None:
+                former.update(unit.part for unit in old.units)
+        files |= {planned.file.path: planned for planned in later.files if planned.file.path not in change.removed}
+    plan = Plan(files=tuple(files[path] for path in sorted(files)), unreadable=unreadable, columns=columns)
+    return replace(run, plan=plan, num_documents=run.num_documents + len(changes), former_parts=frozenset(former))
 
 
 def write_gates(store: Store, gates: Mapping[str, Gate]) -> None:
@@ -165,45 +226,5 @@ class _Change:
 _FIRST, _CHANGE = TypeAdapter(_First), TypeAdapter(_Change)
 
 
-def _lost(plan: Plan, later: Plan, removed: Collection[str]) -> frozenset[str]:
-    """Parts of the files that a change touches, as the plan has them: a nightly run adds few files to thousands."""
-    touched = {planned.file.path for planned in later.files} | set(removed)
-    return frozenset(unit.part for planned in plan.files if planned.file.path in touched for unit in planned.units)
-
-
 def later_name(generation: int, index: int) -> str:
     return f"_plan-{generation}-{index:05d}.json" if generation else f"_plan-{index:05d}.json"
-
-
-def difference(known: Plan, plan: Plan) -> dict[str, object] | None:
-    before = {planned.file.path: planned for planned in known.files}
-    after = {planned.file.path: planned for planned in plan.files}
-    changed = tuple(
-        planned for path, planned in after.items() if path not in before or _layout(before[path]) != _layout(planned)
-    )
-    removed = sorted(before.keys() - after.keys())
-    if not changed and not removed and dict(known.unreadable).keys() == dict(plan.unreadable).keys():
-        return None
-    return {"plan": replace(plan, files=changed).to_json(), "removed": removed}
-
-
-def _layout(planned: PlannedFile) -> tuple[int, str, str, list[tuple[int, int, int, int]]]:
-    """What parts depend on. Not the URL: the same file may be reached by another way."""
-    units = [(unit.index, unit.first_row, unit.num_rows, unit.offset) for unit in planned.units]
-    return planned.file.size, planned.file.version, planned.file.state, units
-
-
-def _merge(plan: Plan, later: Plan, removed: Collection[str]) -> Plan:
-    files = {planned.file.path: planned for planned in (*plan.files, *later.files)}
-    kept = tuple(files[path] for path in sorted(files) if path not in removed)
-    # The first readable file fixed the types of the kept columns, and with them the schema of every part.
-    columns = plan.columns if plan.files else later.columns
-    return Plan(files=kept, unreadable=later.unreadable, columns=columns)
-
-
-def refuse_bad_names(plan: Plan) -> None:
-    """Stores know no control characters, and no text that is not Unicode."""
-    for planned in plan.files:
-        path = planned.file.path
-        if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in path):
-            raise Refused(f"the source file {path!r} has a character in its name that no part can have: rename it")

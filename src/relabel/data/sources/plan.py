@@ -100,6 +100,11 @@ class Plan:
         )
 
 
+def by_part(plan: Plan) -> dict[str, Unit]:
+    """The units of a plan by the names of their parts."""
+    return {unit.part: unit for unit in plan.units}
+
+
 _Number = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 
 

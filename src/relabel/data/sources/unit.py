@@ -9,6 +9,7 @@ contents, and nothing of stores.
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,12 +42,15 @@ class SourceFile:
     @property
     def stem(self) -> str:
         """The beginning of its parts' names: the path without its suffixes of format and compression, if it is free."""
-        if self.own_stem:
-            return self.own_stem
-        folder, _, name = self.path.rpartition("/")
-        for suffix in (".gz", ".zst", ".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tar"):
-            name = name.removesuffix(suffix) or name
-        return f"{folder}/{name}" if folder else name
+        return self.own_stem or _stem_of(self.path)
+
+
+@functools.lru_cache(maxsize=64)  # its units follow each other
+def _stem_of(path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    for suffix in (".gz", ".zst", ".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tar"):
+        name = name.removesuffix(suffix) or name
+    return f"{folder}/{name}" if folder else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

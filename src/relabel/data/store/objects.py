@@ -7,9 +7,11 @@ are one conditional PUT; on a disk see `disk`. (obstore's own LocalStore syncs n
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +39,18 @@ Version = Mapping[str, str]
 """What the store has to tell the bytes of a name from those that were or will be there: `e_tag`, `version`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What a listing says of one name."""
+
+    size: int
+    """Bytes."""
+    e_tag: str
+    """Empty where the store lists none. On a disk it is made of inode, time and size."""
+    modified: int
+    """Microseconds since 1970."""
+
+
 class Objects:
     """A folder, by local path or by s3://, gs:// or az:// URL."""
 
@@ -54,11 +68,11 @@ class Objects:
         except (BaseError, OSError, ValueError) as error:
             raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
 
-    def sizes(self) -> dict[str, int]:
-        """Every name, with the number of its bytes."""
+    def listed(self) -> dict[str, Listed]:
+        """Every name."""
         with self._doing("list", ""):
-            batches = obstore.list(self._objects)  # pyright: ignore[reportUnknownMemberType]
-            return {meta["path"]: meta["size"] for batch in batches for meta in batch}
+            batches = obstore.list(self._objects, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
+            return {meta["path"]: _listed(meta) for batch in batches for meta in batch}
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a new name; False, and nothing is written, where it is taken."""
@@ -96,10 +110,13 @@ class Objects:
             obstore.put(self._objects, name, data)
             self._on_failpoint(Failpoint.DONE, name)
 
-    def read(self, name: str) -> tuple[Bytes, Version]:
-        """All bytes of a name, and which version they are. Raises one of GONE where there is none."""
+    def read(self, name: str, at_most: int | None = None) -> tuple[Bytes, Version]:
+        """All bytes of a name, and which version they are. Raises one of GONE where there is none, ValueError where
+        it has more than `at_most`."""
         with self._doing("read", name, passing=GONE):
             got = obstore.get(self._objects, name)
+            if at_most is not None and got.meta["size"] > at_most:
+                raise ValueError(f"{self.url}/{name} has {got.meta['size']} bytes, more than {at_most}")
             return got.bytes(), _version(got.meta)
 
     def read_tail(self, name: str, size: int, length: int) -> bytes:
@@ -108,6 +125,32 @@ class Objects:
             return b""
         with self._doing("read", name, passing=GONE):
             return bytes(obstore.get_range(self._objects, name, start=max(size - length, 0), end=size))
+
+    def read_tails(
+        self, names: Sequence[tuple[str, int]], length: int, needed: Callable[[Bytes], int]
+    ) -> list[tuple[Bytes, str | None] | None]:
+        """The last bytes of each name of that size, and the e-tag of what they are from: all at once, in order.
+
+        So many as `length`, or as they say that are `needed`. None where that failed, for whatever reason.
+        """
+
+        async def read(name: str, size: int) -> tuple[Bytes, str | None] | None:
+            try:
+                tail, e_tag = await self._range(name, size, length)
+                if len(tail) < needed(tail) <= size:
+                    tail, e_tag = await self._range(name, size, needed(tail))
+            except (BaseError, OSError):
+                return None
+            return tail, e_tag
+
+        async def read_all() -> list[tuple[Bytes, str | None] | None]:
+            return await asyncio.gather(*(read(name, size) for name, size in names))
+
+        return asyncio.run(read_all())
+
+    async def _range(self, name: str, size: int, length: int) -> tuple[Bytes, str | None]:
+        got = await obstore.get_async(self._objects, name, options={"range": (max(size - length, 0), size)})
+        return await got.bytes_async(), got.meta["e_tag"]
 
     def size(self, name: str) -> int:
         """The number of bytes of a name. Raises one of GONE where there is none."""
@@ -144,6 +187,12 @@ def _local(root: Path, create: bool) -> LocalStore:
     elif not root.is_dir():
         raise FileNotFoundError("there is no such folder")
     return LocalStore(root)
+
+
+def _listed(meta: obstore.ObjectMeta) -> Listed:
+    return Listed(
+        size=meta["size"], e_tag=meta["e_tag"] or "", modified=round(meta["last_modified"].timestamp() * 10**6)
+    )
 
 
 def _version(meta: obstore.ObjectMeta) -> Version:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,10 +26,17 @@ _SEAL = b"relabel.crc32="
 _OPEN = b"00000000"
 
 
-def encode_part(rows: pa.Table, stamp: Mapping[str, object]) -> bytes:
-    """The part file of these rows."""
+def encode_part(rows: pa.Table, stamp: Mapping[str, object], plain: Sequence[str] = ()) -> bytes:
+    """The part file of these rows. Columns in `plain` hold texts no two of which are the same."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, rows.schema, compression="zstd", write_page_checksum=True) as writer:
+    dictionary = [name for name in rows.column_names if name not in plain] if plain else True
+    with pq.ParquetWriter(
+        sink,
+        rows.schema,
+        compression="zstd",
+        write_page_checksum=True,
+        use_dictionary=dictionary,  # pyright: ignore[reportArgumentType]
+    ) as writer:
         writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
         writer.add_key_value_metadata({"relabel": json.dumps(stamp, sort_keys=True)})
         writer.add_key_value_metadata({"relabel.seal": (_SEAL + _OPEN).decode()})
@@ -49,6 +56,18 @@ def footer_size(tail: bytes | bytearray | memoryview) -> int:
 
 def decode_stamp(tail: bytes | memoryview, where: str) -> Stamp:
     """The stamp in the last bytes of a part. Raises PartDamaged naming `where`."""
+    num_rows, text = decode_footer(tail, where)
+    try:
+        stamp = read_stamp(text)
+    except ValueError as error:
+        raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
+    if num_rows != stamp.num_rows:
+        raise PartDamaged(f"{where} has {num_rows} rows, its stamp says {stamp.num_rows}")
+    return stamp
+
+
+def decode_footer(tail: bytes | memoryview, where: str) -> tuple[int, bytes]:
+    """The number of rows and the stamp as text, by a footer that is as it was written. Raises PartDamaged."""
     footer = bytearray(tail[-footer_size(tail) :])
     at = footer.rfind(_SEAL) + len(_SEAL)
     if at < len(_SEAL):
@@ -58,12 +77,24 @@ def decode_stamp(tail: bytes | memoryview, where: str) -> Stamp:
         raise PartDamaged(f"{where} has a damaged footer: it does not match its checksum")
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
-        stamp = read_stamp((metadata.metadata or {})[b"relabel"])
+        return metadata.num_rows, (metadata.metadata or {})[b"relabel"]
     except _DAMAGE as error:
         raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
-    if metadata.num_rows != stamp.num_rows:
-        raise PartDamaged(f"{where} has {metadata.num_rows} rows, its stamp says {stamp.num_rows}")
-    return stamp
+
+
+def decode_table(data: pa.Buffer, schema: pa.Schema, at_most: int, where: str) -> tuple[pa.Table, object]:
+    """The rows and the stamp, as plain data. Raises PartDamaged naming `where`, also where the rows are of another
+    schema or would take more than `at_most` bytes."""
+    _, text = decode_footer(memoryview(data), where)
+    try:
+        note = json.loads(text)
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            groups = [file.metadata.row_group(k) for k in range(file.metadata.num_row_groups)]
+            if not file.schema_arrow.equals(schema) or sum(group.total_byte_size for group in groups) > at_most:
+                raise ValueError("it is another table than is asked for")
+    except (*_DAMAGE, RecursionError) as error:
+        raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
+    return decode_rows(data, where), note
 
 
 def decode_rows(data: pa.Buffer, where: str) -> pa.Table:

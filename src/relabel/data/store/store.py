@@ -11,16 +11,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from relabel.data.store.failpoints import OnFailpoint, pass_by
-from relabel.data.store.objects import GONE, Objects, Version
-from relabel.data.store.part import TAIL, decode_rows, decode_stamp, encode_part, footer_size
+from relabel.data.store.objects import GONE, Listed, Objects, Version
+from relabel.data.store.part import TAIL, decode_rows, decode_stamp, decode_table, encode_part, footer_size
 from relabel.data.store.stamp import Stamp
 from relabel.errors import PartDamaged, StoreFailed
+
+if TYPE_CHECKING:
+    from obstore import Bytes
+
+NUM_IN_FLIGHT = 256
+"""Stamps that are read at a time: an object store answers after some 20 to 50 ms, whoever else asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,13 @@ class Part:
     version: Version
 
 
+def _footer_of(tail: Bytes) -> int:
+    return footer_size(memoryview(tail))
+
+
+_HIDDEN = re.compile(r"(^|/)[_.]")
+
+
 class Store:
     """An output folder, by local path or by s3://, gs:// or az:// URL."""
 
@@ -40,14 +56,14 @@ class Store:
         self._objects = Objects(url, create=create, on_failpoint=on_failpoint)
         self.url = self._objects.url
 
-    def names(self) -> dict[str, int]:
-        """Everything that readers of the folder see, with its size. Names beginning with `_` or `.` are hidden."""
-        found = self._objects.sizes()
-        return {name: size for name, size in sorted(found.items()) if not re.search(r"(^|/)[_.]", name)}
+    def names(self) -> dict[str, Listed]:
+        """Everything that readers of the folder see, by name. Names beginning with `_` or `.` are hidden."""
+        found = self._objects.listed()
+        return {name: found[name] for name in sorted(found) if not _HIDDEN.search(name)}
 
-    def parts(self) -> dict[str, int]:
-        """The visible parts and their sizes."""
-        return {name: size for name, size in self.names().items() if name.endswith(".parquet")}
+    def parts(self) -> dict[str, Listed]:
+        """The visible parts, by name."""
+        return {name: listed for name, listed in self.names().items() if name.endswith(".parquet")}
 
     def publish(self, part: str, rows: pa.Table, stamp: Mapping[str, object], bad: Version | None = None) -> bool:
         """Write the part whole, unless it is there. False if another writer, or an earlier try of ours, was first.
@@ -75,6 +91,23 @@ class Store:
             # Where the part was replaced since its size was looked at, these were bytes from its middle, or beyond it.
             return self._read_stamp(part, None)
 
+    def read_stamps(self, parts: Mapping[str, Listed]) -> Iterator[tuple[str, Stamp | None, bool]]:
+        """The stamp of each part in order, None where it cannot be read back, and whether it is that of the version
+        listed: else the part was replaced since. Some hundreds are asked for at a time."""
+        names = list(parts)
+        chunks = [names[first : first + NUM_IN_FLIGHT] for first in range(0, len(names), NUM_IN_FLIGHT)]
+
+        def fetch(chunk: list[str]) -> list[tuple[Bytes, str | None] | None]:
+            return self._objects.read_tails([(name, parts[name].size) for name in chunk], TAIL, _footer_of)
+
+        with ThreadPoolExecutor(1) as thread:  # in a thread, because whoever calls may have a loop of its own
+            ahead = deque(thread.submit(fetch, chunk) for chunk in chunks[:1])
+            for k, chunk in enumerate(chunks):
+                tails = ahead.popleft().result()
+                ahead.extend(thread.submit(fetch, later) for later in chunks[k + 1 : k + 2])
+                for name, tail in zip(chunk, tails, strict=True):
+                    yield name, *self._stamp_in(name, tail, parts[name])
+
     def read(self, part: str) -> Part:
         """A part with all its rows, every page checked against its checksum. Raises PartDamaged."""
         where = f"{self.url}/{part}"
@@ -84,6 +117,22 @@ class Store:
             raise PartDamaged(f"{where} is not there") from error
         data = pa.py_buffer(content)
         return Part(stamp=decode_stamp(memoryview(data), where), rows=decode_rows(data, where), version=version)
+
+    def put_table(self, name: str, rows: pa.Table, note: Mapping[str, object], plain: Sequence[str]) -> None:
+        """Write a table and a note over what is there; texts of the columns in `plain` are all different."""
+        self._objects.put(name, encode_part(rows, note, plain))
+
+    def read_table(self, name: str, schema: pa.Schema, at_most: int) -> tuple[pa.Table, object] | None:
+        """The table and its note, None where there is none. Raises PartDamaged where it cannot be read back, is of
+        another schema, or of more bytes than `at_most`, as it stands there or in memory."""
+        where = f"{self.url}/{name}"
+        try:
+            content, _ = self._objects.read(name, at_most)
+        except GONE:
+            return None
+        except ValueError as error:
+            raise PartDamaged(str(error)) from error
+        return decode_table(pa.py_buffer(content), schema, at_most, where)
 
     def read_json(self, name: str) -> object | None:
         """The document, or None where there is none."""
@@ -115,6 +164,18 @@ class Store:
     def delete(self, name: str) -> None:
         """Remove the name, if it is there, whatever is there: no object store can be given a condition for it."""
         self._objects.delete(name)
+
+    def _stamp_in(self, part: str, tail: tuple[Bytes, str | None] | None, listed: Listed) -> tuple[Stamp | None, bool]:
+        if tail is not None:
+            content, e_tag = tail
+            try:
+                return decode_stamp(memoryview(content), part), bool(e_tag) and e_tag == listed.e_tag
+            except PartDamaged:
+                pass  # or it was replaced since it was listed, and these are bytes from its middle
+        try:
+            return self._read_stamp(part, None), False
+        except PartDamaged:
+            return None, False
 
     def _read_stamp(self, part: str, size: int | None) -> Stamp:
         try:
