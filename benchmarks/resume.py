@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from relabel.data.labels.columns import output_schema
 from relabel.data.output.audit import conclude, resume
 from relabel.data.output.binding import open_run
+from relabel.data.output.ledger import LEDGER
 from relabel.data.output.manifest import read_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.output.status import status
@@ -72,7 +73,7 @@ def measure(folder: Path, url: str) -> None:
     if len(store.parts()) < len(units):
         print(f"making {len(units)} parts", flush=True)
         publish(url, units)
-    store.delete("_ledger")
+    store.delete(LEDGER)
     for name in ("first", "next"):
         store = Store(url)  # another process would know nothing
         plan = timed(figures, f"{name}_plan", lambda: plan_again(source, store))  # noqa: B023
@@ -81,7 +82,7 @@ def measure(folder: Path, url: str) -> None:
         assert (len(start.done), report.published, report.complete) == (len(units), len(units), True), report.problems
     found = timed(figures, "status", lambda: status(Store(url, create=False)))
     assert found.report.quality == report.quality
-    size = len(bytes(obstore.get(writable(url) if "://" in url else obstore.store.LocalStore(url), "_ledger").bytes()))
+    size = len(bytes(obstore.get(writable(url) if "://" in url else obstore.store.LocalStore(url), LEDGER).bytes()))
     figures |= {"parts": len(units), "growth_mb": peak_mb() - before, "ledger_bytes_per_part": round(size / len(units))}
     print(json.dumps(figures))
 
@@ -94,9 +95,10 @@ def plan_again(source: Source, store: Store) -> Plan:
 
 def timed(figures: dict[str, object], name: str, work: Callable[[], T]) -> T:
     REQUESTS.clear()
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     result = work()
-    figures[name] = {"seconds": round(time.perf_counter() - started, 2), "requests": dict(REQUESTS)}
+    seconds, busy = time.perf_counter() - started, time.process_time() - worked
+    figures[name] = {"seconds": round(seconds, 2), "processor": round(busy, 2), "requests": dict(REQUESTS)}
     print(name, figures[name], f"{peak_mb()} MB", flush=True)
     return result
 
@@ -157,7 +159,8 @@ def part_of(unit: Unit) -> bytes:
 def rows() -> pa.Table:
     schema = output_schema(pa.schema([]), {"": Label(column="caption")})
     texts = {"source_file": "a", "caption": "a label", "text": "a label", "status": "ok"}
-    return pa.table([pa.array([texts.get(name)] * UNIT_ROWS, schema.field(name).type) for name in schema.names], schema)
+    columns = {name: [texts.get(name)] * UNIT_ROWS for name in schema.names} | {"source_row": list(range(UNIT_ROWS))}
+    return pa.table(columns, schema=schema)
 
 
 ROWS = rows()

@@ -11,6 +11,7 @@ from relabel import errors
 from relabel.cli import app
 from relabel.data.labels.columns import output_schema
 from relabel.data.output.audit import SUCCESS
+from relabel.data.output.ledger import LEDGER
 from relabel.data.output.manifest import GATES, RUN
 from relabel.rejected import Code
 from relabel.spec import Label, Spec
@@ -38,6 +39,7 @@ FILES = {
     "<source path without suffix>-<unit>.parquet": "One part: row k of it is row k of the unit.",
     RUN: "The recipe, the plan and the versions of the run that began the output.",
     "_plan-00001.json, ...": "What changed in the plan later, such as files that were added.",
+    LEDGER: "What each part said when it was last read, and which version of it: a cache, which may be deleted.",
     GATES: "The limits that the newest run was judged by.",
     SUCCESS: "Written by the count at the end, where every row is there and no limit of a gate is exceeded.",
 }

@@ -142,7 +142,7 @@ def test_a_run_passes_every_point_with_every_kind_of_name(output, tmp_path, befo
     assert by_kind(passed(output, tmp_path / "source")) == {
         "_run.json" if before is new else "_plan-00001.json": writing,
         "_SUCCESS": writing | DELETING,
-        "_ledger": writing,
+        "_ledger/parts": writing,
         "a part": writing,
         "a part that takes another's place": writing,
     } | ({"_gates.json": writing} if before is new else {"a-00002.parquet": DELETING})

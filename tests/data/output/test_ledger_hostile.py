@@ -155,7 +155,7 @@ def test_where_it_cannot_be_written_the_run_says_so_and_is_no_success(tmp_path):
         if (at, name) == (Failpoint.STAGED, LEDGER):
             raise OSError("no space left on device")
 
-    with pytest.raises(StoreFailed, match=r"cannot write .*/_ledger: no space left"):
+    with pytest.raises(StoreFailed, match=r"cannot write .*/_ledger/parts: no space left"):
         conclude(PLAN, Store(str(tmp_path), on_failpoint=full), MINE)
     assert not (tmp_path / LEDGER).exists()
     assert conclude(PLAN, Store(str(tmp_path)), MINE).passed

@@ -1,4 +1,4 @@
-"""`_ledger`: what the parts said of themselves when they were last read, and the version of each that said so.
+"""`_ledger/`: what the parts said of themselves when they were last read, and the version of each that said so.
 
 A cache: one that is lost, damaged, old or another output's costs time and nothing else, because a row of it counts only
 where the store still lists that version of the part. Knows stamps, not plans.
@@ -28,7 +28,8 @@ from relabel.errors import PartDamaged, StoreFailed
 
 log = logging.getLogger("relabel")
 
-LEDGER = "_ledger"
+LEDGER = "_ledger/parts"
+"""Not among the documents: those are text."""
 ALONE = -1
 """The number of the group of a part whose quality is in none."""
 _FORMAT = 1

@@ -67,8 +67,8 @@ class Distinct:
         """The sample that `to_json` wrote. Raises ValueError for anything else."""
         found = _COMPACT.validate_python(value)
         hashes = np.frombuffer(bytes.fromhex(found.hashes), ">u8").tolist()
-        counts = [1] * len(hashes) if found.parts is None else found.parts
-        return cls(total=found.total, below=found.below, parts=dict(zip(hashes, counts, strict=True)))
+        parts = dict.fromkeys(hashes, 1) if found.parts is None else dict(zip(hashes, found.parts, strict=True))
+        return cls(total=found.total, below=found.below, parts=parts)
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -91,14 +91,23 @@ def distinct(labels: Iterable[str], at_most: int = NUM_OF_PART) -> Distinct:
     return _smallest(dict.fromkeys(hashes, 1), len(hashes), ALL, at_most)
 
 
-def merge_distinct(samples: Iterable[Distinct], at_most: int = NUM_OF_RUN) -> Distinct:
-    """The distinct labels of all parts together. In any order and in any groups, the same."""
+def merge_distinct(samples: Iterable[Distinct], at_most: int = NUM_OF_RUN, below: int = ALL) -> Distinct:
+    """The distinct labels of all parts together, sampled from those hashes that are `below`. In any order and in any
+    groups, the same."""
     samples = list(samples)
-    below = min((sample.below for sample in samples), default=ALL)
-    parts: dict[int, int] = {}
-    for sample in samples:
-        found = {hash: count + parts.get(hash, 0) for hash, count in sample.parts.items() if hash < below}
-        parts |= found
+    below = min((below, *(sample.below for sample in samples)))
+    sizes = [len(sample.parts) for sample in samples]
+    hashes = np.fromiter((hash for sample in samples for hash in sample.parts), np.uint64, sum(sizes))
+    counts = np.fromiter((count for sample in samples for count in sample.parts.values()), np.int64, sum(sizes))
+    if below < ALL:
+        is_below = hashes < np.uint64(below)
+        hashes, counts = hashes[is_below], counts[is_below]
+    order = np.argsort(hashes)
+    hashes, counts = hashes[order], counts[order]
+    starts = np.flatnonzero(np.concatenate(([True], hashes[1:] != hashes[:-1]))[: len(hashes)])
+    parts = dict(
+        zip(hashes[starts].tolist(), np.add.reduceat(counts, starts).tolist() if len(starts) else (), strict=True)
+    )
     return _smallest(parts, sum(sample.total for sample in samples), below, at_most)
 
 

@@ -7,11 +7,11 @@ Knows numbers of groups, not which parts are in them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from relabel.data.quality.distinct import NUM_OF_RUN, Distinct
+from relabel.data.quality.distinct import ALL, NUM_OF_RUN
 from relabel.data.quality.figures import Quality
 from relabel.data.quality.merge import merge
 
@@ -93,8 +93,7 @@ class Groups:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        group = _joined([Group(num_parts=1, figures=figures) for figures in waiting])
-        self._groups[(self._next,)] = self._trimmed(group)
+        self._groups[(self._next,)] = _joined([Group(num_parts=1, figures=one) for one in waiting], self._below)
         self._next += 1
         if self._num_hashes() > self._most:
             self._lessen(NUM_KEPT)
@@ -112,7 +111,7 @@ class Groups:
             }
             if len(hashes) > most:
                 self._below[name] = int(np.partition(np.fromiter(hashes, np.uint64, len(hashes)), most)[most])
-        self._groups = {numbers: self._trimmed(group) for numbers, group in self._groups.items()}
+        self._groups = {numbers: _joined([group], self._below) for numbers, group in self._groups.items()}
         size = GROUP_PARTS
         while self._num_hashes() > MOST_HASHES and len(self._groups) > 1:
             size *= 2
@@ -133,15 +132,6 @@ class Groups:
             for run in runs
         }
 
-    def _trimmed(self, group: Group) -> Group:
-        figures = {
-            name: replace(quality, distinct=_below(quality.distinct, self._below[name]))
-            if name in self._below
-            else quality
-            for name, quality in group.figures.items()
-        }
-        return replace(group, figures=figures)
-
     def _num_hashes(self) -> int:
         """Of the label that has most."""
         counts: dict[str, int] = {}
@@ -151,18 +141,12 @@ class Groups:
         return max(counts.values(), default=0)
 
 
-def _joined(groups: Sequence[Group]) -> Group:
-    if len(groups) == 1:
-        return groups[0]
+def _joined(groups: Sequence[Group], below: Mapping[str, int] = {}) -> Group:
     names = sorted({name for group in groups for name in group.figures})
     return Group(
         num_parts=sum(group.num_parts for group in groups),
-        figures={name: merge(group.figures[name] for group in groups if name in group.figures) for name in names},
+        figures={
+            name: merge((group.figures[name] for group in groups if name in group.figures), below.get(name, ALL))
+            for name in names
+        },
     )
-
-
-def _below(distinct: Distinct, below: int) -> Distinct:
-    if distinct.below <= below:
-        return distinct
-    parts = {hash: count for hash, count in distinct.parts.items() if hash < below}
-    return replace(distinct, below=below, parts=parts)

@@ -7,9 +7,8 @@ are one conditional PUT; on a disk see `disk`. (obstore's own LocalStore syncs n
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +66,10 @@ class Objects:
             self._objects = _local(root, create) if root else writable(self.url)
         except (BaseError, OSError, ValueError) as error:
             raise Refused(f"the output {self.url} cannot be reached: {_cause(error)}") from error
+
+    @property
+    def is_on_disk(self) -> bool:
+        return self._disk is not None
 
     def listed(self) -> dict[str, Listed]:
         """Every name."""
@@ -126,31 +129,23 @@ class Objects:
         with self._doing("read", name, passing=GONE):
             return bytes(obstore.get_range(self._objects, name, start=max(size - length, 0), end=size))
 
-    def read_tails(
-        self, names: Sequence[tuple[str, int]], length: int, needed: Callable[[Bytes], int]
-    ) -> list[tuple[Bytes, str | None] | None]:
-        """The last bytes of each name of that size, and the e-tag of what they are from: all at once, in order.
+    def read_end(
+        self, name: str, size: int, length: int, needed: Callable[[Bytes], int]
+    ) -> tuple[Bytes, str | None] | None:
+        """The last bytes of a name of that size, and the e-tag of what they are from.
 
-        So many as `length`, or as they say that are `needed`. None where that failed, for whatever reason.
+        So many as `length`, or as they say that are `needed`. None where that fails, for whatever reason.
         """
 
-        async def read(name: str, size: int) -> tuple[Bytes, str | None] | None:
-            try:
-                tail, e_tag = await self._range(name, size, length)
-                if len(tail) < needed(tail) <= size:
-                    tail, e_tag = await self._range(name, size, needed(tail))
-            except (BaseError, OSError):
-                return None
-            return tail, e_tag
+        def read(length: int) -> tuple[Bytes, str | None]:
+            got = obstore.get(self._objects, name, options={"range": (max(size - length, 0), size)})
+            return got.bytes(), got.meta["e_tag"]
 
-        async def read_all() -> list[tuple[Bytes, str | None] | None]:
-            return await asyncio.gather(*(read(name, size) for name, size in names))
-
-        return asyncio.run(read_all())
-
-    async def _range(self, name: str, size: int, length: int) -> tuple[Bytes, str | None]:
-        got = await obstore.get_async(self._objects, name, options={"range": (max(size - length, 0), size)})
-        return await got.bytes_async(), got.meta["e_tag"]
+        try:
+            tail, e_tag = read(length)
+            return read(needed(tail)) if len(tail) < needed(tail) <= size else (tail, e_tag)
+        except (BaseError, OSError):
+            return None
 
     def size(self, name: str) -> int:
         """The number of bytes of a name. Raises one of GONE where there is none."""

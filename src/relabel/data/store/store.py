@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -94,19 +95,22 @@ class Store:
     def read_stamps(self, parts: Mapping[str, Listed]) -> Iterator[tuple[str, Stamp | None, bool]]:
         """The stamp of each part in order, None where it cannot be read back, and whether it is that of the version
         listed: else the part was replaced since. Some hundreds are asked for at a time."""
-        names = list(parts)
-        chunks = [names[first : first + NUM_IN_FLIGHT] for first in range(0, len(names), NUM_IN_FLIGHT)]
 
-        def fetch(chunk: list[str]) -> list[tuple[Bytes, str | None] | None]:
-            return self._objects.read_tails([(name, parts[name].size) for name in chunk], TAIL, _footer_of)
+        def read(part: str) -> tuple[Bytes, str | None] | None:
+            return self._objects.read_end(part, parts[part].size, TAIL, _footer_of)
 
-        with ThreadPoolExecutor(1) as thread:  # in a thread, because whoever calls may have a loop of its own
-            ahead = deque(thread.submit(fetch, chunk) for chunk in chunks[:1])
-            for k, chunk in enumerate(chunks):
-                tails = ahead.popleft().result()
-                ahead.extend(thread.submit(fetch, later) for later in chunks[k + 1 : k + 2])
-                for name, tail in zip(chunk, tails, strict=True):
-                    yield name, *self._stamp_in(name, tail, parts[name])
+        if self._objects.is_on_disk:  # 40 us each, which threads would make 100
+            for part, listed in parts.items():
+                yield part, *self._stamp_in(part, read(part), listed)
+            return
+        names = iter(parts)
+        with ThreadPoolExecutor(NUM_IN_FLIGHT) as threads:
+            waiting = deque((part, threads.submit(read, part)) for part in islice(names, NUM_IN_FLIGHT))
+            while waiting:
+                part, tail = waiting.popleft()
+                found = tail.result()
+                waiting.extend((later, threads.submit(read, later)) for later in islice(names, 1))
+                yield part, *self._stamp_in(part, found, parts[part])
 
     def read(self, part: str) -> Part:
         """A part with all its rows, every page checked against its checksum. Raises PartDamaged."""
