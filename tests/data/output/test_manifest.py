@@ -112,3 +112,15 @@ def test_the_document_can_be_read_by_people_and_other_programs(tmp_path):
     assert document["recipe"]["sampling"] == {"seed": 1}
     assert document["plan"]["files"][0]["units"] == [[0, 4, 0], [4, 4, 0], [8, 2, 0]]
     assert pa.ipc.read_schema(pa.py_buffer(base64.b64decode(document["plan"]["columns"]))).names == ["id", "alt"]
+
+
+def test_a_year_of_nights_is_read_as_one_plan(tmp_path):
+    """Each night a file comes and the oldest of thirty goes: 365 changes, read side by side, and once by a process."""
+    store, nights = Store(str(tmp_path)), [planned_file(f"{night:03d}.parquet", 4) for night in range(366)]
+    for night in range(366):
+        begin(store, *nights[max(0, night - 30) : night + 1])
+    run = read_run(Store(str(tmp_path)))
+    assert run == read_run(store)
+    assert (run.num_documents, run.plan.files) == (366, tuple(nights[-31:]))
+    assert run.former_parts == {unit.part for planned in nights[:-31] for unit in planned.units}
+    assert read_run(store).plan is read_run(store).plan

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -96,9 +97,9 @@ def merge_distinct(samples: Iterable[Distinct], at_most: int = NUM_OF_RUN, below
     groups, the same."""
     samples = list(samples)
     below = min((below, *(sample.below for sample in samples)))
-    sizes = [len(sample.parts) for sample in samples]
-    hashes = np.fromiter((hash for sample in samples for hash in sample.parts), np.uint64, sum(sizes))
-    counts = np.fromiter((count for sample in samples for count in sample.parts.values()), np.int64, sum(sizes))
+    size = sum(len(sample.parts) for sample in samples)
+    hashes = np.fromiter(chain.from_iterable(sample.parts for sample in samples), np.uint64, size)
+    counts = np.fromiter(chain.from_iterable(sample.parts.values() for sample in samples), np.int64, size)
     if below < ALL:
         is_below = hashes < np.uint64(below)
         hashes, counts = hashes[is_below], counts[is_below]
