@@ -86,6 +86,8 @@ ROOMS = {
         knows={"spec", "data/output", "data/store", *GUEST_ROOMS, "engine/vllm", "engine/server", "engine/parity.py"}
     ),
     "job/faults": Room(knows={"data/sources/unit.py"}),
+    "job/progress": Room(knows={"engine/__init__.py", "engine/api", "job/receipt.py"}, packages={"rich"}),
+    "job/stream": Room(knows={"data/sources/unit.py"}, packages={"pyarrow"}),
     "job/encoding/settings": Room(
         knows={*ENCODING_ROOMS, "data/labels/parsers.py", "data/sources/formats/openai.py"},
         packages={"pydantic", "regex"},
@@ -95,24 +97,19 @@ ROOMS = {
         packages={"PIL", "jinja2", "numpy", "pyarrow", "pydantic"},
     ),
     "job/stages": Room(
-        knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults", "job/rejects/tally.py"},
+        knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults", "job/rejects/tally.py", "job/stream"},
         packages={"numpy", "pyarrow", "safetensors"},
     ),
     "job/rejects": Room(knows={"spec", "data/sources", "job/job.py", "job/encoding"}, packages={"pyarrow"}),
     "job/cluster": Room(
-        knows={*STAGE_ROOMS, "job/faults", "job/worker.py"},
+        knows={*STAGE_ROOMS, "job/faults", "job/stream", "job/worker.py", "job/progress/ticker.py"},
         packages={"pyarrow", "ray"},
     ),
     "job": Room(
         knows={
             *STAGE_ROOMS,
+            *(f"job/{name}" for name in ("cluster", "encoding", "engines", "faults", "progress", "rejects", "stages")),
             "engine",
-            "job/encoding",
-            "job/stages",
-            "job/faults",
-            "job/rejects",
-            "job/cluster",
-            "job/engines",
             "version.py",
         },
         packages={"pandas", "pyarrow", "rich"},

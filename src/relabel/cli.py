@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from relabel.demo.task import Task
 from relabel.errors import Refused, RelabelError
+from relabel.job.progress.console import console
 from relabel.signals import STOPPED, Stop, last_line
 from relabel.spec import Spec, load_spec
 
@@ -52,8 +52,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console(stderr=True)
-
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The YAML spec of the job.")]
 Folder = Annotated[str, typer.Argument(metavar="OUT", help="The output folder or URL of a run.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the spec.")]

@@ -2,7 +2,7 @@
 
 No test of the gate: it takes an hour. For each output: `python jobs/relabel.py spec.yaml` over a few units, and
 `kill -9` of a random process of it at random moments once its first part is there: the driver, the actor that
-generates, the publisher, a worker that reads. After a driver's death its Ray processes end by themselves; then the
+generates, the publisher, an actor that reads. After a driver's death its Ray processes end by themselves; then the
 same command is started again. Into a fifth of the outputs two runs go at once. After the output's share of kills the
 last run ends by itself, and every row is counted.
 
@@ -54,10 +54,10 @@ PACKAGES = ("ray", "torch", "transformers", "pyarrow", "obstore")
 FILES, UNIT_ROWS = {"a.jsonl": 200, "b.jsonl": 120}, 16
 EXPECTED = {(file, row) for file, rows in FILES.items() for row in range(rows)}
 NUM_UNITS = sum(-(-rows // UNIT_ROWS) for rows in FILES.values())
-TITLES = {"generator": "MapBatches(Generate)", "publisher": "MapBatches(Publish)", "reader": "ReadUnits"}
+TITLES = {"generator": "MapBatches(Generate)", "publisher": "MapBatches(Publish)", "reader": "MapBatches(Read)"}
 """What stands in the titles that Ray gives its processes."""
-WEIGHTS = {"driver": 3, "generator": 3, "publisher": 2, "reader": 6}
-"""How often each is chosen of those that are alive; readers seldom are."""
+WEIGHTS = {"driver": 3, "generator": 3, "publisher": 2, "reader": 3}
+"""How often each is chosen of those that are alive."""
 LONGEST_PAUSE = 6.0
 SHARE_OF_PAIRS = 0.2
 MOST_RUNS = 20

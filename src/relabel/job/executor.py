@@ -11,7 +11,7 @@ from typing import Protocol
 
 from relabel.data.sources.unit import Unit
 from relabel.job.job import Job
-from relabel.job.progress import RunProgress, add_receipt, no_figures
+from relabel.job.progress.units import RunProgress, add_receipt, no_figures
 from relabel.job.receipt import Receipt
 from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally
 

@@ -6,6 +6,7 @@ with Ray is there anyone left to find the row.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
@@ -22,6 +23,8 @@ from relabel.job.receipt import Receipt
 from relabel.job.worker import Generator as UnitGenerator
 from relabel.job.worker import LoadEngine, Publisher, Reader, units_at_once
 
+log = logging.getLogger("relabel")
+
 
 class InProcess:
     """The executor without Ray: threads that read, generate and publish a unit each, around one engine."""
@@ -34,6 +37,7 @@ class InProcess:
     def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Generator[Iterator[Receipt]]:
         """An engine is held as long as the block lasts. Where that is left early, what is under way is given up."""
         num_threads = units_at_once(sum(unit.num_rows for unit in units), num_rows)
+        log.info("starting an engine")
         with _in_a_sentence():
             work = _Work(job, self._load)
         with closing(work), closing(_each(work, units, min(num_threads, self._max_threads or num_threads))) as done:

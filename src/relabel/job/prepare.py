@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ from relabel.data.prompts.reads import ROW
 from relabel.data.sources.files import absolute
 from relabel.data.sources.finding import matches
 from relabel.data.sources.plan import Plan, PlannedFile
-from relabel.data.sources.planning import changed_files, make_plan
+from relabel.data.sources.planning import OnPlanned, changed_files, make_plan
 from relabel.data.sources.roots import absolute_source, source_root
 from relabel.data.store.store import Store
 from relabel.engine.api.constraint import check_constraint
@@ -56,7 +57,7 @@ class Resolved:
     encoder: RowEncoder
     """Encodes rows of the source for the model."""
 
-    def plan(self, known: Run | None, *, redo_changed: bool = False) -> Plan:
+    def plan(self, known: Run | None, *, redo_changed: bool = False, on_planned: OnPlanned | None = None) -> Plan:
         """The units of the source, on top of what is known. Raises SourceRefused, SourceChanged or SpecError."""
         plan = make_plan(
             self.spec.source,
@@ -65,6 +66,7 @@ class Resolved:
             redo_changed=redo_changed,
             kept=self.spec.output.keep,
             needed=needed_columns(self.spec, self.encoder),
+            on_planned=on_planned,
         )
         self._check(plan)
         return plan
@@ -108,7 +110,9 @@ class Resolved:
 
 
 @in_words_of_the_spec()
-def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Job, Plan, RowEncoder]:
+def prepare(
+    spec: Spec, store: Store, *, redo_changed: bool = False, on_planned: OnPlanned | None = None
+) -> tuple[Job, Plan, RowEncoder]:
     """Check a spec against its model, source and output, and write down the plan. Raises Refused with the remedy.
 
     The encoder is that of the rows, for whoever looks at some of them on the driver.
@@ -117,12 +121,13 @@ def prepare(spec: Spec, store: Store, *, redo_changed: bool = False) -> tuple[Jo
     identity = identity_of(spec)
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
     _refuse_output_in_source(resolved.spec, store.url)
+    plan = partial(resolved.plan, redo_changed=redo_changed, on_planned=on_planned)
     run = open_run(
         store,
         resolved.recipe,
         unit_rows=resolved.unit_rows(None),
         versions=_versions(),
-        replan=lambda known: _refuse_untold(resolved.plan(known, redo_changed=redo_changed), known, store),
+        replan=lambda known: _refuse_untold(plan(known), known, store),
     )
     return resolved.job(run.plan.columns, run.fingerprint), run.plan, resolved.encoder
 

@@ -22,7 +22,7 @@ from relabel.job.engines.choice import with_engine
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
-from relabel.job.progress import no_figures
+from relabel.job.progress.units import no_figures
 from relabel.spec import Spec, make_spec
 from relabel.spec.engines.keys import OF_SPEED
 from relabel.spec.load import split_override

@@ -19,6 +19,7 @@ from relabel.job.encoding.row import RowEncoder
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Job
 from relabel.job.prepare import prepare
+from relabel.job.progress.phases import Phases
 from relabel.job.rejects.first_rows import first_rows
 from relabel.job.rejects.tally import FEWEST_READ
 from relabel.spec import Spec
@@ -66,8 +67,11 @@ def run(
     missing.
     """
     store = Store(spec.output.path)
-    job, plan, encoder = prepare(spec, store, redo_changed=redo_changed)
-    start = resume(plan, store, job.fingerprint)
+    with Phases() as phases:
+        phases.begin("looking at the model and the source")
+        job, plan, encoder = prepare(spec, store, redo_changed=redo_changed, on_planned=phases.plan)
+        phases.begin("looking at what is published")
+        start = resume(plan, store, job.fingerprint)
     for part in start.bad.keys() - start.digests.keys():
         log.warning("%s does not count (damaged, or made from something else): it is made again", part)
     if start.digests:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import pyarrow as pa
 
@@ -17,7 +18,7 @@ from relabel.engine.api.engine import Engine
 from relabel.engine.model.faults import is_device_fault
 from relabel.errors import DeviceLost, RunFailed, UnitGivenUp
 from relabel.job.engine import report_of
-from relabel.job.faults.attempt import UnitAttempt, attempt
+from relabel.job.faults.attempt import UnitAttempt, attempt, attempt_in_company
 from relabel.job.faults.attempt_log import AttemptLog
 from relabel.job.faults.shared_lock import SharedLock
 from relabel.job.faults.watchdog import Watchdog
@@ -73,12 +74,14 @@ class Generator:
         """
         if is_over(block):
             return block
-        unit = unit_of(block)
+        unit, generate = unit_of(block), partial(self._generate, block)
         try:
-            # a unit in whose company a process died must not take others along
-            has_died = self._log.deaths("generating", unit.part) > 0
-            with self._lock.exclusive() if has_died else self._lock.shared():
-                return attempt(self._log, "generating", unit, self._watchdog, lambda how: self._generate(block, how))
+            with self._lock.shared():
+                done = attempt_in_company(self._log, "generating", unit, self._watchdog, generate)
+            if done is not None:
+                return done
+            with self._lock.exclusive():  # a process died with it: it must not take others along
+                return attempt(self._log, "generating", unit, self._watchdog, generate)
         except UnitGivenUp as error:
             return failed_block(unit, str(error))
         except RunFailed:  # no unit can be generated any more

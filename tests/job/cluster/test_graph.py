@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from relabel.job.cluster.graph import NO_PROGRESS_SECONDS, Units, no_progress_seconds
+from relabel.job.cluster.settings import NO_PROGRESS_SECONDS, no_progress_seconds
+from relabel.job.cluster.source import Units
 from relabel.job.faults.poison_search import MAX_DEATHS
 
 
@@ -15,26 +16,25 @@ def test_rows_that_hang_are_found_before_ray_gives_the_job_up():
 
 
 class Endless:
-    """A job whose reading never ends; it says in which process."""
+    """A gate that never opens; it says in which process somebody waits."""
 
     def __init__(self, note: Path):
         self._note = note
 
-    @property
-    def spec(self):
+    def pass_gate(self, place):
         self._note.write_text(str(os.getpid()))
         while True:
             time.sleep(0.1)
 
 
 @pytest.mark.usefixtures("cluster")
-def test_the_process_of_a_reader_that_is_cancelled_reads_nothing_else(tmp_path):
-    """It may have been importing torch, and what is imported by half stays so for as long as the process lives."""
+def test_the_process_of_a_source_that_is_cancelled_is_given_to_nobody_else(tmp_path):
+    """It may have been importing, and what is imported by half stays so for as long as the process lives."""
     note = tmp_path / "note"
-    (task,) = Units([None], Endless(note), log=None).get_read_tasks(1)
-    reading = ray.remote(max_retries=0)(lambda: list(task())).remote()
+    (task,) = Units([None], Endless(note)).get_read_tasks(1)
+    waiting = ray.remote(max_retries=0)(lambda: list(task())).remote()
     _wait(lambda: note.exists() and note.read_text())
-    ray.cancel(reading)
+    ray.cancel(waiting)
     _wait(lambda: not Path(f"/proc/{note.read_text()}").exists())
 
 

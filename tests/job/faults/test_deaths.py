@@ -8,14 +8,31 @@ def test_an_attempt_that_never_ends_is_a_death():
     attempts = DeathCounter()
     for num_deaths in range(NUM_WHOLE):
         assert attempts.begin("generating", "file", "a", 10).num_deaths == num_deaths
-    assert attempts.deaths("generating", "a") == NUM_WHOLE
+    assert attempts.begin("generating", "file", "a", 10).num_deaths == NUM_WHOLE
+
+
+def test_beside_others_no_attempt_is_opened_at_a_unit_that_a_process_died_with():
+    attempts = DeathCounter()
+    assert attempts.begin("generating", "file", "a", 10, in_company=True).num_deaths == 0
+    for _ in range(3):
+        assert attempts.begin("generating", "file", "a", 10, in_company=True).num_deaths == 1, "it is to be alone"
+    assert attempts.begin("generating", "file", "a", 10).num_deaths == 1, "what was not opened is no death"
+    assert attempts.begin("generating", "file", "a", 10).num_deaths == 2
+
+
+def test_what_ended_since_the_first_death_counts_also_where_a_unit_waited_to_be_alone():
+    attempts = DeathCounter()
+    attempts.begin("generating", "file", "a", 1)
+    attempts.begin("generating", "file", "b", 10)
+    attempts.end("generating", "file", "b")
+    attempts.begin("generating", "file", "a", 1, in_company=True)
+    assert die_of(attempts, "a", 0, num_rows=1).poison == {0}
 
 
 def test_an_attempt_that_ends_wipes_the_slate():
     attempts = DeathCounter()
     attempts.begin("generating", "file", "a", 10)
     attempts.end("generating", "file", "a")
-    assert attempts.deaths("generating", "a") == 0
     assert attempts.begin("generating", "file", "a", 10).num_deaths == 0
 
 

@@ -8,7 +8,7 @@ Knows nothing of parts, recipes or where plans are kept.
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -27,6 +27,9 @@ from relabel.spec import Source
 NUM_SCANS = 128
 """Files scanned side by side where they are in an object store, whose answers take some 20 to 50 ms each."""
 _NUM_LOCAL_SCANS = 16
+
+OnPlanned = Callable[[int, int], None]
+"""Told after each file how many of how many are planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ def make_plan(
     redo_changed: bool = False,
     kept: Collection[str] = (),
     needed: Collection[str] | None = None,
+    on_planned: OnPlanned | None = None,
 ) -> Plan:
     """List the source and scan what `known` does not hold as it is.
 
@@ -84,8 +88,12 @@ def make_plan(
         return _Outcome(file=file, scanned=replace(scanned, units=units))
 
     new = [file for file in listing.files if file.path not in old or _differs(file, old[file.path].file)]
+    scanned = dict[str, _Outcome]()
     with ThreadPoolExecutor(NUM_SCANS if is_remote else _NUM_LOCAL_SCANS) as pool:
-        scanned = dict(zip((file.path for file in new), pool.map(plan_file, new), strict=True))
+        for file, outcome in zip(new, pool.map(plan_file, new), strict=True):
+            scanned[file.path] = outcome
+            if on_planned is not None:
+                on_planned(len(scanned), len(new))
     outcomes = [scanned.get(file.path) or plan_file(file) for file in listing.files]
     if changed := [one.file.path for one in outcomes if one.file.state == "touched" and not _is_as_long(one, old)]:
         raise changed_files(changed)

@@ -20,6 +20,8 @@ import ray.exceptions
 from relabel.errors import Refused, RunFailed
 from relabel.spec import Resources
 
+log = logging.getLogger("relabel")
+
 LOCAL = "local"
 """The address of a Ray that is started on this machine, for this run."""
 TOKEN = (
@@ -49,6 +51,9 @@ def connected(address: str, resources: Resources) -> Iterator[None]:
     # a cluster of our own starts its workers at niceness 15 else, behind whatever the machine does besides: the engine
     # then makes 8 % fewer tokens; readers and publishers give way by themselves
     os.environ.setdefault("RAY_worker_niceness", "0")
+    log.info("starting Ray" if address == LOCAL else f"connecting to Ray at {address}")
+    # what each task went through, for a dashboard that a Ray of our own has none of
+    os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     try:
         with _silent_stderr(), _kept_signals():
             _init(address, resources)

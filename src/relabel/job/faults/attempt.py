@@ -12,7 +12,7 @@ from typing import TypeVar
 from relabel.data.sources.unit import Unit
 from relabel.errors import UnitGivenUp
 from relabel.job.faults.attempt_log import AttemptLog
-from relabel.job.faults.poison_search import Group
+from relabel.job.faults.poison_search import Group, PoisonSearch
 from relabel.job.faults.watchdog import Watchdog
 from relabel.rejected import Code, Rejected
 
@@ -52,9 +52,33 @@ def whole(num_rows: int) -> UnitAttempt:
 def attempt(log: AttemptLog, stage: str, unit: Unit, watchdog: Watchdog, work: Callable[[UnitAttempt], T]) -> T:
     """Do the work. Raises UnitGivenUp, and does nothing, where it killed its process too often."""
     search = log.begin(stage, unit.file.path, unit.part, unit.num_rows)
+    return _do(log, stage, unit, watchdog, work, _known(search, stage, unit))
+
+
+def attempt_in_company(
+    log: AttemptLog, stage: str, unit: Unit, watchdog: Watchdog, work: Callable[[UnitAttempt], T]
+) -> T | None:
+    """The same beside other units; None, and nothing is done, where a process has died with this one in it."""
+    search = log.begin(stage, unit.file.path, unit.part, unit.num_rows, in_company=True)
+    known = _known(search, stage, unit)
+    return None if known.num_deaths else _do(log, stage, unit, watchdog, work, known)
+
+
+def _known(search: PoisonSearch | str, stage: str, unit: Unit) -> PoisonSearch:
     if isinstance(search, str):
         first, last = unit.first_row, unit.first_row + unit.num_rows - 1
         raise UnitGivenUp(f"rows {first} to {last} of {unit.file.path}: {search}")
+    return search
+
+
+def _do(
+    log: AttemptLog,
+    stage: str,
+    unit: Unit,
+    watchdog: Watchdog,
+    work: Callable[[UnitAttempt], T],
+    search: PoisonSearch,
+) -> T:
     num_deaths = search.num_deaths
 
     def tries(at: int) -> None:

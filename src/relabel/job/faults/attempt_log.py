@@ -10,16 +10,15 @@ from relabel.job.faults.poison_search import PoisonSearch
 class AttemptLog(Protocol):
     """Who counts the attempts at units, by stage and part: `DeathCounter`, or one in another process."""
 
-    def begin(self, stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
-        """Open an attempt: what is known of the rows, or why there is none."""
+    def begin(self, stage: str, file: str, part: str, num_rows: int, *, in_company: bool = False) -> PoisonSearch | str:
+        """Open an attempt: what is known of the rows, or why there is none.
+
+        `in_company` of units that it could take along: none is opened at one that a process has died with.
+        """
         ...
 
     def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
         """The group of rows at this place is begun, by the attempt that began after so many deaths."""
-        ...
-
-    def deaths(self, stage: str, part: str) -> int:
-        """How many attempts at a unit never ended so far."""
         ...
 
     def end(self, stage: str, file: str, part: str) -> None:

@@ -25,7 +25,9 @@ class DeathCounter:
         self._searches: dict[tuple[str, str], PoisonSearch] = {}
         """Of units that are under way, or have poison."""
         self._open: dict[tuple[str, str], int] = {}
-        """How many units of the stage had ended when the attempt that is under way was the first."""
+        """How many units of the stage had ended when the first attempt began that has not ended."""
+        self._under_way = set[tuple[str, str]]()
+        """Units whose last attempt was opened and has not ended, so far as anybody knows."""
         self._num_ended: Counter[str] = Counter()
         self._num_given_up: Counter[tuple[str, str]] = Counter()
         """By stage and file, since a unit of the two ended."""
@@ -34,11 +36,15 @@ class DeathCounter:
         self._files: defaultdict[str, set[str]] = defaultdict(set)
         """Those with units that were given up since a unit of the stage ended."""
 
-    def begin(self, stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
-        """Open an attempt: how it goes, or why there is none."""
+    def begin(self, stage: str, file: str, part: str, num_rows: int, *, in_company: bool = False) -> PoisonSearch | str:
+        """Open an attempt: how it goes, or why there is none.
+
+        `in_company` of units that it could take along: none is opened at one that a process has died with.
+        """
         key = stage, part
         search = self._searches.setdefault(key, PoisonSearch(num_rows))
-        if key in self._open:
+        if key in self._under_way:
+            self._under_way.remove(key)
             search.died(others_lived=self._num_ended[stage] > self._open[key])
         if search.is_given_up:
             self._num_given_up[stage, file] += 1
@@ -49,7 +55,9 @@ class DeathCounter:
             return f"whatever was tried last killed its {stage} process and nothing lived: it was not tried"
         if self._num_given_up[stage, file] >= MAX_GIVEN_UP:
             return f"{MAX_GIVEN_UP} others of the file killed their {stage} processes: it was not tried"
-        self._open.setdefault(key, self._num_ended[stage])
+        if not (in_company and search.num_deaths):
+            self._open.setdefault(key, self._num_ended[stage])
+            self._under_way.add(key)
         return search
 
     def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
@@ -58,14 +66,10 @@ class DeathCounter:
         if search and search.num_deaths == num_deaths:
             search.tries(at)
 
-    def deaths(self, stage: str, part: str) -> int:
-        """How many attempts at a unit never ended so far."""
-        search = self._searches.get((stage, part))
-        return 0 if search is None else search.num_deaths + ((stage, part) in self._open)
-
     def end(self, stage: str, file: str, part: str) -> None:
         """Close the attempts of a unit: its process lived. Two may end one, where Ray took the first for dead."""
         self._open.pop((stage, part), None)
+        self._under_way.discard((stage, part))
         self._num_ended[stage] += 1
         self._num_given_up[stage, file] = self._num_lifeless[stage] = 0
         self._files[stage].clear()

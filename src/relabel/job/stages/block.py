@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import load, save
 
-from relabel.data.sources.unit import SourceFile, Unit
+from relabel.data.sources.unit import Unit
 from relabel.errors import RunFailed
 from relabel.job.encoding.settings.form import Form
 from relabel.job.encoding.settings.own import OwnSettings
 from relabel.job.receipt import EngineReport
 from relabel.job.stages.completions import Completion
+from relabel.job.stream.rows import text_of, unit_of_text
 from relabel.spec import Query
 
 UNIT = "relabel:unit"
@@ -87,7 +88,7 @@ def of_query(column: str, name: str) -> str:
 
 def unit_block(unit: Unit, kept: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
     """A block of `unit.num_rows` rows: the kept columns and the travelling ones."""
-    block = kept.append_column(UNIT, pa.array([_unit_json(unit)] * unit.num_rows, pa.string()))
+    block = kept.append_column(UNIT, pa.array([text_of(unit)] * unit.num_rows, pa.string()))
     block = block.append_column(FAILURE, pa.nulls(unit.num_rows, pa.string()))
     for name, column in columns.items():
         block = block.append_column(name, column)
@@ -113,7 +114,7 @@ def old_labels_of(block: pa.Table, queries: Sequence[Query]) -> dict[str, list[s
 
 def failed_block(unit: Unit, why: str) -> pa.Table:
     """A block that says why a unit has no labels this time."""
-    return pa.table({UNIT: pa.array([_unit_json(unit)]), FAILURE: pa.array([why])})
+    return pa.table({UNIT: pa.array([text_of(unit)]), FAILURE: pa.array([why])})
 
 
 def changed_block(unit: Unit) -> pa.Table:
@@ -147,8 +148,7 @@ def failure_of(block: pa.Table) -> str | None:
 def unit_of(block: pa.Table) -> Unit:
     """The unit of a block. Raises RunFailed where the block is not that unit, whole, and nothing else."""
     texts = set(block[UNIT].to_pylist())
-    fields = json.loads(texts.pop())
-    unit = Unit(**{**fields, "file": SourceFile(**fields["file"])})
+    unit = unit_of_text(texts.pop())
     if texts or (not is_over(block) and block.num_rows != unit.num_rows):
         raise RunFailed(
             f"{unit.part}: Ray cut or joined blocks, so this is not one whole unit; nothing of it was written"
@@ -235,7 +235,3 @@ def unpack_tensors(value: bytes | None) -> dict[str, np.ndarray]:
 
 def _contiguous(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-
-
-def _unit_json(unit: Unit) -> str:
-    return json.dumps(asdict(unit), sort_keys=True)

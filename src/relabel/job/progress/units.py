@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on, on stderr: one live line on a terminal, now and then a line in a log."""
+"""What a person sees while units are done, on stderr: one live line on a terminal, now and then a line in a log."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import json
 import logging
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from relabel.engine import Goodput
+from relabel.job.progress.console import console
+from relabel.job.progress.ticker import LOG_EVERY_SECONDS, Ticker
 from relabel.job.receipt import EngineReport, Receipt
 
 log = logging.getLogger("relabel")
-
-LOG_EVERY_SECONDS = 30.0
 
 
 def no_figures() -> dict[str, int]:
@@ -37,17 +36,17 @@ def add_receipt(figures: dict[str, int], receipt: Receipt) -> None:
 class RunProgress:
     """Counts receipts and shows them. `figures` holds what this run itself did."""
 
-    def __init__(self, *, num_units: int, num_rows: int) -> None:
+    def __init__(self, *, num_units: int, num_rows: int, every: float = LOG_EVERY_SECONDS) -> None:
+        """`every`: seconds between two lines of a log."""
         self.figures = no_figures()
         self._num_units, self._num_rows = num_units, num_rows
         self._engines: dict[str, EngineReport] = {}
         """The newest report of each engine."""
         self._first: float | None = None
         self._first_rows = self._first_tokens = 0
-        self._last_line = time.monotonic()
         self._started = time.monotonic()
-        console = Console(stderr=True)
         self._live = console.is_terminal
+        self._ticker = Ticker(self._log, every=every)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.completed}/{task.total} rows"),
@@ -60,13 +59,16 @@ class RunProgress:
             disable=not self._live,
             transient=True,
         )
-        self._task = self._bar.add_task("rows", total=num_rows, line="starting")
+        self._task = self._bar.add_task("rows", total=num_rows, line=self._line())
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
+        if not self._live:
+            self._ticker.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ticker.__exit__()
         self._bar.stop()
 
     def add(self, receipt: Receipt) -> None:
@@ -80,9 +82,6 @@ class RunProgress:
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())
-        if not self._live and now - self._last_line >= LOG_EVERY_SECONDS:
-            self._last_line = now
-            log.info("%d of %d rows, %s", figures["rows"], self._num_rows, self._line())
 
     def totals(self) -> dict[str, object]:
         """What this run did. `rows_per_second` is over all of its time, loading the model included."""
@@ -108,12 +107,17 @@ class RunProgress:
 
     def _goodput(self) -> Goodput:
         """The sum over all engines."""
-        return sum((report.goodput for report in self._engines.values()), start=Goodput())
+        return sum((report.goodput for report in list(self._engines.values())), start=Goodput())
+
+    def _log(self) -> None:
+        log.info("%d of %d rows, %s", self.figures["rows"], self._num_rows, self._line())
 
     def _line(self) -> str:
         """Rates since the first unit ended, so that starting Ray and loading the model do not count."""
+        if self._first is None:
+            return "waiting for the first unit"
         figures = self.figures
-        passed = time.monotonic() - (self._first or 0)
+        passed = time.monotonic() - self._first
         rows, tokens = figures["rows"] - self._first_rows, figures["output_tokens"] - self._first_tokens
         rate = f"{rows / passed:.1f} rows/s, {tokens / passed:.0f} tokens/s" if rows else "first unit done"
         goodput = self._goodput()

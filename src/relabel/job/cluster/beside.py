@@ -1,0 +1,114 @@
+"""The process beside the driver: what it knows outlives the processes that die, and it ends with the driver.
+
+It counts attempts, since Ray restarts a dead actor and repeats its task without limit, so that a row that kills would
+be tried for ever; and it holds the gate that chunks of units wait at.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from relabel.job.faults.deaths import DeathCounter
+from relabel.job.faults.poison_search import PoisonSearch
+from relabel.job.stream.window import Gate
+
+LOOK_SECONDS = 0.2
+"""Between two looks at the gate: some units of the hundreds that are under way end meanwhile."""
+LATEST_SECONDS = 0.5
+"""After which it is known that a unit ended, where no next one of the process has brought the news before."""
+
+End = tuple[str, str, str]
+"""Stage, file and part of a unit that ended."""
+
+
+class _Desk(DeathCounter, Gate):
+    """One process for both, and for what the driver is told."""
+
+    num_engines = 0
+
+    def end_all(self, ended: Sequence[End]) -> None:
+        for one in ended:
+            self.end(*one)
+
+    def begin_after(
+        self, ended: Sequence[End], stage: str, file: str, part: str, num_rows: int, in_company: bool
+    ) -> PoisonSearch | str:
+        self.end_all(ended)
+        return self.begin(stage, file, part, num_rows, in_company=in_company)
+
+    def add_engine(self) -> None:
+        self.num_engines += 1
+
+    def engines(self) -> int:
+        return self.num_engines
+
+
+def open_desk() -> Beside:
+    """Begin the process, on the node of this one."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    desk = ray.remote(_Desk)
+    return Beside(desk.options(num_cpus=0, scheduling_strategy=here).remote())
+
+
+class Beside:
+    """An `AttemptLog` and a gate that every process of a run can hold.
+
+    One question a unit and stage: that the last unit ended is told with the next one's beginning, or soon after. A
+    process that dies meanwhile costs one death that was none; two are anyone's.
+    """
+
+    def __init__(self, desk: Any) -> None:  # Ray types no method of an actor
+        self._desk = desk
+        self._lock, self._ended, self._is_timed = threading.Lock(), list[End](), False
+
+    def __reduce__(self) -> tuple[type[Beside], tuple[object]]:
+        return Beside, (self._desk,)
+
+    def begin(self, stage: str, file: str, part: str, num_rows: int, *, in_company: bool = False) -> PoisonSearch | str:
+        return ray.get(self._desk.begin_after.remote(self._take(), stage, file, part, num_rows, in_company))
+
+    def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
+        ray.get(self._desk.tries.remote(stage, part, at, num_deaths))
+
+    def end(self, stage: str, file: str, part: str) -> None:
+        with self._lock:
+            self._ended.append((stage, file, part))
+            is_timed, self._is_timed = self._is_timed, True
+        if not is_timed:
+            timer = threading.Timer(LATEST_SECONDS, self._tell)
+            timer.daemon = True
+            timer.start()
+
+    def open_to(self, limit: int) -> None:
+        """Let chunks go that begin below this place."""
+        self._desk.open_to.remote(limit)
+
+    def pass_gate(self, place: int) -> None:
+        """Wait until the chunk that begins at this place may go."""
+        while not ray.get(self._desk.is_open.remote(place)):
+            time.sleep(LOOK_SECONDS)
+
+    def add_engine(self) -> None:
+        """An engine is loaded."""
+        self._desk.add_engine.remote()
+
+    def num_engines(self) -> int:
+        """How many engines were loaded so far, by actors that live and by others."""
+        return ray.get(self._desk.engines.remote())
+
+    def _take(self) -> list[End]:
+        with self._lock:
+            taken, self._ended = self._ended, []
+        return taken
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._is_timed = False
+        if taken := self._take():
+            self._desk.end_all.remote(taken)
