@@ -8,12 +8,11 @@ import sys
 import tomllib
 from collections.abc import Set
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "src" / "relabel"
+from tests.imports import PACKAGE, ROOT, below, imports_of, own_imports
+
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -101,6 +100,22 @@ ROOMS = {
         packages={"numpy", "pyarrow", "safetensors"},
     ),
     "job/rejects": Room(knows={"spec", "data/sources", "job/job.py", "job/encoding"}, packages={"pyarrow"}),
+    "job/forecast": Room(knows={"engine/scheduling", "engine/model/sizes.py"}, packages={"numpy", "pydantic"}),
+    "job/sample": Room(
+        knows={
+            *STAGE_ROOMS,
+            "engine/model",
+            "engine/scheduling",
+            "job/encoding",
+            "job/faults",
+            "job/forecast",
+            "job/rejects",
+            "job/stages",
+            "job/worker.py",
+            "version.py",
+        },
+        packages={"pyarrow", "pydantic", "rich", "torch"},
+    ),
     "job/cluster": Room(
         knows={*STAGE_ROOMS, "job/faults", "job/stream", "job/worker.py", "job/progress/ticker.py"},
         packages={"pyarrow", "ray"},
@@ -108,7 +123,10 @@ ROOMS = {
     "job": Room(
         knows={
             *STAGE_ROOMS,
-            *(f"job/{name}" for name in ("cluster", "encoding", "engines", "faults", "progress", "rejects", "stages")),
+            *(
+                f"job/{name}"
+                for name in ("cluster", "encoding", "engines", "faults", "progress", "rejects", "stages", "sample")
+            ),
             "engine",
             "version.py",
         },
@@ -125,34 +143,6 @@ ROOMS = {
 def room_of(path):
     """The innermost room of a file, by its path below the package."""
     return max((room for room in ROOMS if not room or path.startswith(f"{room}/")), key=len)
-
-
-def imports_of(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from {_module(node.module, alias.name) for alias in node.names}
-
-
-def _module(package, name):
-    """`from relabel.job.stages import block` names a module, `from relabel.errors import Refused` does not."""
-    inner = f"{package}.{name}"
-    return inner if (PACKAGE.parent / f"{inner.replace('.', '/')}.py").exists() else package
-
-
-def path_of(module):
-    """The file of a module of our own, by its path below the package."""
-    path = module.replace(".", "/").removeprefix("relabel").removeprefix("/")
-    return f"{path}.py" if (PACKAGE / f"{path}.py").exists() else f"{path}/__init__.py".removeprefix("/")
-
-
-def own_imports(path):
-    return {path_of(name) for name in imports_of(path) if name.partition(".")[0] == "relabel"}
-
-
-def below(path):
-    return path.relative_to(PACKAGE).as_posix()
 
 
 def test_the_sources_are_found():

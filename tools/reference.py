@@ -13,6 +13,7 @@ from relabel.data.labels.columns import output_schema
 from relabel.data.output.audit import SUCCESS
 from relabel.data.output.ledger import LEDGER
 from relabel.data.output.manifest import GATES, RUN
+from relabel.job.sample.kept import FORECAST
 from relabel.rejected import Code
 from relabel.spec import Label, Spec
 from relabel.spec.section import column_of
@@ -41,6 +42,7 @@ FILES = {
     "_plan-00001.json, ...": "What changed in the plan later, such as files that were added.",
     LEDGER: "What each part said when it was last read, and which version of it: a cache, which may be deleted.",
     GATES: "The limits that the newest run was judged by.",
+    FORECAST: "What `relabel plan --sample` predicted of the run, which is held against it at its end.",
     SUCCESS: "Written by the count at the end, where every row is there and no limit of a gate is exceeded.",
 }
 OUTPUT = """# Output

@@ -8,41 +8,22 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.logging import RichHandler
-from typer.core import TyperGroup
 
+from relabel import options as given
 from relabel.demo.task import Task
-from relabel.errors import Refused, RelabelError
+from relabel.ending import Commands, finish, warn
+from relabel.errors import SpecError
 from relabel.job.progress.console import console
-from relabel.signals import STOPPED, Stop, last_line
+from relabel.signals import Stop
 from relabel.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     from relabel.job.executor import Executor
-
-
-class Commands(TyperGroup):
-    """Where errors end: a refusal or a broken machine is a sentence on stderr, with --debug a traceback."""
-
-    def invoke(self, ctx: Any) -> object:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            console.print(STOPPED)
-            typer.echo(last_line(ctx.obj.done_now if ctx.obj else {}))
-            if ctx.obj:
-                ctx.obj.is_said.set()
-            raise typer.Exit(1) from None
-        except RelabelError as error:
-            if ctx.params["debug"]:
-                raise
-            console.print(f"relabel: {error}", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(2 if isinstance(error, Refused) else 1) from None
 
 
 app = typer.Typer(
@@ -52,14 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The YAML spec of the job.")]
-Folder = Annotated[str, typer.Argument(metavar="OUT", help="The output folder or URL of a run.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the spec.")]
-Address = Annotated[
-    str, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster to join; `local` starts one on this machine.")
-]
-NoRay = Annotated[bool, typer.Option("--no-ray", help="In this process, without starting Ray: for small jobs.")]
-RedoChanged = Annotated[bool, typer.Option("--redo-changed", help="Label source files that changed once more.")]
 
 
 @app.callback()
@@ -75,43 +48,43 @@ def settings(debug: Annotated[bool, typer.Option("--debug", help="Show traceback
 @app.command()
 def run(
     ctx: typer.Context,
-    spec: SpecPath,
-    set_: Overrides = None,
-    address: Address = "local",
-    redo_changed: RedoChanged = False,
-    no_ray: NoRay = False,
+    spec: given.SpecPath,
+    set_: given.Overrides = None,
+    address: given.Address = "local",
+    redo_changed: given.RedoChanged = False,
+    no_ray: given.NoRay = False,
 ) -> None:
     """Label every row of the source that has no label yet. The same command again goes on where it stopped."""
     from relabel.job.run import run as run_spec
 
     report = run_spec(load_spec(spec, set_), redo_changed=redo_changed, execute=_executor(ctx, address, no_ray))
-    _finish(report.to_json(), complete=report.passed)
+    finish(report.to_json(), complete=report.passed)
 
 
 @app.command()
 def retry(
     ctx: typer.Context,
-    out: Folder,
+    out: given.Folder,
     reason: Annotated[
         list[str] | None, typer.Option("--reason", metavar="CODE", help="Only rows rejected for this; repeatable.")
     ] = None,
-    set_: Overrides = None,
-    address: Address = "local",
-    no_ray: NoRay = False,
+    set_: given.Overrides = None,
+    address: given.Address = "local",
+    no_ray: given.NoRay = False,
 ) -> None:
     """Ask the rejected rows of a finished run again; their parts are replaced one by one, each as a whole."""
     from relabel.job.retry import retry as retry_rows
 
     report = retry_rows(out, reason or (), set_ or (), execute=_executor(ctx, address, no_ray))
-    _finish(report.to_json(), complete=report.complete)
+    finish(report.to_json(), complete=report.complete)
 
 
 @app.command()
 def preview(
-    spec: SpecPath,
+    spec: given.SpecPath,
     rows: Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows to show.")] = 5,
     generate: Annotated[bool, typer.Option("--generate", help="Load the model and show their labels too.")] = False,
-    set_: Overrides = None,
+    set_: given.Overrides = None,
 ) -> None:
     """Show the rendered prompts and token counts of the first rows, without the model and without Ray."""
     from relabel.job.preview import preview as preview_spec
@@ -122,32 +95,54 @@ def preview(
     tally = rejects(loaded, table)
     figures = {**tally.to_json(), "problem": tally.problem(loaded.queries)}
     show_preview(table, console)
-    _warn(tally.problem(loaded.queries))
-    _finish(figures, complete=True)
+    warn(tally.problem(loaded.queries))
+    finish(figures, complete=True)
 
 
 @app.command()
-def plan(spec: SpecPath, set_: Overrides = None) -> None:
-    """Say what a run would do: files, units and rows, and what is done already. Writes nothing."""
+def plan(
+    spec: given.SpecPath,
+    sample: given.SampleRows = None,
+    measure: given.Measure = False,
+    rate: given.RateFile = None,
+    gpu: given.GpuName = None,
+    seed: given.Seed = 0,
+    set_: given.Overrides = None,
+) -> None:
+    """Say what a run would do: files, units and rows, and what is done already. Writes nothing.
+
+    With --sample also what it costs; that is kept in the output, and the run is held against it.
+    """
     from relabel.job.plan import plan as plan_spec
 
-    figures = plan_spec(load_spec(spec, set_))
-    _warn(figures["problem"])
-    _finish(figures, complete=True)
+    if sample is None and (measure or rate or gpu):
+        raise SpecError("--measure, --rate and --gpu say what is done with a sample: add --sample 256")
+    ask = None
+    if sample is not None:
+        from relabel.job.sample.predict import Ask
+
+        ask = Ask(rows=sample, seed=seed, measure=measure, rate=rate, gpu=gpu)
+    figures = plan_spec(load_spec(spec, set_), ask)
+    if ask is not None:
+        from relabel.job.sample.show import show_prediction
+
+        show_prediction(figures, console)
+    warn(figures["problem"])
+    finish(figures, complete=True)
 
 
 @app.command()
-def status(out: Folder) -> None:
+def status(out: given.Folder) -> None:
     """Say how far the run into OUT has come; exit code 0 where it is complete."""
     from relabel.data.output.status import status as status_of
     from relabel.data.store.store import Store
 
     found = status_of(Store(out, create=False))
-    _finish(found.to_json(), complete=found.success and found.report.passed)
+    finish(found.to_json(), complete=found.success and found.report.passed)
 
 
 @app.command()
-def verify(out: Folder) -> None:
+def verify(out: given.Folder) -> None:
     """Read every part of OUT back: one part a unit, every row once, checksums, schema and fingerprint."""
     from relabel.data.output.verify import verify as verify_store
     from relabel.data.store.store import Store
@@ -155,19 +150,19 @@ def verify(out: Folder) -> None:
     verdict = verify_store(Store(out, create=False))
     for problem in verdict.problems:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
-    _finish(verdict.to_json(), complete=verdict.complete)
+    finish(verdict.to_json(), complete=verdict.complete)
 
 
 @app.command()
 def export(
-    out: Folder, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written whole or not at all.")]
+    out: given.Folder, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written whole or not at all.")]
 ) -> None:
     """Write the rows of OUT as a batch output file of OpenAI's API, in the order of the source."""
     from relabel.data.output.openai_batch import export as export_store
     from relabel.data.store.store import Store
 
     written = export_store(Store(out, create=False), file)
-    _finish(written.to_json(), complete=written.complete)
+    finish(written.to_json(), complete=written.complete)
 
 
 @app.command()
@@ -181,7 +176,7 @@ def demo(
     no_constrain: Annotated[
         bool, typer.Option("--no-constrain", help="With json: once more without the schema, side by side.")
     ] = False,
-    no_ray: NoRay = False,
+    no_ray: given.NoRay = False,
 ) -> None:
     """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
     from relabel.demo.run import run_demo
@@ -190,7 +185,7 @@ def demo(
     folder, execute = out or Path(f"relabel-demo-{task}"), _executor(ctx, "local", no_ray)
     figures = run_demo(task, rows, folder, compare=no_constrain, execute=execute)
     show_demo(figures, console)
-    _finish(figures, complete=figures["complete"])
+    finish(figures, complete=figures["complete"])
 
 
 @app.command()
@@ -213,7 +208,7 @@ def bench(
     show_bench(figures, console)
     if out:
         out.write_text(json.dumps(figures.to_json(), indent=2) + "\n")
-    _finish(figures.to_json(), complete=True)
+    finish(figures.to_json(), complete=True)
 
 
 @app.command()
@@ -225,16 +220,6 @@ def schema() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit; SIGTERM and SIGINT end it soon."""
     app(args=arguments, prog_name="relabel", obj=Stop())
-
-
-def _finish(figures: Mapping[str, object], *, complete: bool) -> None:
-    typer.echo(json.dumps(figures))
-    raise typer.Exit(0 if complete else 1)
-
-
-def _warn(problem: object) -> None:
-    if problem is not None:
-        console.print(f"relabel: {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _executor(ctx: typer.Context, address: str, no_ray: bool) -> Executor:

@@ -22,6 +22,7 @@ from relabel.job.prepare import prepare
 from relabel.job.progress.phases import Phases
 from relabel.job.rejects.first_rows import first_rows
 from relabel.job.rejects.tally import FEWEST_READ
+from relabel.job.sample.kept import compared, read_forecast
 from relabel.spec import Spec
 
 log = logging.getLogger("relabel")
@@ -39,6 +40,8 @@ class RunReport:
     """Files of the source's folders and members of its archives that are not read, by suffix or kind."""
     dropped_files: int = 0
     """Files that are gone from the source, and whose labels this run deleted."""
+    forecast: Mapping[str, object] | None = None
+    """What `relabel plan --sample` predicted beside what this run took; None where nothing was predicted or done."""
 
     @property
     def complete(self) -> bool:
@@ -53,7 +56,8 @@ class RunReport:
     def to_json(self) -> dict[str, object]:
         """One flat line of figures."""
         figures = {"passed_over": dict(self.passed_over), "dropped_files": self.dropped_files}
-        return {**self.audit.to_json(), **figures, "done_now": self.done_now}
+        forecast = {} if self.forecast is None else {"forecast": self.forecast}
+        return {**self.audit.to_json(), **figures, "done_now": self.done_now, **forecast}
 
 
 def run(
@@ -109,7 +113,13 @@ def run(
         log.warning("%s", problem)
     if changed := {unit.file.path for unit in todo if unit.part in cast(Sequence[str], figures.get("changed", ()))}:
         raise changed_files(changed)
-    return RunReport(audit=report, done_now=figures, passed_over=plan.passed_over, dropped_files=len(plan.dropped))
+    return RunReport(
+        audit=report,
+        done_now=figures,
+        passed_over=plan.passed_over,
+        dropped_files=len(plan.dropped),
+        forecast=_compared(figures, job, store),
+    )
 
 
 def _refuse_hopeless(spec: Spec, plan: Plan, encoder: RowEncoder, job: Job) -> None:
@@ -118,6 +128,18 @@ def _refuse_hopeless(spec: Spec, plan: Plan, encoder: RowEncoder, job: Job) -> N
         return
     if why := first_rows(plan, encoder, job).hopeless(spec.queries, fewest=FEWEST_READ):
         raise Refused(why)
+
+
+def _compared(figures: Mapping[str, object], job: Job, store: Store) -> dict[str, object] | None:
+    """What was predicted of this run beside what it took."""
+    forecast = read_forecast(store, job.fingerprint) if figures.get("rows") else None
+    if forecast is None:
+        return None
+    done = {name: cast(float, figures[name]) for name in ("rows", "rejected", "output_tokens", "seconds")}
+    done["engine_seconds"] = cast(Mapping[str, float], figures["goodput"])["seconds"]
+    found = compared(forecast, done, job.spec.resources.gpus_per_actor)
+    log.info("predicted and actual: %s", found)
+    return found
 
 
 def _stopped(figures: Mapping[str, object]) -> list[str]:

@@ -12,6 +12,13 @@ from pydantic import ByteSize, Field
 from relabel.spec.section import Section
 
 
+class Price(Section):
+    """What a machine costs, for predictions alone."""
+
+    gpu_hour: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
+    """What one GPU costs for an hour, in dollars or any other money. `relabel plan --sample` multiplies by it."""
+
+
 class Resources(Section):
     """What decides speed alone, and may change between runs of one recipe."""
 
@@ -31,3 +38,5 @@ class Resources(Section):
     deadline: Annotated[float, Field(gt=0, le=7 * 86400)] = 1800.0
     """Seconds in which a unit must be read or published and the model must make a step. A process that hangs for longer
     is ended, and its unit is tried again."""
+    price: Price = Price()
+    """What the machines cost, where a prediction shall say what the run does."""

@@ -51,7 +51,7 @@ class ContinuousEngine:
         verdict: Verdict | None = None,
         kernels: Kernels | None = None,
     ) -> None:
-        self.model, self.sampling, self.goodput = model, sampling, Goodput()
+        self.model, self.sampling, self.limits, self.goodput = model, sampling, limits, Goodput()
         self.verdict = verdict or Verdict(batching="continuous", attention="ragged", difference=None)
         self.device = model.device
         self.intake = Intake(model, tokenizer, sampling)

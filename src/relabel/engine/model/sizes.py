@@ -6,6 +6,7 @@ An estimate only; the budget corrects it when a batch does not fit. Knows nothin
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,25 @@ if TYPE_CHECKING:
 CUDA_ROWS = 512
 FREE_FRACTION = 0.6
 """The rest is for attention masks, fragments of the allocator and vision towers, which no figure here counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSize:
+    """What a model multiplies with, and what it keeps. Bytes are of its number type."""
+
+    body: int
+    """Weights of all linear layers but the head; of a mixture of experts those of every expert."""
+    head: int
+    """Weights of the layer that makes logits."""
+    weight_bytes: int
+    """All weights."""
+    kv_bytes: int
+    """Of one token's keys and values."""
+    activation_bytes: int
+    """Of one token at the widest moment of a forward."""
+    vocabulary: int
+    item_bytes: int
+    """Of one number."""
 
 
 def free_bytes() -> int:

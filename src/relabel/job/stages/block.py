@@ -40,6 +40,8 @@ SETTINGS = "relabel:settings"
 """A row's own sampling settings, where the source has them: see `OwnSettings`."""
 FIRST_DRAW = "relabel:first_draw"
 """Of a retry: the draw that a row goes on with, see `rejects`; null for a row that is not asked again."""
+NAME = "relabel:name"
+"""Of a sample: which row of which file a row is, in the words that seed its texts; a unit's rows are known by it."""
 ENGINE = "relabel:engine"
 DIGEST = "relabel:digest"
 """Of what was read of the unit: see `digest`."""
@@ -202,6 +204,13 @@ def reply_starts_of(block: pa.Table, name: str) -> list[str]:
     if column not in block.column_names:
         return [""] * block.num_rows
     return [text or "" for text in block[column].to_pylist()]
+
+
+def names_of(block: pa.Table, unit: Unit) -> list[str]:
+    """What names each row in whatever unit or run, and with the label and the draw seeds its texts."""
+    if NAME in block.column_names:
+        return block[NAME].to_pylist()
+    return ["\0".join((unit.file.path, str(unit.first_row + row))) for row in range(unit.num_rows)]
 
 
 def chats_of(block: pa.Table, name: str) -> list[tuple[tuple[str, str], ...]]:

@@ -35,7 +35,7 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
     unit, queries = blocks.unit_of(block), job.spec.queries
     attempt = attempt or whole(unit.num_rows)
     tensors: list[Tensors] = [{} for _ in range(unit.num_rows)]
-    requests = [one for query in queries for one in _requests(block, unit, query, job, tensors)]
+    requests = [one for query in queries for one in requests_of(block, unit, query, job, tensors)]
     # by row, so that what its prompts have in common is still there when the next of them comes
     requests.sort(key=lambda one: one.key.row)
     scored = {query.name: query for query in queries if query.label.logprobs and query.label.choices is not None}
@@ -62,7 +62,7 @@ def generate_unit(block: pa.Table, engine: Engine, job: Job, attempt: UnitAttemp
     return blocks.unit_block(unit, kept, columns)
 
 
-def _requests(
+def requests_of(
     block: pa.Table, unit: Unit, query: Query, job: Job, known: Sequence[Tensors]
 ) -> Iterator[CompletionRequest]:
     """What a block asks for one label. `known`: the tensors of each row that labels before it brought; added to."""
@@ -71,7 +71,7 @@ def _requests(
     starts = [reader.start_of(text) for text in blocks.reply_starts_of(block, query.name)]
     tensors = block[of_query(blocks.TENSORS, query.name)]
     prompts = block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()
-    chats = blocks.chats_of(block, query.name)
+    chats, names = blocks.chats_of(block, query.name), blocks.names_of(block, unit)
     first_draws = blocks.first_draws_of(block, query.name).to_pylist()
     for row, (prompt, first_draw, own) in enumerate(zip(prompts, first_draws, settings, strict=True)):
         if prompt is None:
@@ -87,7 +87,7 @@ def _requests(
         for sample in range(query.sampling.num_samples):
             yield CompletionRequest(
                 key=Key(query.name, row, sample),
-                name="\0".join(filter(None, (unit.file.path, str(unit.first_row + row), query.name))),
+                name="\0".join(filter(None, (names[row], query.name))),
                 request=request,
                 label=query.label,
                 first_draw=first_draw,

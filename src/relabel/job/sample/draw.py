@@ -1,0 +1,84 @@
+"""A random sample of a plan's rows, read and encoded as a run would: one block of rows of many units.
+
+Reads a bounded number of units; what it could not read is counted and said.
+"""
+
+# pyarrow has no types, so that nothing that comes from it has one.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from relabel.data.sources.plan import Plan
+from relabel.data.sources.unit import Unit
+from relabel.errors import SourceRefused
+from relabel.job.encoding.row import RowEncoder
+from relabel.job.faults.attempt import UnitAttempt
+from relabel.job.forecast.drawing import are_apart, draw_rows
+from relabel.job.job import Job
+from relabel.job.stages import block as blocks
+from relabel.job.stages.block import of_query
+from relabel.job.stages.read import encode_unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows that were drawn from the units of a plan."""
+
+    block: pa.Table
+    """The rows as a run would have them before the engine, as if they were of one unit."""
+    units: tuple[int, ...]
+    """For each row the place of its unit in the plan."""
+    draws: tuple[int, ...]
+    """For each row which draw it is of: its own, or that of its unit where units were drawn first."""
+    rows_read: int
+    """Rows of those units that were read to come by them."""
+    unread: tuple[str, ...]
+    """Why each unit that was drawn and could not be read is left out."""
+
+    def reasons(self, names: list[str]) -> list[str | None]:
+        """For each row why it is rejected before it is generated, for the first of its labels where it is."""
+        found: list[str | None] = [None] * self.block.num_rows
+        for name in names:
+            prompts = self.block[of_query(blocks.PROMPT_IDS, name)].to_pylist()
+            whys = self.block[of_query(blocks.REASON, name)].to_pylist()
+            for row, (prompt, why) in enumerate(zip(prompts, whys, strict=True)):
+                if prompt is None and found[row] is None:
+                    found[row] = why or "source: "
+        return found
+
+
+def draw_sample(plan: Plan, encoder: RowEncoder, job: Job, num_rows: int, seed: int) -> Sample:
+    """Draw, read and encode `num_rows` rows of the plan by a seed. Raises SourceRefused where none can be read."""
+    units = [unit for unit in plan.units if unit.file.state != "gone"]
+    tables, places, unread, rows_read = list[pa.Table](), list[int](), list[str](), 0
+    for drawn in draw_rows([unit.num_rows for unit in units], num_rows, seed):
+        # no row behind the last that was drawn is read
+        unit = replace(units[drawn.unit], num_rows=drawn.rows[-1] + 1)
+        block = encode_unit(unit, encoder, replace(job, digests={}), UnitAttempt(groups=[drawn.rows]))
+        if (why := blocks.failure_of(block)) is not None:
+            unread.append(why)
+            continue
+        rows_read += unit.num_rows
+        names = pa.array(
+            blocks.names_of(block, unit), pa.string()
+        )  # so that its texts are those that the run will have
+        block = block.drop_columns([blocks.UNIT, blocks.FAILURE]).append_column(blocks.NAME, names)
+        tables.append(block.take(pa.array(drawn.rows)))
+        places += [drawn.unit] * len(drawn.rows)
+    if not tables:
+        raise SourceRefused(f"no row of the sample can be read; the first: {unread[0] if unread else 'there are none'}")
+    joined = pa.concat_tables(tables)
+    together = Unit(file=units[places[0]].file, index=0, first_row=0, num_rows=joined.num_rows)
+    columns = {name: joined[name] for name in joined.column_names if name.startswith("relabel:")}
+    kept = joined.select([name for name in joined.column_names if name not in columns])
+    return Sample(
+        block=blocks.unit_block(together, kept, columns),
+        units=tuple(places),
+        draws=tuple(range(len(places)) if are_apart(len(units), num_rows) else places),
+        rows_read=rows_read,
+        unread=tuple(unread),
+    )

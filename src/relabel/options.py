@@ -1,0 +1,30 @@
+"""The arguments and options that commands have, each with its help. Declares and does nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The YAML spec of the job.")]
+Folder = Annotated[str, typer.Argument(metavar="OUT", help="The output folder or URL of a run.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the spec.")]
+Address = Annotated[
+    str, typer.Option(envvar="RAY_ADDRESS", help="A Ray cluster to join; `local` starts one on this machine.")
+]
+NoRay = Annotated[bool, typer.Option("--no-ray", help="In this process, without starting Ray: for small jobs.")]
+RedoChanged = Annotated[bool, typer.Option("--redo-changed", help="Label source files that changed once more.")]
+
+SampleRows = Annotated[
+    int | None, typer.Option("--sample", min=1, help="Predict what the run costs from so many random rows.")
+]
+Seed = Annotated[int, typer.Option(help="With --sample: the same seed draws the same rows.")]
+Measure = Annotated[bool, typer.Option("--measure", help="With --sample: load the model here and generate the rows.")]
+RateFile = Annotated[
+    Path | None,
+    typer.Option("--rate", metavar="FILE.json", help="With --sample: the speed of an earlier run or of `bench --out`."),
+]
+GpuName = Annotated[
+    str | None, typer.Option("--gpu", metavar="CARD", help="With --sample: the GPU of the run, such as h100-80gb.")
+]

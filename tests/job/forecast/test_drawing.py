@@ -1,0 +1,43 @@
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relabel.job.forecast.drawing import draw_rows
+
+plans = st.lists(st.integers(0, 40), min_size=1, max_size=30)
+
+
+@settings(max_examples=80)
+@given(plans, st.integers(1, 60), st.integers(0, 9), st.integers(1, 8))
+def test_rows_are_drawn_once_from_units_that_have_them_and_from_few_enough_of_these(unit_rows, num_rows, seed, most):
+    drawn = draw_rows(unit_rows, num_rows, seed, most)
+    assert drawn == draw_rows(unit_rows, num_rows, seed, most)
+    for one in drawn:
+        assert list(one.rows) == sorted(set(one.rows))
+        assert one.rows[0] >= 0
+        assert one.rows[-1] < unit_rows[one.unit]
+    units, number = [one.unit for one in drawn], sum(len(one.rows) for one in drawn)
+    assert units == sorted(set(units))
+    assert number <= min(num_rows, sum(unit_rows))
+    if len(unit_rows) <= most or num_rows <= most or sum(unit_rows) <= num_rows:
+        assert number == min(num_rows, sum(unit_rows))
+    else:
+        assert len(drawn) <= most
+
+
+def test_all_rows_are_taken_where_there_are_no_more():
+    assert [one.rows for one in draw_rows([2, 0, 3], 5, seed=1)] == [(0, 1), (0, 1, 2)]
+    assert draw_rows([], 5, seed=1) == draw_rows([0], 5, seed=1) == []
+
+
+def test_no_row_is_likelier_than_another_also_where_units_are_drawn_first():
+    unit_rows, num_draws = [100, 10, 60, 30, 200], 2000
+    counts = Counter()
+    for seed in range(num_draws):
+        for one in draw_rows(unit_rows, 8, seed, most_units=2):
+            counts[one.unit] += len(one.rows)
+    for unit, rows in enumerate(unit_rows):
+        wanted = 8 * num_draws * rows / sum(unit_rows)
+        chance = 4 * (4 * wanted) ** 0.5  # four rows come together: four deviations of that
+        assert abs(counts[unit] - wanted) < chance
