@@ -1,7 +1,8 @@
 """How many rows a second one core reads, decodes and encodes, stage by stage: whether readers keep an engine busy.
 
-Text: rows of some 100 tokens through a template. Pictures: JPEGs of three sizes for a processor of 336 x 336 pixels,
-each as relabel decodes them ("near") and as it would for a processor that keeps a picture's own size ("whole").
+Text: rows of some 100 tokens through a template, one by one and by units. Pictures: JPEGs of three sizes for a
+processor of 336 x 336 pixels, each as relabel decodes them ("near") and as it would for a processor that keeps a
+picture's own size ("whole").
 
     OMP_NUM_THREADS=1 python benchmarks/feed.py [--rows 200] [--turns 3] [--out benchmarks/results/feed.json]
 
@@ -12,6 +13,7 @@ import io
 import json
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,8 @@ from relabel.data.images.picture import Fit, decode_picture
 from relabel.demo import MODEL_PATH
 from relabel.job.encoding.processor import edge_of
 from relabel.job.encoding.row import RowEncoder
+from relabel.job.prepare import resolve
+from relabel.job.stages.read import encode_unit
 from relabel.spec import make_spec
 
 SIZES = (480, 360), (1280, 960), (3000, 2000)
@@ -35,6 +39,9 @@ SIDE = 336
 LIMITS = {"max_pixels": 64_000_000}
 NUM_PIXELS = 1_003_520
 """The default of `model.image_pixels`."""
+PROMPT = {"user": "Rewrite this text in one sentence, and keep the names:\n{{ title }}\n{{ text }}"}
+NUM_UNIT_ROWS = 1024
+UNITS = "text: read and encoded, by units of 1,024 rows, processor time"
 
 
 def photograph(size: tuple[int, int], seed: int) -> bytes:
@@ -80,10 +87,22 @@ def stages_of_pictures() -> dict[str, Callable[[int], object]]:
 
 def stages_of_text() -> dict[str, Callable[[int], object]]:
     fields = {"source": {"path": "x", "format": "jsonl"}, "output": {"path": "out"}}
-    prompt = {"user": "Rewrite this text in one sentence, and keep the names:\n{{ title }}\n{{ text }}"}
-    encoder = RowEncoder(make_spec({**fields, "prompt": prompt, "model": {"path": str(MODEL_PATH)}}), None)
+    encoder = RowEncoder(make_spec({**fields, "prompt": PROMPT, "model": {"path": str(MODEL_PATH)}}), None)
     text = "A red circle stands beside two small blue squares. " * 3
     return {"text: encoded": lambda row: encoder.encode({"title": f"Picture {row}", "text": text})}
+
+
+def stage_of_units(folder: Path) -> Callable[[], int]:
+    """The same rows as a run has them: a file of JSON lines, by units, from its bytes to the block of the engine."""
+    text = "A red circle stands beside two small blue squares. " * 3
+    lines = [json.dumps({"id": row, "title": f"Picture {row}", "text": text}) for row in range(NUM_UNIT_ROWS)]
+    (folder / "rows.jsonl").write_text("\n".join(lines))
+    source = {"path": str(folder / "rows.jsonl"), "format": "jsonl", "unit_rows": NUM_UNIT_ROWS}
+    fields = {"source": source, "output": {"path": str(folder / "out"), "keep": ["id"]}}
+    resolved = resolve(make_spec({**fields, "prompt": PROMPT, "model": {"path": str(MODEL_PATH)}}), {})
+    plan = resolved.plan(None)
+    job, units = resolved.job(plan.columns), list(plan.units)
+    return lambda: sum(encode_unit(unit, resolved.encoder, job).num_rows for unit in units)
 
 
 def main(
@@ -94,10 +113,14 @@ def main(
     """Measure every stage in turn, and print one line of JSON."""
     torch.set_num_threads(1)
     stages = stages_of_text() | stages_of_pictures()
-    rates: dict[str, list[float]] = {name: [] for name in stages}
-    for _ in range(turns):
-        for name, work in stages.items():
-            rates[name].append(rate(work, rows))
+    rates: dict[str, list[float]] = {name: [] for name in (UNITS, *stages)}
+    with tempfile.TemporaryDirectory() as folder:
+        read = stage_of_units(Path(folder))
+        for _ in range(turns):
+            started = time.process_time()
+            rates[UNITS].append(read() / (time.process_time() - started))
+            for name, work in stages.items():
+                rates[name].append(rate(work, rows))
     figures = {
         "rows_per_second": {name: round(statistics.median(turn), 1) for name, turn in rates.items()},
         "machine": platform.machine(),

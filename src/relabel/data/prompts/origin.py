@@ -68,8 +68,8 @@ class Traced(str):
         return (self._cut(at, at + 1) for at in range(len(self))) if self._own else map(Traced, str.__iter__(self))
 
     def __add__(self, other: str) -> Traced:
-        # text that is escaped for HTML escapes what it is added to
-        is_text = type(other) in _TEXTS or (isinstance(cast(object, other), str) and not hasattr(other, "__html__"))
+        # text that is escaped for HTML escapes what it is added to; what only stands for a text knows how it is added
+        is_text = type(other) in _TEXTS or (issubclass(type(other), str) and not hasattr(other, "__html__"))
         return join((self, other)) if is_text else NotImplemented
 
     def __radd__(self, other: str) -> Traced:
@@ -193,12 +193,13 @@ def join(texts: Iterable[str]) -> Traced:
     spans: list[tuple[int, int]] = []
     at = end = 0
     for text in texts:
-        for first, last in text._own if type(text) is Traced else ():  # pyright: ignore[reportPrivateUsage]
-            if spans and end == at + first:
-                spans[-1] = (spans[-1][0], at + last)
-            else:
-                spans.append((at + first, at + last))
-            end = at + last
+        if type(text) is Traced:
+            for first, last in text._own:  # pyright: ignore[reportPrivateUsage]
+                if spans and end == at + first:
+                    spans[-1] = (spans[-1][0], at + last)
+                else:
+                    spans.append((at + first, at + last))
+                end = at + last
         at += len(text)
     return Traced(whole, tuple(spans))
 

@@ -11,12 +11,13 @@ from itertools import count
 from string import Formatter
 from typing import cast
 
-from jinja2 import Environment, nodes, pass_eval_context
+from jinja2 import Environment, Template, nodes, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import sync_do_join
 from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 
 from relabel.data.prompts.origin import Traced, is_own, join, own
+from relabel.data.prompts.outline import joined, written
 
 
 def traced(environment: Environment) -> Environment:
@@ -29,6 +30,33 @@ def traced(environment: Environment) -> Environment:
     if isinstance(same, SandboxedEnvironment):  # which has a method of texts, `format`, of its own
         same.wrap_str_format = _known_formats(same, same.wrap_str_format)  # pyright: ignore[reportAttributeAccessIssue]
     return same
+
+
+def outlined(environment: Environment) -> Environment:
+    """The same, whose templates take and write blanks, too: see `outline`."""
+    same = traced(environment)
+    same.code_generator_class = _OutlineCode
+    same.concat = joined  # pyright: ignore[reportAttributeAccessIssue]
+    same.extend(written=written)
+    return same
+
+
+def template_of(environment: Environment, source: str) -> Template:
+    """A template of its text. Raises TemplateError."""
+    template = environment.from_string(source)
+    template.globals = dict(template.globals)  # Jinja goes through them for each text, and through a chain for 4 us
+    return template
+
+
+def may_be_outlined(template: nodes.Template) -> bool:
+    """Whether a parsed template has nothing that writes another text each time, or that takes a blank for a number."""
+    if next(template.find_all(nodes.Mod), None) or any(one.name == "lipsum" for one in template.find_all(nodes.Name)):
+        return False
+    return not any(one.name in _NOT_OUTLINED for one in template.find_all((nodes.Filter, nodes.Test)))
+
+
+_NOT_OUTLINED = frozenset({"random", "sum", "divisibleby"})
+"""Python's own `sum` refuses texts, and `'...' % text` counts them: to both a blank is no text."""
 
 
 class _Code(CodeGenerator):
@@ -70,6 +98,24 @@ class _Code(CodeGenerator):
         texts: dict[str, Traced] = self.environment.own_texts  # pyright: ignore[reportAttributeAccessIssue]
         texts[text] = own(text)
         return f"environment.own_texts[{text!r}]"
+
+
+class _OutlineCode(_Code):
+    """Writes what a blank stands for without making a text of it."""
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        if frame.eval_ctx.volatile or frame.eval_ctx.autoescape:
+            return super().visit_Concat(node, frame)
+        self.write("environment.concat(map(environment.written, (")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        return self.write(")))")
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if frame.eval_ctx.volatile or frame.eval_ctx.autoescape or finalize.src is not None:
+            return super()._output_child_pre(node, frame, finalize)
+        return self.write("environment.written(")
 
 
 Format = Callable[..., str]

@@ -6,7 +6,7 @@ tokens or images but where they stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from functools import cached_property
 from typing import Protocol, cast
@@ -15,8 +15,9 @@ from jinja2 import Template, TemplateError, nodes
 
 from relabel.data.prompts.chat import Message
 from relabel.data.prompts.origin import Traced, join, own, own_of, plain
+from relabel.data.prompts.outline import Outlines, joined
 from relabel.data.prompts.template import MAX_PROMPT_CHARACTERS
-from relabel.data.prompts.tracing import traced
+from relabel.data.prompts.tracing import may_be_outlined, outlined, template_of, traced
 from relabel.engine.model.chat import environment_of, source_of
 from relabel.errors import RowRejected
 from relabel.job.encoding.processor import Processor, Tokenizer
@@ -91,19 +92,14 @@ class ChatTemplate:
         self._image_token, self._day = own(image_token), day
         self._variables = cast(Variables, _own({**tokenizer.special_tokens_map, **variables}))
         self.is_there = self._source is not None
+        self._outlines = Outlines()
         self._usual = ""
         """What it writes behind the messages of most rows."""
 
     @property
     def writes_the_day(self) -> bool:
         """Whether the text depends on the day; False for a template that is not valid, which no prompt gets through."""
-        if self._source is None:
-            return False
-        try:
-            names = environment_of(self._source).parse(self._source).find_all(nodes.Name)
-        except TemplateError:
-            return False
-        return any(node.name == _CLOCK for node in names)
+        return self._parsed is not None and any(one.name == _CLOCK for one in self._parsed.find_all(nodes.Name))
 
     def __call__(self, messages: Sequence[Message], variables: Variables) -> Traced:
         """The messages in the words of the template, and what opens the model's own.
@@ -129,20 +125,54 @@ class ChatTemplate:
         return opened
 
     def _render(self, messages: Sequence[Message], variables: Variables, *, is_asked: bool) -> Traced:
-        content = self._text if self._takes_text else _parts
-        return join(
-            self._template.generate(
-                messages=[_message(one, content(one.parts)) for one in messages],
-                tools=None,
-                documents=None,
-                add_generation_prompt=is_asked,
-                **{_CLOCK: self._now, **self._variables, **cast(Variables, _data(variables))},
+        if not variables and self._is_steady:
+            texts = [text for message in messages for text in (*message.parts, message.reasoning) if text is not None]
+            shapes = (
+                (message.role, message.reasoning is None, *[part is None for part in message.parts])
+                for message in messages
             )
+
+            def write(blanks: Sequence[Traced]) -> Iterable[str]:
+                return self._write(self._of_blanks, _with_texts(messages, blanks), {}, is_asked=is_asked)
+
+            if (text := self._outlines.text((is_asked, *shapes), texts, write)) is not None:
+                return text
+        return join(self._write(self._template, messages, variables, is_asked=is_asked))
+
+    def _write(
+        self, template: Template, messages: Sequence[Message], variables: Variables, *, is_asked: bool
+    ) -> Iterable[str]:
+        content = self._text if self._takes_text else _parts
+        return template.generate(
+            messages=[_message(one, content(one.parts)) for one in messages],
+            tools=None,
+            documents=None,
+            add_generation_prompt=is_asked,
+            **{_CLOCK: self._now, **self._variables, **cast(Variables, _data(variables))},
         )
 
     @cached_property
     def _template(self) -> Template:
-        return traced(environment_of(self._source or "")).from_string(self._source or "")
+        return template_of(traced(environment_of(self._source or "")), self._source or "")
+
+    @cached_property
+    def _of_blanks(self) -> Template:
+        return template_of(outlined(environment_of(self._source or "")), self._source or "")
+
+    @cached_property
+    def _parsed(self) -> nodes.Template | None:
+        """None where there is none, or one that is not valid."""
+        try:
+            return environment_of(self._source).parse(self._source) if self._source else None
+        except TemplateError:
+            return None
+
+    @cached_property
+    def _is_steady(self) -> bool:
+        """Whether it writes the same of the same messages each time, in a way that outlines know."""
+        if self._parsed is None or (self.writes_the_day and self._day is None):
+            return False
+        return may_be_outlined(self._parsed)
 
     def _now(self, format: str) -> Traced:
         now = datetime.combine(self._day, time()) if self._day else datetime.now()
@@ -153,20 +183,34 @@ class ChatTemplate:
         texts: list[str] = []
         for before, part in zip([None, *parts], parts, strict=False):
             texts += [self._image_token] if part is None else [part] if before is None else ["\n", part]
-        return join(texts)
+        return joined(texts)
+
+
+def _with_texts(messages: Sequence[Message], texts: Sequence[str]) -> list[Message]:
+    """The messages with other texts, in their order."""
+    left = iter(texts)
+    return [
+        Message(
+            role=one.role,
+            parts=tuple(None if part is None else next(left) for part in one.parts),
+            reasoning=None if one.reasoning is None else next(left),
+        )
+        for one in messages
+    ]
 
 
 def _message(message: Message, content: object) -> dict[str, object]:
     spelled: dict[str, object] = {"role": _WORDS[message.role], "content": content}
     if message.reasoning is not None:  # under the two names that transformers gives it
-        spelled |= dict.fromkeys(("reasoning_content", "thinking"), Traced(message.reasoning))
+        spelled |= dict.fromkeys(("reasoning_content", "thinking"), joined([message.reasoning]))
     return spelled
 
 
 def _parts(parts: Sequence[str | None]) -> list[dict[str, Traced]]:
     """A message as the template of a processor takes it."""
     return [
-        {"type": _WORDS["image"]} if part is None else {"type": _WORDS["text"], "text": join([part])} for part in parts
+        {"type": _WORDS["image"]} if part is None else {"type": _WORDS["text"], "text": joined([part])}
+        for part in parts
     ]
 
 

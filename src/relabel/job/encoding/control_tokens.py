@@ -55,6 +55,10 @@ class ControlTokens:
         if begin < len(text):
             yield bare[begin:], False
 
+    def has_foreign(self, text: str) -> bool:
+        """Whether a rendered prompt has such a token; most have none, and stay in one piece."""
+        return any(not is_own(text, *found.span()) for found in self._pattern.finditer(plain(text)))
+
     def foreign(self, text: str) -> list[str]:
         """The tokens in a rendered prompt that its templates did not write."""
         return [piece for piece, is_spelled_out in self.split(text) if is_spelled_out]

@@ -5,12 +5,14 @@ One road for all prompts: read the conversation, render it, tokenize it. Runs on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from relabel.data.prompts.origin import plain
+from relabel.data.prompts.origin import Traced, plain
 from relabel.errors import RowRejected
 from relabel.job.encoding.chat_template import Variables
-from relabel.job.encoding.conversation import Decode, PromptSource, Row
+from relabel.job.encoding.conversation import Conversation, Decode, PromptSource, Row
 from relabel.job.encoding.encoded import Encoded
 from relabel.job.encoding.tokenize import PromptTokenizer
 from relabel.rejected import Code
@@ -44,20 +46,34 @@ class Encoder:
 
         Raises RowRejected with the reason where it cannot be encoded.
         """
-        encoded = self._encode(row, decode, variables)
+        return self.begin(row, decode, variables)()
+
+    def begin(self, row: Row, decode: Decode, variables: Variables) -> Callable[[], Encoded]:
+        """The same in two steps: the row is rendered, and what is returned tokenizes it. Both raise RowRejected."""
+        conversation = self._source.read(row, decode)
+        if self._keeps_chat and variables:
+            raise RowRejected(Code.SETTINGS, "chat servers take no variables of a chat template")
+        text = self._tokenizer.render(conversation.messages, variables)
+        return partial(self._within_limit, row, decode, variables, conversation, text)
+
+    def _within_limit(
+        self, row: Row, decode: Decode, variables: Variables, conversation: Conversation, text: Traced
+    ) -> Encoded:
+        encoded = self._tokenized(conversation, variables, text)
         length = len(encoded.prompt_ids)
+        if length <= self._max_tokens:
+            return encoded
         for _ in range(MAX_CUTS):
             excess = len(encoded.prompt_ids) - self._max_tokens
             if excess <= 0:
                 break
-            if self._truncate is None or not (text := self._source.cuttable(row)):
+            if self._truncate is None or not (cuttable := self._source.cuttable(row)):
                 raise self._too_long(length)
-            row = {**row, self._truncate: self._tokenizer.without_tail(text, excess)}
-            encoded = self._encode(row, decode, variables)
+            row = {**row, self._truncate: self._tokenizer.without_tail(cuttable, excess)}
+            conversation = self._source.read(row, decode)
+            encoded = self._tokenized(conversation, variables, self._tokenizer.render(conversation.messages, variables))
         if len(encoded.prompt_ids) > self._max_tokens:
             raise self._too_long(length)
-        if length <= self._max_tokens:
-            return encoded
         remark = f"column {self._truncate!r} was cut, the prompt had {length} tokens, limit {self._max_tokens}"
         return replace(encoded, remark=f"truncated: {remark}")
 
@@ -68,17 +84,13 @@ class Encoder:
         except RowRejected:
             return None
 
-    def _encode(self, row: Row, decode: Decode, variables: Variables) -> Encoded:
-        conversation = self._source.read(row, decode)
-        if self._keeps_chat and variables:
-            raise RowRejected(Code.SETTINGS, "chat servers take no variables of a chat template")
-        text = self._tokenizer.render(conversation.messages, variables)
-        encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place)
+    def _tokenized(self, conversation: Conversation, variables: Variables, text: Traced) -> Encoded:
         reply_start = self._tokenizer.reply_start(conversation.messages, variables, text)
-        if self._keeps_chat:
-            chat = tuple((one.role, "".join(map(plain, filter(None, one.parts)))) for one in conversation.messages)
-            return replace(encoded, reply_start=reply_start, chat=chat)
-        return replace(encoded, reply_start=reply_start) if reply_start else encoded
+        encoded = self._tokenizer.tokenize(text, conversation.images, self._image_place, reply_start)
+        if not self._keeps_chat:
+            return encoded
+        chat = tuple((one.role, "".join(map(plain, filter(None, one.parts)))) for one in conversation.messages)
+        return replace(encoded, chat=chat)
 
     def _too_long(self, length: int) -> RowRejected:
         return RowRejected(Code.PROMPT_TOO_LONG, f"{length} tokens, limit {self._max_tokens}")

@@ -31,7 +31,7 @@ class TemplatePrompt:
 
     def read(self, row: Row, decode: Decode) -> Conversation:
         values = [image for column in self._prompt.images for image in each_image(row.get(column))]
-        images = decode(values)
+        images = decode(values) if values else []
         text = self._template.render(row)
         return Conversation(messages=self._messages(text.user, text.system, len(values)), images=images)
 

@@ -5,9 +5,10 @@ The labels share one processor, the row's chat and its decoded images. Knows not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from PIL import Image
 
@@ -25,6 +26,10 @@ from relabel.job.encoding.settings.own import OwnSettings, check_settings, read_
 from relabel.job.encoding.tokenize import PromptTokenizer
 from relabel.rejected import Code, Rejected
 from relabel.spec import Spec
+
+Begun = Callable[[], Encoded]
+"""A rendered prompt: tokenizes it. Raises RowRejected."""
+Done = TypeVar("Done")
 
 
 class RowEncoder:
@@ -85,25 +90,45 @@ class RowEncoder:
 
     def encode(self, row: Row) -> list[Encoded | Rejected]:
         """For each query what the model reads, or the reason why the row cannot be encoded for it."""
+        return self._finished(self._begun(row))
+
+    def encode_all(self, rows: Iterable[Row]) -> list[list[Encoded | Rejected]]:
+        """The same of rows that are worked on together.
+
+        All are rendered before the first one is tokenized: what a short loop needs stays in the caches of a core, and
+        rows of text take a quarter less time. Images are held for one row at a time.
+        """
+        begun = (self._begun(row) for row in rows)
+        return [self._finished(row) for row in (begun if self.row_bytes else list(begun))]
+
+    def _begun(self, row: Row) -> list[Begun | Rejected]:
+        """For each query its rendered prompt; the same one for those that share it."""
         try:
             given = row[self.settings] if self.settings else None
             own = None if given is None else read_settings(given)
         except RowRejected as error:
             return [error.rejected] * len(self._queries)
         decode = self._decode_once()
-        known: dict[PromptSource, Encoded | Rejected] = {}
-        encoded = []
+        if own is None and len(self._sources) == 1:  # as nearly always
+            source = self._sources[0]
+            return [_or_rejected(partial(self._encoders[source].begin, row, decode, {}))]
+        known: dict[PromptSource, Begun | Rejected] = {}
+        begun: list[Begun | Rejected] = []
         for query, source in zip(self._queries, self._sources, strict=True):
             try:
                 if own is not None:
                     check_settings(own, query)
             except RowRejected as error:
-                encoded.append(error.rejected)
+                begun.append(error.rejected)
                 continue
             if source not in known:
-                known[source] = _encoded(self._encoders[source], row, decode, own)
-            encoded.append(known[source])
-        return encoded
+                known[source] = _or_rejected(partial(_begin, self._encoders[source], row, decode, own))
+            begun.append(known[source])
+        return begun
+
+    def _finished(self, begun: Sequence[Begun | Rejected]) -> list[Encoded | Rejected]:
+        known = {one: one if isinstance(one, Rejected) else _or_rejected(one) for one in begun}
+        return [known[one] for one in begun] if len(begun) > 1 else [*known.values()]
 
     def check_root(self) -> None:
         """Asked after the rows of a unit. Raises SourceUnreadable where the image root is why they have no images."""
@@ -142,11 +167,17 @@ def _check_room(spec: Spec, num_tokens: int, *, has_images: bool) -> None:
         raise SpecError(f"model.max_prompt_tokens is {limit}, but {what} alone can take {num_tokens} tokens; raise it")
 
 
-def _encoded(encoder: Encoder, row: Row, decode: Decode, own: OwnSettings | None) -> Encoded | Rejected:
+def _begin(encoder: Encoder, row: Row, decode: Decode, own: OwnSettings | None) -> Begun:
+    if own is None:
+        return encoder.begin(row, decode, {})
+    tokenize = encoder.begin(row, decode, own.template_variables)
+    return lambda: replace(tokenize(), settings=own)
+
+
+def _or_rejected(work: Callable[[], Done]) -> Done | Rejected:
+    """What is done of one row, or the reason why it cannot be."""
     try:
-        if own is None:
-            return encoder.encode(row, decode, {})
-        return replace(encoder.encode(row, decode, own.template_variables), settings=own)
+        return work()
     except RowRejected as error:
         return error.rejected
     except SourceUnreadable:

@@ -20,6 +20,7 @@ from relabel.data.prompts.origin import Traced, plain
 from relabel.engine.model.chat import source_of, template_in
 from relabel.engine.model.pixels import quantise
 from relabel.engine.model.processor import load_processor
+from relabel.engine.model.token_ids import ids_of
 from relabel.errors import ModelRefused, RowRejected
 from relabel.job.encoding.chat_template import ChatTemplate, PlainText, Renderer, Variables, render
 from relabel.job.encoding.control_tokens import ControlTokens
@@ -41,8 +42,10 @@ class PromptTokenizer:
 
     def __init__(self, model: Model, prompt: Prompt) -> None:
         with in_words_of_the_spec():
-            loaded = cast("Processor | Tokenizer", load_processor(model.path, model.revision))
+            found = load_processor(model.path, model.revision)
+        loaded, self._ids = cast("Processor | Tokenizer", found), ids_of(found)
         self._tokenizer = cast(Tokenizer, getattr(loaded, "tokenizer", loaded))
+        self._bos = self._tokenizer.bos_token
         self._processor = cast(Processor, loaded) if hasattr(loaded, "image_processor") else None
         self.takes_images = self._processor is not None
         has_images = prompt.images or prompt.messages is not None
@@ -94,11 +97,12 @@ class PromptTokenizer:
         """
         return next((token for token in self._image_tokens if token in text), "")
 
-    def tokenize(self, text: str, images: Sequence[Image.Image], place: str) -> Encoded:
+    def tokenize(self, text: str, images: Sequence[Image.Image], place: str, reply_start: str = "") -> Encoded:
         """What the model reads of a rendered prompt whose images stand at `place`. Raises RowRejected (prompt)."""
+        bare = plain(text)
+        if bare and not images and not self.control.has_foreign(text):  # most prompts of text
+            return Encoded(prompt_ids=self._ids_of(bare, is_first=True), text=bare, reply_start=reply_start)
         pieces = list(self.control.split(text))
-        if len(pieces) == 1 and not images and not pieces[0][1]:  # most prompts of text
-            return replace(self._piece(pieces[0][0], [], is_first=True), text=plain(text))
         if not pieces or pieces[0][1]:  # what begins a prompt begins one whose first word is the row's, too
             pieces = [("", False), *pieces]
         encoded = Encoded(prompt_ids=[])
@@ -122,7 +126,7 @@ class PromptTokenizer:
         if len(with_images) > 1:  # only the processor knows how the tensors of several images are laid out
             whole = self._piece("".join(with_images), list(images), is_first=True).tensors
             tensors = tensors | {name: tensor for name, tensor in whole.items() if name not in SEQUENCE_INPUTS}
-        return replace(encoded, tensors=tensors, text=plain(text))
+        return replace(encoded, tensors=tensors, text=bare, reply_start=reply_start)
 
     def without_tail(self, text: str, num_tokens: int) -> str:
         """The text less its last tokens, cut where a token begins."""
@@ -131,10 +135,9 @@ class PromptTokenizer:
         return text[: starts[-num_tokens]] if num_tokens < len(starts) else ""
 
     def _piece(self, piece: str, images: list[Image.Image], *, is_first: bool) -> Encoded:
-        bos = self._tokenizer.bos_token
-        special = is_first and self._adds_bos and not (bos and piece.startswith(bos))
         if not images or self._processor is None:
-            return Encoded(prompt_ids=self._tokenizer(piece, add_special_tokens=special)["input_ids"])
+            return Encoded(prompt_ids=self._ids_of(piece, is_first=is_first))
+        special = self._adds(piece, is_first=is_first)
         batch = self._processor(text=[piece], images=images, return_tensors="pt", add_special_tokens=special)
         arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
         ids = arrays.pop("input_ids")[0].tolist()
@@ -143,6 +146,13 @@ class PromptTokenizer:
             levels, norm = quantise(arrays["pixel_values"], made.image_mean, made.image_std)
             arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
         return Encoded(prompt_ids=ids, tensors=arrays)
+
+    def _ids_of(self, piece: str, *, is_first: bool) -> list[int]:
+        return self._ids(piece, add_special_tokens=self._adds(piece, is_first=is_first))
+
+    def _adds(self, piece: str, *, is_first: bool) -> bool:
+        """Whether the tokenizer adds its special tokens to a piece."""
+        return is_first and self._adds_bos and not (self._bos and piece.startswith(self._bos))
 
 
 def _compare_templates(path: str, adapter: str, template: str | None) -> None:

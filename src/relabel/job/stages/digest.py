@@ -31,12 +31,16 @@ def digest_of(rows: Rows) -> str:
 
 def _add(digest: hashlib._Hash, name: str, values: Iterable[object]) -> None:
     """A line a value: JSON has no line breaks, so that no two columns have the same lines."""
-    digest.update(f"{json.dumps(name)}\n".encode())
+    digest.update(f"{_JSON.encode(name)}\n".encode())
     for value in values:
-        digest.update(f" {json.dumps(value, default=_text)}\n".encode())
+        digest.update(f" {_JSON.encode(value)}\n".encode())
 
 
 def _text(value: object) -> dict[str, str]:
     """What JSON has no word for: bytes, dates, decimal numbers."""
     text = hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)
     return {type(value).__name__: text}
+
+
+_JSON = json.JSONEncoder(default=_text)
+"""One for all values: to make one takes longer than to write a text."""

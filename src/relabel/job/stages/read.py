@@ -57,9 +57,9 @@ def encode_unit(unit: Unit, encoder: RowEncoder, job: Job, attempt: UnitAttempt 
         unread = [None if why is None else str(why) for why in rows.reasons]
         unread = attempt.reasons(limited(unread, draws) if draws else unread)
         for group in attempt.each():
-            for row in group:
-                if unread[row] is None:
-                    encoded[row] = encoder.encode({column: values[row] for column, values in rows.columns.items()})
+            asked = [row for row in group if unread[row] is None]
+            values = ({column: column_values[row] for column, column_values in rows.columns.items()} for row in asked)
+            encoded |= zip(asked, encoder.encode_all(values), strict=True)
         encoder.check_root()
     except (PartDamaged, SourceUnreadable) as error:  # also of the storage under a column of image paths
         return blocks.failed_block(unit, str(error))
