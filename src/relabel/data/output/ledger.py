@@ -98,27 +98,16 @@ def write_ledger(store: Store, ledger: Ledger) -> None:
 def rows_of(parts: list[tuple[str, Listed, Stamp, int]]) -> pa.Table:
     """The rows of parts: name, version, stamp without its quality, number of the group."""
     rows = [
-        {
-            "part": part,
-            "e_tag": listed.e_tag,
-            "fingerprint": stamp.fingerprint,
-            "source_file": stamp.source_file,
-            "source_version": stamp.source_version,
-            "reasons": json.dumps(stamp.reasons),
-            "digest": stamp.digest,
-            "size": listed.size,
-            "modified": listed.modified,
-            "source_size": stamp.source_size,
-            "unit": stamp.unit,
-            "first_row": stamp.first_row,
-            "num_rows": stamp.num_rows,
-            "ok": stamp.ok,
-            "rejected": stamp.rejected,
-            "group": group,
-        }
+        (
+            *(part, listed.e_tag, stamp.fingerprint, stamp.source_file, stamp.source_version),
+            *(json.dumps(stamp.reasons) if stamp.reasons else "{}", stamp.digest),
+            *(listed.size, listed.modified, stamp.source_size, stamp.unit, stamp.first_row, stamp.num_rows),
+            *(stamp.ok, stamp.rejected, group),
+        )
         for part, listed, stamp, group in parts
     ]
-    return pa.Table.from_pylist(rows, _SCHEMA)
+    columns = zip(*rows, strict=True) if rows else [()] * len(_SCHEMA)
+    return pa.table([pa.array(values, field.type) for values, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA)
 
 
 def parts_in(rows: pa.Table) -> Iterator[tuple[str, Listed, Stamp, int]]:

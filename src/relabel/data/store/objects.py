@@ -130,14 +130,16 @@ class Objects:
             return bytes(obstore.get_range(self._objects, name, start=max(size - length, 0), end=size))
 
     def read_end(
-        self, name: str, size: int, length: int, needed: Callable[[Bytes], int]
-    ) -> tuple[Bytes, str | None] | None:
+        self, name: str, size: int, length: int, needed: Callable[[Bytes | bytes], int]
+    ) -> tuple[Bytes | bytes, str | None] | None:
         """The last bytes of a name of that size, and the e-tag of what they are from.
 
         So many as `length`, or as they say that are `needed`. None where that fails, for whatever reason.
         """
 
-        def read(length: int) -> tuple[Bytes, str | None]:
+        def read(length: int) -> tuple[Bytes | bytes, str | None]:
+            if self._disk:
+                return self._disk.read_end(name, length)
             got = obstore.get(self._objects, name, options={"range": (max(size - length, 0), size)})
             return got.bytes(), got.meta["e_tag"]
 
