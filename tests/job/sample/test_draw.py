@@ -54,7 +54,7 @@ def drawn(folder, model, form, num_rows, seed=0):
 @pytest.mark.parametrize(
     ("form", "write"),
     [("jsonl", write_jsonl), ("parquet", write_parquet), ("csv", write_csv)],
-    ids=lambda value: str(value),
+    ids=["jsonl", "parquet", "csv"],
 )
 def test_rows_have_the_prompts_that_a_run_gives_them(tmp_path, model, form, write):
     (tmp_path / "data").mkdir()
