@@ -41,6 +41,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=rank)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """The tests of Ray take longest, one after the other: beside them, others give way."""
+    if "PYTEST_XDIST_WORKER" in os.environ and item.get_closest_marker("xdist_group").args != ("ray",):
+        os.setpriority(os.PRIO_PROCESS, 0, 5)
+
+
 @pytest.fixture(scope="session")
 def s3():
     """A moto S3 server with the bucket `relabel`; obstore, s3fs and pyarrow find it through the environment."""

@@ -116,9 +116,9 @@ def test_where_hashes_that_were_left_out_are_missing_there_is_no_total(many):
 def test_where_most_parts_have_the_same_labels_there_are_fewer_groups():
     """Each of 6 groups would hold the same 60,000 hashes."""
     labels = sampled(0, num_hashes=60_000, share=1)
-    figures = [{"": labels}] * (6 * GROUP_PARTS)
-    groups, numbers = filled(figures)
-    groups, numbers, kept = again(groups, numbers)
+    _, kept, below = filled([{"": labels}] * GROUP_PARTS)[0].kept()
+    numbers = [number for number in range(6) for _ in range(GROUP_PARTS)]
+    groups, numbers, kept = again(Groups(kept * 6, below), numbers)
     assert sum(len(group.figures[""].distinct.parts) for group in kept) <= MOST_HASHES
     assert len(kept) < 6
     assert [numbers.count(number) for number in range(len(kept))] == [group.num_parts for group in kept]
