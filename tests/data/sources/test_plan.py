@@ -36,6 +36,14 @@ def test_a_plan_tiles_the_rows_of_every_file(tmp_path):
     assert plan.unreadable == ()
 
 
+def test_whoever_waits_is_told_of_each_file(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.jsonl").write_text('{"id": 1}\n')
+    told = list[tuple[int, int]]()
+    make_plan(source_of(tmp_path, "jsonl"), 4, on_planned=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
 def test_a_plan_survives_json(tmp_path):
     write_json(tmp_path / "a.jsonl", [{"id": n, "t": "ü"} for n in range(9)])
     (tmp_path / "b.jsonl.gz").write_bytes(b"no archive")

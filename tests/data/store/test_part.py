@@ -1,3 +1,5 @@
+import zlib
+
 import pyarrow as pa
 import pytest
 
@@ -58,6 +60,14 @@ def test_a_stamp_of_other_rows_is_found():
 def test_a_stamp_of_another_shape_is_found(change):
     with pytest.raises(PartDamaged, match="stamp"):
         decode_stamp(encode_part(ROWS, STAMP.to_json() | change), "part")
+
+
+def test_a_footer_that_is_sealed_and_no_footer_of_parquet_is_found():
+    seal, place = b"relabel.crc32=", b"00000000"
+    footer = seal + place + (len(seal) + len(place)).to_bytes(4, "little") + b"PAR1"
+    forged = footer.replace(place, b"%08x" % zlib.crc32(footer))
+    with pytest.raises(PartDamaged, match="cannot be read back"):
+        decode_stamp(forged, "part")
 
 
 def test_text_in_the_rows_cannot_pose_as_the_seal():

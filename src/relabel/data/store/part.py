@@ -1,6 +1,6 @@
 """The bytes of a part file: Parquet with a checksum for every page, and a stamp and a checksum in the footer.
 
-object flipped bit is either found or changes nothing that is read. Knows bytes and rows, not where they are kept.
+A flipped bit is either found or changes nothing that is read. Knows bytes and rows, not where they are kept.
 """
 
 # pyarrow has no types, so that nothing that comes from it has one.
