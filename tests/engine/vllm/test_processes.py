@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from relabel.engine.vllm.arguments import PARENT
+from relabel.engine.vllm.arguments import PARENT, PYTHON
 from relabel.engine.vllm.processes import _Note, begin, cause, children_seconds, end, was_killed
+from tests.faults.processes import descendants
 
 PARENTS_CODE = """
 import multiprocessing, os, sys, time
@@ -29,6 +30,31 @@ def wait_for_ever(started):
     begin()
     with open(started, "w", encoding="utf-8") as file:
         file.write(str(os.getpid()))
+    time.sleep(600)
+
+
+TWO_GENERATIONS_CODE = """
+import multiprocessing, os, sys, time
+from multiprocessing.shared_memory import SharedMemory
+from tests.engine.vllm.test_processes import import_for_ever
+
+if __name__ == "__main__":
+    from relabel.engine.vllm.processes import bound_from_birth
+
+    with bound_from_birth():
+        memory = SharedMemory(create=True, size=8, name=f"relabel-{os.getpid()}")
+        child = multiprocessing.get_context("spawn").Process(target=import_for_ever, args=(sys.argv[1],), daemon=False)
+        child.start()
+    child.join()
+"""
+
+
+def import_for_ever(started, is_first=True):
+    """A process that has not come to `begin` yet; the first has, and begins another."""
+    if is_first:
+        begin()
+        multiprocessing.get_context("spawn").Process(target=import_for_ever, args=(started, False)).start()
+    Path(f"{started}-{is_first}").write_text(str(os.getpid()))
     time.sleep(600)
 
 
@@ -65,6 +91,30 @@ def test_a_process_ends_with_its_parent(tmp_path):
     parent.kill()
     parent.wait()
     while not is_gone(child):  # the test's own limit of time ends it
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone ends a process with its parent")
+@pytest.mark.parametrize("victim", ["parent", "child", "all"])
+def test_a_process_ends_with_its_parent_while_it_still_imports(tmp_path, victim):
+    """A worker of an EngineCore that was killed while both began was there until it had imported all of vLLM.
+
+    As an actor ends Ray kills all below it, and two pieces of shared memory were left of each run.
+    """
+    started, script = tmp_path / "started", tmp_path / "parent.py"
+    script.write_text(TWO_GENERATIONS_CODE)
+    paths = os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])
+    own = {PARENT: "1", PYTHON: sys.executable, "PYTHONPATH": paths}
+    parent = subprocess.Popen([sys.executable, str(script), str(started)], env={**os.environ, **own})
+    child, grandchild = (pid_in(tmp_path / f"started-{is_first}") for is_first in (True, False))
+    for pid in {"parent": [parent.pid], "child": [child], "all": [*descendants(parent.pid), parent.pid]}[victim]:
+        os.kill(pid, signal.SIGKILL)
+    for pid in (child, grandchild):
+        while not is_gone(pid):
+            time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    while Path(f"/dev/shm/relabel-{parent.pid}").exists():  # who cleans up behind it has lived on
         time.sleep(0.05)
 
 

@@ -5,6 +5,7 @@ Knows names of arguments and of environment variables; imports nothing of vLLM.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
@@ -28,9 +29,9 @@ CPU_STEP_TOKENS = 4096
 CPU_KV_BYTES = 2 * 2**30
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM lays out memory for."""
-NOTE, PARENT = "RELABEL_VLLM_NOTE", "RELABEL_VLLM_PARENT"
-"""Names of variables by which the processes of an engine know the file for the cause of a failed start, and that they
-are relabel's."""
+NOTE, PARENT, PYTHON = "RELABEL_VLLM_NOTE", "RELABEL_VLLM_PARENT", "RELABEL_VLLM_PYTHON"
+"""Names of variables by which the processes of an engine know the file for the cause of a failed start, that they are
+relabel's, and the Python that they begin others with."""
 
 
 def arguments(
@@ -90,6 +91,7 @@ def environment(settings: VllmSettings, note: Path) -> Iterator[None]:
         "VLLM_LOGGING_LEVEL": environ.get("VLLM_LOGGING_LEVEL", "ERROR"),
         NOTE: str(note),
         PARENT: "1",
+        PYTHON: sys.executable,
     }
     if settings.device == "cpu":  # as many threads as OMP_NUM_THREADS says, wherever the system puts them
         ours["VLLM_CPU_OMP_THREADS_BIND"] = environ.get("VLLM_CPU_OMP_THREADS_BIND", "nobind")

@@ -26,7 +26,7 @@ from relabel.engine.model.processor import load_tokenizer
 from relabel.engine.sampling.stops import find_end_token, find_stop_tokens
 from relabel.engine.vllm.arguments import arguments, environment
 from relabel.engine.vllm.installed import require_vllm
-from relabel.engine.vllm.processes import cause
+from relabel.engine.vllm.processes import bound_from_birth, cause
 from relabel.engine.vllm.sampling import Stops
 from relabel.engine.vllm.settings import VllmSettings
 from relabel.errors import ArgumentRefused, ModelRefused, RelabelError
@@ -74,7 +74,7 @@ def load_vllm(
             settings,
             lora_rank=None if adapter_folder is None else _rank_of(adapter_folder),
         )
-        with environment(settings, note):  # vLLM reads its variables when it is imported
+        with environment(settings, note), bound_from_birth():  # vLLM reads its variables when it is imported
             _check_device(settings)
             _check_room(path, files, settings)
             try:

@@ -13,13 +13,17 @@ import re
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import spawn
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from relabel.engine.vllm.arguments import NOTE, PARENT
+from relabel.engine.vllm.arguments import NOTE, PARENT, PYTHON
 
 PR_SET_PDEATHSIG = 1
+STARTER = Path(__file__).with_name("python.sh")
+"""In place of Python: what it begins is bound to its parent while it still imports, for ten seconds and more."""
 MAX_NOTED = 600
 """Characters of a cause."""
 _NOT_UP = re.compile(r"Engine core initialization failed.*(: -\d+|\{\})")
@@ -41,6 +45,24 @@ def begin() -> None:
     logging.getLogger("vllm.logging_utils.dump_input").disabled = True
     if note := os.environ.get(NOTE):
         logging.getLogger("vllm").addHandler(_Note(Path(note)))
+    bind()
+
+
+@contextmanager
+def bound_from_birth() -> Iterator[None]:
+    """Processes that are begun in the block end with this one before their own `begin` says so."""
+    before = spawn.get_executable()
+    bind()
+    try:
+        yield
+    finally:
+        spawn.set_executable(before)
+
+
+def bind() -> None:
+    """Begin processes by `STARTER`, where it can be run: not where it was unpacked without that bit, or elsewhere."""
+    if sys.platform == "linux" and os.environ.get(PYTHON) and os.access(STARTER, os.X_OK):
+        spawn.set_executable(str(STARTER))
 
 
 def children() -> list[BaseProcess]:
