@@ -102,6 +102,18 @@ def test_an_adapter_in_the_folder_of_its_model_is_merged_too(base: Path, adapter
         load_model(str(both), adapter=str(adapter))
 
 
+@pytest.mark.parametrize("layers", [["embed_tokens"], ["lm_head"], ["embed_tokens", "lm_head"]], ids=str)
+def test_an_adapter_of_more_tokens_than_the_model_has_says_what_to_do(
+    base: Path, tmp_path: Path, layers: list[str]
+) -> None:
+    grown = models.llama()
+    before = grown.config.vocab_size
+    grown.resize_token_embeddings(before + 2)
+    adapter = save_adapter(tmp_path / "adapter", grown, modules_to_save=layers)
+    with pytest.raises(ModelRefused, match=rf"trained with {before + 2} tokens where the model has {before}\. Merge"):
+        load_model(str(base), adapter=str(adapter))
+
+
 def test_the_identity_of_a_model_knows_its_adapter(base: Path, adapter: Path) -> None:
     plain, adapted = model_identity(str(base)), model_identity(str(base), adapter=str(adapter))
     assert "adapter" not in plain, "what was made before there were adapters is known as before"

@@ -6,7 +6,10 @@ nothing of how a model is loaded.
 
 from __future__ import annotations
 
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -43,6 +46,22 @@ def find_adapter(model: Path, path: str | None = None) -> Path | None:
     return folder
 
 
+@contextmanager
+def without_adapter(model: Path) -> Iterator[Path]:
+    """The folder of a model as it is without an adapter in it, which transformers, where peft is there, adds unmerged.
+
+    Of its own it has no way that each version keeps: 5.17 finds an adapter in whatever subfolder it is told to look.
+    """
+    if not (model / ADAPTER).is_file():
+        yield model
+        return
+    with tempfile.TemporaryDirectory(prefix="relabel-model-") as folder:
+        for path in model.iterdir():
+            if path.name != ADAPTER:
+                (Path(folder) / path.name).symlink_to(path.resolve())
+        yield Path(folder)
+
+
 def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """The model with the weights of the adapter added to its own. Raises ModelRefused where the two do not fit."""
     try:
@@ -52,6 +71,7 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of weights that are missing, which is checked below
+            _check_vocabulary(model, folder)
             adapted = PeftModel.from_pretrained(model, str(folder))
             wanted, given = (
                 set(get_peft_model_state_dict(adapted)),
@@ -65,6 +85,24 @@ def merge_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelRefused(f"the adapter {folder} does not fit this model: {why}") from error
     return merged
+
+
+def _check_vocabulary(model: PreTrainedModel, folder: Path) -> None:
+    """Raises ValueError where the adapter holds embeddings or a head of more tokens than the model has."""
+    layers = {id(layer) for layer in (model.get_input_embeddings(), model.get_output_embeddings())}
+    known = {
+        f"base_model.model.{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if id(module) in layers and isinstance(module.weight, torch.Tensor)
+    }
+    header = cast("dict[str, dict[str, list[int]]]", header_of(folder / ADAPTER_WEIGHTS))
+    for name in known.keys() & header.keys():
+        given, own = header[name]["shape"], known[name].shape
+        if given[1:] == list(own[1:]) and given[0] != own[0]:
+            raise ValueError(
+                f"it was trained with {given[0]:,} tokens where the model has {own[0]:,}. Merge the two by peft's "
+                "merge_and_unload, and save the whole model with the tokenizer of the adapter"
+            )
 
 
 def _untie(adapted: PeftModel) -> None:

@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
 )
 
-from relabel.engine.checkpoint.adapter import find_adapter, merge_adapter
+from relabel.engine.checkpoint.adapter import find_adapter, merge_adapter, without_adapter
 from relabel.engine.checkpoint.files import check_config, check_weights, locate
 from relabel.engine.checkpoint.lookalikes import renamed
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
@@ -63,15 +63,15 @@ def load_model(
             f"{path} ({kind}) neither continues text nor describes images; use a causal or an image-text-to-text model"
         )
     try:
-        loaded = auto.from_pretrained(
-            folder,
-            dtype=DTYPES[dtype],
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-            adapter_kwargs={"subfolder": "none"},  # else transformers, where peft is there, adds one without merging it
-        )
+        with without_adapter(folder) as plain:
+            loaded = auto.from_pretrained(
+                plain,
+                dtype=DTYPES[dtype],
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except Exception as error:  # a damaged config makes transformers raise anything
         if is_out_of_memory(error) or is_device_fault(error):
             raise
