@@ -27,6 +27,7 @@ from relabel.demo import write_dataset
 from relabel.demo.run import demo_spec
 from relabel.demo.task import Task
 from relabel.job.cluster.execute import OnRay
+from relabel.job.course import Course
 from relabel.job.engine import engine_of
 from relabel.job.prepare import prepare, resolve
 from relabel.job.stages.generate import generate_unit
@@ -81,7 +82,7 @@ def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
     the engine was at work, not waiting."""
     job, plan, _ = prepare(spec, Store(spec.output.path))
     all_up = None
-    with OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows) as receipts:
+    with OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows, course=Course()) as receipts:
         for receipt in receipts:
             assert receipt.failure is None, receipt
             all_up = all_up or time.time()

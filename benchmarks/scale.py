@@ -34,6 +34,7 @@ from relabel.data.sources.unit import Unit
 from relabel.demo import MODEL_PATH
 from relabel.engine.scripted import ScriptedEngine
 from relabel.job.cluster.execute import OnRay
+from relabel.job.course import Course
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
 from relabel.job.run import run
@@ -85,8 +86,10 @@ class Measured:
         threading.Thread(target=self._watch, daemon=True).start()
 
     @contextmanager
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Iterator[Iterator[Receipt]]:
-        with OnRay("local", load=engine)(units, job, num_rows=num_rows) as receipts:
+    def __call__(
+        self, units: Sequence[Unit], job: Job, *, num_rows: int, course: Course
+    ) -> Iterator[Iterator[Receipt]]:
+        with OnRay("local", load=engine)(units, job, num_rows=num_rows, course=course) as receipts:
             yield self._until(receipts)
 
     def _until(self, receipts: Iterator[Receipt]) -> Iterator[Receipt]:

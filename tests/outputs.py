@@ -8,6 +8,7 @@ from relabel.data.labels.columns import output_schema
 from relabel.data.output.binding import open_run
 from relabel.data.output.manifest import Run
 from relabel.data.quality.figures import Quality
+from relabel.data.sources.cutting import Cut
 from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.sources.unit import SourceFile, Unit
 from relabel.data.store.objects import Version
@@ -22,12 +23,8 @@ RECIPE = {"sampling": {"seed": 1}, "label": {"parse": "text", "column": "caption
 
 def planned_file(path: str, num_rows: int, version: str = "1", unit_rows: int = 4) -> PlannedFile:
     file = SourceFile(path=path, url=f"/source/{path}", size=num_rows * 10, version=version)
-    starts = range(0, num_rows, unit_rows)
-    units = (
-        Unit(file=file, index=index, first_row=first, num_rows=min(unit_rows, num_rows - first))
-        for index, first in enumerate(starts)
-    )
-    return PlannedFile(file=file, units=tuple(units))
+    ranges = ((first, min(unit_rows, num_rows - first), 0) for first in range(0, num_rows, unit_rows))
+    return PlannedFile(file=file, units=Cut(file, ranges))
 
 
 def make_plan(*files: PlannedFile, unreadable: tuple[tuple[str, str], ...] = ()) -> Plan:

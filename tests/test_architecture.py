@@ -30,15 +30,20 @@ ENGINE_ROOMS = {"engine/grammar", "engine/api", "engine/scheduling", "engine/che
 ENGINE_ROOMS |= {f"engine/{name}" for name in ("sampling", "runner", "continuous", "static", "vllm", "server")}
 WORDS_OF_VLLM = {"engine/vllm/sampling.py", "engine/vllm/outcome.py"}
 GUEST_ROOMS = {"engine/api", "engine/checkpoint", "engine/model", "engine/sampling"}
-DATA_ROOMS = {
-    f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store", "output")
-}
+DATA_ROOMS = {f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store")}
+DATA_ROOMS |= {"data/runs", "data/output"}
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
+PLAN = {f"data/sources/{name}.py" for name in ("unit", "parts", "plan")}
+RUNNING = {"data/runs", "data/store", "job/course.py", "job/forecast/hours.py"}
 ENCODING_ROOMS = {"spec", "data/labels/reasoning.py", "data/labels/reasoning_formats.py", "data/prompts"}
 ENCODING_ROOMS |= {"engine/__init__.py", "engine/api", "job/engine.py"}
 ROOMS = {
-    "spec": Room(knows={"spec/engines"}, packages={"jsonschema_rs", "pydantic", "regex", "yaml"}),
+    "spec": Room(
+        knows={"spec/engines", "spec/running", "spec/schemas"}, packages={"jsonschema_rs", "pydantic", "regex", "yaml"}
+    ),
+    "spec/schemas": Room(knows={"spec/words.py"}, packages={"jsonschema_rs", "pydantic", "yaml"}),
     "spec/engines": Room(knows={"spec"}, packages={"pydantic"}),
+    "spec/running": Room(knows={"spec/section.py"}, packages={"pydantic"}),
     "data/storage": Room(packages={"obstore", "pyarrow"}),
     "data/sources": Room(
         knows={"spec", "data/storage", "data/sources/formats"}, packages={"fsspec", "pyarrow", "pydantic"}
@@ -53,8 +58,9 @@ ROOMS = {
     "data/store": Room(
         knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow", "pydantic"}
     ),
+    "data/runs": Room(knows={"data/store"}, packages={"pydantic"}),
     "data/output": Room(
-        knows={"spec", "data/sources/unit.py", "data/sources/plan.py", "data/labels", "data/quality", "data/store"},
+        knows={"spec", *PLAN, "data/labels", "data/quality", "data/store", "data/runs"},
         packages={"numpy", "pyarrow", "pydantic"},
     ),
     "engine/grammar": Room(packages={"llguidance", "regex"}),
@@ -85,8 +91,13 @@ ROOMS = {
         knows={"spec", "data/output", "data/store", *GUEST_ROOMS, "engine/vllm", "engine/server", "engine/parity.py"}
     ),
     "job/faults": Room(knows={"data/sources/unit.py"}),
-    "job/progress": Room(knows={"engine/__init__.py", "engine/api", "job/receipt.py"}, packages={"rich"}),
-    "job/stream": Room(knows={"data/sources/unit.py"}, packages={"pyarrow"}),
+    "job/progress": Room(
+        knows={*RUNNING, "engine/__init__.py", "engine/api", "version.py", "job/job.py", "job/receipt.py"},
+        packages={"rich"},
+    ),
+    "job/budget": Room(knows={*RUNNING, "spec", "job/progress/engines.py"}),
+    "job/notify": Room(knows={"spec", "version.py"}),
+    "job/stream": Room(knows={"data/sources/unit.py", "job/course.py", "job/receipt.py"}, packages={"pyarrow"}),
     "job/encoding/settings": Room(
         knows={*ENCODING_ROOMS, "data/labels/parsers.py", "data/sources/formats/openai.py"},
         packages={"pydantic", "regex"},
@@ -104,31 +115,22 @@ ROOMS = {
     "job/sample": Room(
         knows={
             *STAGE_ROOMS,
-            "engine/model",
-            "engine/scheduling",
-            "job/encoding",
-            "job/faults",
-            "job/forecast",
-            "job/rejects",
-            "job/stages",
-            "job/worker.py",
-            "version.py",
+            *("engine/model", "engine/scheduling", "version.py", "job/worker.py"),
+            *(f"job/{name}" for name in ("encoding", "faults", "forecast", "rejects", "stages")),
         },
         packages={"pyarrow", "pydantic", "rich", "torch"},
     ),
     "job/cluster": Room(
-        knows={*STAGE_ROOMS, "job/faults", "job/stream", "job/worker.py", "job/progress/ticker.py"},
+        knows={*STAGE_ROOMS, "job/course.py", "job/faults", "job/stages/block.py", "job/stream"}
+        | {"job/progress/ticker.py", "job/worker.py"},
         packages={"pyarrow", "ray"},
     ),
     "job": Room(
         knows={
             *STAGE_ROOMS,
-            *(
-                f"job/{name}"
-                for name in ("cluster", "encoding", "engines", "faults", "progress", "rejects", "stages", "sample")
-            ),
-            "engine",
-            "version.py",
+            *(f"job/{name}" for name in ("budget", "cluster", "encoding", "engines", "faults", "notify")),
+            *(f"job/{name}" for name in ("progress", "rejects", "stages", "stream", "sample")),
+            *("engine", "version.py"),
         },
         packages={"pandas", "pyarrow", "rich"},
     ),

@@ -57,7 +57,7 @@ def test_the_spec_is_one_and_the_workers_have_its_gpus(tmp_path):
     (workers,) = RAY_JOB["rayClusterSpec"]["workerGroupSpecs"]
     (container,) = workers["template"]["spec"]["containers"]
     gpus = int(container["resources"]["limits"]["nvidia.com/gpu"])
-    assert resources.actors * resources.gpus_per_actor <= workers["maxReplicas"] * gpus
+    assert resources.most_actors * resources.gpus_per_actor <= workers["maxReplicas"] * gpus
     assert any(one["key"] == "nvidia.com/gpu" for one in workers["template"]["spec"]["tolerations"])
 
 

@@ -13,6 +13,7 @@ from relabel.data.labels.columns import output_schema
 from relabel.data.output.audit import SUCCESS
 from relabel.data.output.ledger import LEDGER
 from relabel.data.output.manifest import GATES, RUN
+from relabel.data.runs.heard import FOLDER
 from relabel.job.sample.kept import FORECAST
 from relabel.rejected import Code
 from relabel.spec import Label, Spec
@@ -43,6 +44,8 @@ FILES = {
     LEDGER: "What each part said when it was last read, and which version of it: a cache, which may be deleted.",
     GATES: "The limits that the newest run was judged by.",
     FORECAST: "What `relabel plan --sample` predicted of the run, which is held against it at its end.",
+    f"{FOLDER}/<run>.json": "What a run says of itself every ten seconds and at its end: `relabel status` and budgets "
+    "read it. No part is counted by it.",
     SUCCESS: "Written by the count at the end, where every row is there and no limit of a gate is exceeded.",
 }
 OUTPUT = """# Output
@@ -98,6 +101,7 @@ def spec(schema):
     text = "# Spec\n\nThe keys of a spec, by section. `--set section.key=value` overrides one.\n\n"
     sections = {"": schema} | {key: _inner(schema, field) for key, field in schema["properties"].items()}
     sections["label.gate, labels[].gate"] = schema["$defs"]["Gate"]
+    sections["resources.actors"] = schema["$defs"]["Actors"]
     for name, section in sections.items():
         rows = [
             (f"`{key}`", _type(field), _default(key, field, section), field["description"])
@@ -116,8 +120,8 @@ def _inner(schema, field):
 
 
 def _type(field):
-    if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_type(one) for one in field["anyOf"] if one.get("type") != "null"))
+    if of_kinds := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(dict.fromkeys(_type(one) for one in of_kinds if one.get("type") != "null"))
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "$ref" in field:

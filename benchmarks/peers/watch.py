@@ -50,8 +50,8 @@ class Tree:
     """The processor time of all processes below this one, each by the last that was seen of it."""
 
     def __init__(self) -> None:
-        self._seconds: dict[tuple[int, int], float] = {}
-        """By process id and start."""
+        self._seconds: dict[tuple[int, int], tuple[str, float]] = {}
+        """With their names, by process id and start."""
         self.alive: dict[int, str] = {}
         """Names by process id, as of the last look; zombies are none."""
 
@@ -71,14 +71,18 @@ class Tree:
             frontier = {pid for pid, (parent, *_) in found.items() if parent in frontier}
             for pid in frontier:
                 _, state, name, start, seconds = found[pid]
-                self._seconds[pid, start] = seconds
+                self._seconds[pid, start] = name, seconds
                 if state != "Z":
                     self.alive[pid] = name
 
     @property
     def seconds(self) -> float:
         """Of all that were ever seen."""
-        return sum(self._seconds.values())
+        return sum(seconds for _, seconds in self._seconds.values())
+
+    def seconds_of(self, name: str) -> float:
+        """Of those of the name, whose first 15 characters the kernel keeps."""
+        return sum(seconds for known, seconds in self._seconds.values() if known == name[:15])
 
 
 def watch(command: Sequence[str], output: Path, log: Path, *, kill_at: int | None = None) -> Watched:

@@ -55,9 +55,13 @@ def run(
     no_ray: given.NoRay = False,
 ) -> None:
     """Label every row of the source that has no label yet. The same command again goes on where it stopped."""
+    from relabel.job.notify.notifier import Notifier
     from relabel.job.run import run as run_spec
 
-    report = run_spec(load_spec(spec, set_), redo_changed=redo_changed, execute=_executor(ctx, address, no_ray))
+    loaded, execute, notifier = load_spec(spec, set_), _executor(ctx, address, no_ray), None
+    if ctx.obj:
+        notifier = ctx.obj.told = Notifier(loaded.notify)
+    report = run_spec(loaded, redo_changed=redo_changed, execute=execute, notifier=notifier)
     finish(report.to_json(), complete=report.passed)
 
 
@@ -132,12 +136,20 @@ def plan(
 
 
 @app.command()
-def status(out: given.Folder) -> None:
-    """Say how far the run into OUT has come; exit code 0 where it is complete."""
+def status(out: given.Folder, watch: given.Watch = False) -> None:
+    """Say how far the run into OUT has come, from any machine that reads it; exit code 0 where it is complete."""
     from relabel.data.output.status import status as status_of
+    from relabel.data.runs.heard import Hearing
     from relabel.data.store.store import Store
+    from relabel.watching import lines
+    from relabel.watching import watch as watch_runs
 
-    found = status_of(Store(out, create=False))
+    store = Store(out, create=False)
+    if watch:
+        watch_runs(Hearing(store), console)
+    found = status_of(store)
+    if not watch:
+        console.print("\n".join(lines(found.runs)), markup=False, highlight=False, soft_wrap=True)
     finish(found.to_json(), complete=found.success and found.report.passed)
 
 

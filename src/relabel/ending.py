@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from relabel.errors import Refused, RelabelError
 from relabel.job.progress.console import console
-from relabel.signals import STOPPED, last_line
+from relabel.signals import STOPPED, stopped
 
 
 class Commands(TyperGroup):
@@ -21,16 +21,22 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            console.print(STOPPED)
-            typer.echo(last_line(ctx.obj.done_now if ctx.obj else {}))
             if ctx.obj:
-                ctx.obj.is_said.set()
+                ctx.obj.say(_say_stopped)
+                ctx.obj.wait()
+            else:
+                _say_stopped(json.dumps(stopped({})))
             raise typer.Exit(1) from None
         except RelabelError as error:
             if ctx.params["debug"]:
                 raise
             console.print(f"relabel: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2 if isinstance(error, Refused) else 1) from None
+
+
+def _say_stopped(line: str) -> None:
+    console.print(STOPPED)
+    typer.echo(line)
 
 
 def finish(figures: Mapping[str, object], *, complete: bool) -> None:

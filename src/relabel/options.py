@@ -15,6 +15,7 @@ Address = Annotated[
 ]
 NoRay = Annotated[bool, typer.Option("--no-ray", help="In this process, without starting Ray: for small jobs.")]
 RedoChanged = Annotated[bool, typer.Option("--redo-changed", help="Label source files that changed once more.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Go on showing it until every run has ended.")]
 
 SampleRows = Annotated[
     int | None, typer.Option("--sample", min=1, help="Predict what the run costs from so many random rows.")

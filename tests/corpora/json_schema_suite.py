@@ -20,7 +20,7 @@ from relabel.data.labels.validator import Validator
 from relabel.engine.api.constraint import Constraint, check_constraint
 from relabel.errors import ArgumentRefused, RowRejected
 from relabel.spec import Label
-from relabel.spec.json_schema import load_schema
+from relabel.spec.schemas.json_schema import load_schema
 from tests.job.held import written
 
 DRAFTS = {

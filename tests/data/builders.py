@@ -64,7 +64,7 @@ def files_of(source):
 
 
 def units_of(file, source, unit_rows):
-    return scan(file, source, unit_rows).units
+    return list(scan(file, source, unit_rows).units)
 
 
 def columns_of(file, source):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from relabel.engine.grammar.formats import WRITTEN
-from relabel.spec.formats import CHECKED
+from relabel.spec.schemas.formats import CHECKED
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "labels.md"
 

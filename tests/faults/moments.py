@@ -5,7 +5,7 @@
 
 import os
 
-ALL = bool(os.environ.get("ALL_MOMENTS"))
+ALL = bool(os.environ.get("EVERY_NIGHT"))
 
 
 def some_of(num_moments: int, *, every: int, first: int) -> range:

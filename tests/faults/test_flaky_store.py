@@ -109,8 +109,8 @@ def test_a_store_that_is_always_busy_is_given_up(through, s3_url, source):
     """While a run begins, and once it is under way."""
 
     @contextmanager
-    def busy_from_now_on(units, job, *, num_rows):
-        with execute(units, job, num_rows=num_rows) as receipts:
+    def busy_from_now_on(units, job, *, num_rows, course):
+        with execute(units, job, num_rows=num_rows, course=course) as receipts:
             yield failing_after_the_first(receipts)
 
     def failing_after_the_first(receipts):

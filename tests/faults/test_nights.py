@@ -82,7 +82,7 @@ def test_a_night_asks_what_reads_otherwise(output, tmp_path):
     assert_whole(output)
 
 
-@pytest.mark.parametrize(("company", "every"), [("alone", 2), ("beside another", 6)])
+@pytest.mark.parametrize(("company", "every"), [("alone", 4), ("beside another", 6)])
 def test_killed_at_any_moment_and_run_again(output, tmp_path, company, every):
     moments = []
     a_day_later(f"{output}/undisturbed", tmp_path / "undisturbed")

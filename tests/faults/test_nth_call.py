@@ -69,7 +69,7 @@ def test_whichever_moment_fails_the_run_says_where_and_the_same_command_ends_exa
         assert failed == (said is not None)
         assert said is None or (place in said and os.strerror(number) in said)
         assert_whole_and_then_exact(place, source)
-        nth += step(2)
+        nth += step(3)
     assert nth > 2 * NUM_WRITES
 
 

@@ -1,6 +1,10 @@
-"""Rows that take their process along, in whole runs on a small Ray: each is found, and the others get their labels."""
+"""Rows that take their process along, in whole runs on a small Ray: each is found, and the others get their labels.
+
+The gate has one of them, every night has three: each costs Ray some five processes.
+"""
 
 import ctypes
+import json
 import os
 import time
 from pathlib import Path
@@ -15,6 +19,8 @@ from relabel.job.cluster.connect import LOCAL
 from relabel.job.cluster.execute import OnRay
 from relabel.job.local import InProcess
 from relabel.job.stages.completions import row_id
+from relabel.job.stream.handful import LEAST_HANDFULS
+from tests.faults import moments
 from tests.reading import assert_every_row_once
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("cluster"), pytest.mark.timeout(600)]
@@ -39,8 +45,10 @@ def run_out_of_memory():
     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
-DEADLY = {("a.jsonl", 20): read_address_zero, ("a.jsonl", 29): lose_the_device, ("c.jsonl", 32): hang}
-"""Of two units."""
+DEADLY = {("a.jsonl", 20): read_address_zero}
+if moments.ALL:
+    DEADLY |= {("a.jsonl", 29): lose_the_device, ("c.jsonl", 32): hang}
+DEADLY_AT_A = {row for file, row in DEADLY if file == "a.jsonl"}
 HARMLESS = {("b.jsonl", 23): run_out_of_memory}
 
 
@@ -64,6 +72,23 @@ class Deadly(ScriptedEngine):
         return super().generate(requests)
 
 
+@pytest.mark.skipif(not moments.ALL, reason="tried every night")
+def test_a_row_that_kills_costs_itself_alone_where_small_units_travel_together(fields, tmp_path):
+    """Four units of a row in each block: all of them die twice with it, and then each is tried by itself."""
+    num_rows = 4 * LEAST_HANDFULS
+    for path in (tmp_path / "data").iterdir():
+        path.unlink()
+    rows = [json.dumps({"id": str(row), "alt": f"circle number {row}"}) for row in range(num_rows)]
+    (tmp_path / "data/a.jsonl").write_text("\n".join(rows))
+    fields["source"]["unit_rows"] = 1
+    report = run(make_spec(fields), execute=OnRay(LOCAL, load=Deadly))
+    assert report.complete
+    assert (report.done_now["units"], report.done_now["rejected"]) == (num_rows, len(DEADLY_AT_A))
+    rows = assert_every_row_once(tmp_path / "out", {"a.jsonl": num_rows})
+    assert {row["source_row"] for row in rows if row["status"] == "rejected"} == DEADLY_AT_A
+    assert verify(Store(str(tmp_path / "out"))).problems == ()
+
+
 def test_rows_that_kill_their_process_are_rejected_and_no_other_pays(fields, tmp_path):
     """With Ray's defaults the first of them was tried for as long as anyone watched."""
     fields["resources"]["deadline"] = 6
@@ -71,7 +96,8 @@ def test_rows_that_kill_their_process_are_rejected_and_no_other_pays(fields, tmp
     assert (report.done_now["units"], report.done_now["failed"]) == (11, 1)
     assert report.audit.missing == ("b-00002.parquet",), "it is tried again by the same command, and no row is to blame"
     # of each unit with poison two deaths of the whole, and two or three of each such row alone
-    assert len(list((tmp_path / "out-processes").iterdir())) <= 1 + 2 * 2 + len(DEADLY) * 3
+    num_units = len({(file, row // 10) for file, row in DEADLY})
+    assert len(list((tmp_path / "out-processes").iterdir())) <= 1 + 2 * num_units + len(DEADLY) * 3
 
     assert run(make_spec(fields), execute=InProcess()).complete
     rows = assert_every_row_once(tmp_path / "out", ALL)

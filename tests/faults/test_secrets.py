@@ -22,7 +22,6 @@ from relabel.demo import MODEL_PATH
 from tests.pictures import png
 from tests.tiny import save_model
 
-ROOT = Path(__file__).parents[2]
 ROW, SECRET = "zqxrowcanary", "zqxsecretcanary"
 SECRETS = {
     "HF_TOKEN": f"hf_{SECRET}",
@@ -168,6 +167,16 @@ def spec_of_a_broken_source(folder, model):
     return write_spec(folder, model)
 
 
+def spec_of_damaged_weights(folder):
+    folder.mkdir()
+    model = save_model(folder / "model")
+    weights = load_file(model / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][:] = float("nan")
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    write_rows(folder, BAD_TEXT_ROWS)
+    return write_spec(folder, model)
+
+
 def spec_with_a_key(folder):
     folder.mkdir()
     (folder / "spec.yaml").write_text(yaml.safe_dump({"api_key": SECRET}))
@@ -181,6 +190,7 @@ def ended(model, tmp_path_factory):
     rows, images = spec_of_bad_rows(folder / "rows", model), spec_of_bad_images(folder / "images")
     broken, key = spec_of_a_broken_source(folder / "broken", model), spec_with_a_key(folder / "key")
     commands = [["run", rows], ["verify", folder / "rows/out"], ["status", folder / "rows/out"], ["run", images]]
+    commands += [["run", spec_of_damaged_weights(folder / "damaged")]]
     commands += [["preview", broken], ["plan", broken], ["plan", key]]
     with folder_of_ray() as ray_folder:
         process = python(ray_folder, "-c", ONE_RAY, json.dumps([[str(word) for word in words] for words in commands]))
@@ -191,7 +201,8 @@ def test_each_command_ends_as_it_should_and_none_of_them_says_a_word_of_a_row_or
     """With --debug: tracebacks are shown."""
     process, _, ray_folder = ended
     ends = [line.removeprefix("ended with ") for line in process.stdout.splitlines() if line.startswith("ended with ")]
-    assert ends == ["1", "1", "1", "0", *["an error"] * 3], process.stderr
+    assert ends == ["1", "1", "1", "0", *["an error"] * 4], process.stderr
+    assert "its weights are damaged" in process.stderr
     assert "broken.jsonl.gz" in process.stderr
     assert "unknown key api_key" in process.stderr
     assert "Traceback" in process.stderr
@@ -217,18 +228,5 @@ def test_images_that_cannot_be_used_leave_no_path_and_no_bytes_behind_a_complete
     assert leaks(out) == []
 
 
-def test_an_engine_that_cannot_start_ends_the_run_without_a_word_of_its_rows(tmp_path):
-    """The command as it is, with a Ray of its own."""
-    folder = save_model(tmp_path / "model")
-    weights = load_file(folder / "model.safetensors")
-    weights["model.layers.1.mlp.up_proj.weight"][:] = float("nan")
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    write_rows(tmp_path, BAD_TEXT_ROWS)
-    spec = write_spec(tmp_path, folder)
-    with folder_of_ray() as ray_folder:
-        process = python(ray_folder, ROOT / "jobs/relabel.py", spec)
-        assert process.returncode != 0
-        assert "its weights are damaged" in process.stderr
-        assert_silent(process)
-        assert leaks(tmp_path / "out") == []
-        assert leaks(ray_folder) == []
+def test_an_engine_that_cannot_start_leaves_no_text_behind(ended):
+    assert leaks(ended[1] / "damaged/out") == []

@@ -48,8 +48,10 @@ class Killer(threading.Thread):
 
 
 @contextmanager
-def with_a_killer(killer, units, job, *, num_rows):
-    with OnRay(LOCAL, load=lambda _: ScriptedEngine(lambda _: "a label"))(units, job, num_rows=num_rows) as receipts:
+def with_a_killer(killer, units, job, *, num_rows, course):
+    with OnRay(LOCAL, load=lambda _: ScriptedEngine(lambda _: "a label"))(
+        units, job, num_rows=num_rows, course=course
+    ) as receipts:
         killer.start()
         yield receipts
     killer.over.set()
@@ -64,7 +66,10 @@ def test_whenever_the_source_is_killed_every_unit_is_handed_out_once(fields, tmp
     fields["source"]["unit_rows"] = 1
     killer = Killer()
     report = run(
-        make_spec(fields), execute=lambda units, job, *, num_rows: with_a_killer(killer, units, job, num_rows=num_rows)
+        make_spec(fields),
+        execute=lambda units, job, *, num_rows, course: with_a_killer(
+            killer, units, job, num_rows=num_rows, course=course
+        ),
     )
     assert len(killer.killed) == len(DELAYS)
     assert report.complete

@@ -37,8 +37,8 @@ class Here:
         overrides = [*CPU, *(f"label.{key}={json.dumps(value)}" for key, value in label.items())]
         return retry(self.spec.output.path, reasons, overrides, execute=execute or self.execute)
 
-    def execute(self, units, job, *, num_rows):
-        return InProcess(load=lambda _: self.engine)(units, job, num_rows=num_rows)
+    def execute(self, units, job, *, num_rows, course):
+        return InProcess(load=lambda _: self.engine)(units, job, num_rows=num_rows, course=course)
 
     def when(self, happens):
         """An executor that has read its first unit when something happens."""

@@ -17,6 +17,7 @@ from relabel.cli import app
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
 from relabel.errors import DeviceLost, ModelRefused, RunFailed, StoreFailed
+from relabel.job.course import Course
 from relabel.job.engine import engine_of
 from relabel.job.local import InProcess
 from relabel.job.prepare import prepare
@@ -36,6 +37,8 @@ def test_a_run_without_ray_labels_every_row_once_and_has_the_same_figures(fields
     assert done["output_tokens"] > 120
     assert done["goodput"]["num_forwards"] > 0
     assert [way["batching"] for way in done["batching"]] == ["continuous"]
+    assert done["waited"].keys() == {"loading", "reading", "publishing", "ending"}
+    assert 0 < done["waited"]["loading"] <= sum(done["waited"].values()) <= 1.001
     assert run(make_spec(fields), execute=InProcess()).done_now == {}
 
 
@@ -179,7 +182,7 @@ def test_ctrl_c_gives_up_what_is_under_way_and_the_same_command_goes_on(fields, 
 def test_whoever_takes_no_receipt_leaves_nothing_behind(fields, tmp_path):
     spec, before = make_spec(fields), set(threading.enumerate())
     job, plan, _ = prepare(spec, Store(spec.output.path))
-    with InProcess()(list(plan.units), job, num_rows=plan.num_rows):
+    with InProcess()(list(plan.units), job, num_rows=plan.num_rows, course=Course()):
         pass
     for thread in set(threading.enumerate()) - before:
         thread.join(60)

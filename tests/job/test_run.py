@@ -118,9 +118,9 @@ def test_an_unknown_column_is_refused_before_anything_is_written(fields, tmp_pat
 def test_a_run_whose_output_another_recipe_took_ends_before_its_first_part(fields, tmp_path):
     other = make_spec({**fields, "sampling": {"max_new_tokens": 9}})
 
-    def lose_it(units, job, *, num_rows):
+    def lose_it(units, job, *, num_rows, course):
         prepare(other, Store(job.output))
-        return InProcess()(units, job, num_rows=num_rows)
+        return InProcess()(units, job, num_rows=num_rows, course=course)
 
     with pytest.raises(RecipeChanged, match="begun anew by another recipe"):
         relabel.run(make_spec(fields), execute=lose_it)

@@ -4,10 +4,10 @@ import pytest
 
 from relabel.errors import SpecError
 from relabel.spec import make_spec
-from relabel.spec.formats import unchecked_format
-from relabel.spec.json_schema import load_schema, rules_of
 from relabel.spec.load import MAX_TOLD
-from relabel.spec.schema_places import MAX_LEVELS
+from relabel.spec.schemas.formats import unchecked_format
+from relabel.spec.schemas.json_schema import load_schema, rules_of
+from relabel.spec.schemas.places import MAX_LEVELS
 
 SPEC = {
     "source": {"path": "a.jsonl", "format": "jsonl"},

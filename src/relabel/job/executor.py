@@ -10,7 +10,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from relabel.data.sources.unit import Unit
+from relabel.job.budget.guard import Guard
+from relabel.job.course import Course
 from relabel.job.job import Job
+from relabel.job.progress.heartbeat import Heartbeat
 from relabel.job.progress.units import RunProgress, add_receipt, no_figures
 from relabel.job.receipt import Receipt
 from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally
@@ -19,34 +22,53 @@ from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally
 class Executor(Protocol):
     """Reads, generates and publishes units, in any order and as many at a time as it likes."""
 
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> AbstractContextManager[Iterator[Receipt]]:
+    def __call__(
+        self, units: Sequence[Unit], job: Job, *, num_rows: int, course: Course
+    ) -> AbstractContextManager[Iterator[Receipt]]:
         """The receipt of each unit, as it ends; `num_rows` of their rows are asked, in a retry few of each.
 
+        `course` says how many may begin, which may change with each receipt, and is told of engines.
         What is held meanwhile, an engine or a connection to Ray, ends with the block, also where nobody took a receipt.
         Raises RelabelError where no unit can be done any more; what was published until then stands.
         """
         ...
 
 
-def execute_units(units: Sequence[Unit], job: Job, execute: Executor, *, num_rows: int) -> dict[str, object]:
+def execute_units(
+    units: Sequence[Unit], job: Job, execute: Executor, guard: Guard, *, num_rows: int
+) -> dict[str, object]:
     """Have the units done and show how they come along; the figures of this run alone.
 
     Where nearly all of the first rows are rejected for one reason it ends there: `stopped` in the figures says why.
-    `changed` has the parts whose units have other rows now, where there are any.
+    Where the guard lets no more begin, what has begun is finished: `reached` has the limit. `changed` has the parts
+    whose units have other rows now, where there are any.
     """
-    tally, stopped, changed = RejectTally(), None, list[str]()
+    tally, stopped, changed, course = RejectTally(), None, list[str](), guard.course
     # the time that is shown is that of the units, without the start of Ray or of an engine
     with (
-        execute(units, job, num_rows=num_rows) as receipts,
+        Heartbeat(
+            *(job, course),
+            num_units=len(units),
+            num_rows=num_rows,
+            budget=guard.limits,
+            others=guard.hear_others if course.is_limited else None,
+        ) as heartbeat,
+        execute(units, job, num_rows=num_rows, course=course) as receipts,
         RunProgress(num_units=len(units), num_rows=num_rows) as progress,
+        heartbeat.watching(progress),
     ):
         for receipt in receipts:
             progress.add(receipt)
+            guard.hear(progress.figures, progress.engines)
             changed += [receipt.part] if receipt.changed else []
             tally.add(receipt.rows, receipt.reasons, receipt.examples)
             if (stopped := tally.hopeless(job.spec.queries, fewest=FEWEST_LABELLED)) is not None:
+                heartbeat.end("stopped", stopped)
                 break
-    found = {"stopped": stopped, "changed": changed}
+        reached = None if stopped else guard.ended_by(progress.figures["units"] + progress.figures["failed"])
+        if reached is not None:
+            heartbeat.end("stopped", f"resources.budget.{reached} is reached", reached, is_whole=True)
+    found = {"stopped": stopped, "changed": changed, "reached": reached}
     return {**progress.totals(), **{name: value for name, value in found.items() if value}}
 
 
@@ -58,8 +80,10 @@ class Counted:
         self.done_now = no_figures()
 
     @contextmanager
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Generator[Iterator[Receipt]]:
-        with self._execute(units, job, num_rows=num_rows) as receipts:
+    def __call__(
+        self, units: Sequence[Unit], job: Job, *, num_rows: int, course: Course
+    ) -> Generator[Iterator[Receipt]]:
+        with self._execute(units, job, num_rows=num_rows, course=course) as receipts:
             yield self._counted(receipts)
 
     def _counted(self, receipts: Iterator[Receipt]) -> Iterator[Receipt]:

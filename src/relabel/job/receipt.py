@@ -14,6 +14,24 @@ from relabel.engine import Goodput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waited:
+    """Seconds of one engine, or of several together, and for how many of them it had nothing to do."""
+
+    seconds: float = 0.0
+    """Since it was begun."""
+    loading: float = 0.0
+    """Until it could generate."""
+    reading: float = 0.0
+    """No unit was prepared."""
+    publishing: float = 0.0
+    """A unit was prepared and not handed over, as where those that publish are behind."""
+
+    def __add__(self, other: Waited) -> Waited:
+        pairs = zip(asdict(self).items(), asdict(other).values(), strict=True)
+        return Waited(**{name: mine + theirs for (name, mine), theirs in pairs})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReport:
     """What an engine says of itself, so far."""
 
@@ -23,6 +41,8 @@ class EngineReport:
     """How the engine batches, and what its checks at the start found."""
     goodput: Goodput
     """What the engine has computed since it was loaded."""
+    waited: Waited = Waited()
+    """What it has waited since it was begun."""
 
     def to_text(self) -> str:
         """The report as one line of JSON."""
@@ -36,7 +56,7 @@ class EngineReport:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The report as JSON has it."""
-        return cls(**{**fields, "goodput": Goodput(**fields["goodput"])})
+        return cls(**{**fields, "goodput": Goodput(**fields["goodput"]), "waited": Waited(**fields["waited"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import copy
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from relabel.data.output.audit import conclude
 from relabel.data.output.census import Census
@@ -18,6 +18,8 @@ from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.errors import Refused, SpecError
+from relabel.job.budget.guard import Guard, runs_before
+from relabel.job.budget.left import left_by
 from relabel.job.engines.choice import with_engine
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Retry
@@ -49,16 +51,25 @@ class RetryReport:
     audit: Report
     figures: dict[str, object]
     """As `RunReport.done_now`, of the rows that were asked again alone."""
+    budget: Mapping[str, object] | None = None
+    """As `RunReport.budget`; the rows that are left are rejects."""
 
     @property
     def complete(self) -> bool:
         """Whether all that was to be asked was asked, and the output has every row once and passes the gate."""
-        return self.audit.passed and not self.figures["failed"]
+        return self.audit.passed and not self.figures["failed"] and self.budget is None
 
     def to_json(self) -> dict[str, object]:
         """One line of figures."""
         figures = {key: value for key, value in self.figures.items() if key != "units"}
-        return {"parts": self.figures["units"], **figures, "complete": self.complete, "output": self.audit.to_json()}
+        budget = {} if self.budget is None else {"budget": self.budget}
+        return {
+            "parts": self.figures["units"],
+            **figures,
+            "complete": self.complete,
+            "output": self.audit.to_json(),
+            **budget,
+        }
 
 
 def retry(
@@ -85,6 +96,8 @@ def retry(
         made_by = make_spec(_changed(fields, moved), "--set")
     asked = make_spec(_changed(fields, overrides), "--set")
     made_by, asked = (with_engine(spec, spec.model.engine) for spec in (made_by, asked))
+    if asked.resources.budget.rows is not None:
+        raise SpecError("--set resources.budget.rows: a retry adds no rows to the output; limit its hours or its time")
     wanted = Retry(reasons=frozenset(reasons))
     job, plan = prepare_retry(made_by, asked, known, store, wanted)
     found = _reasons(list(plan.units), store, job.fingerprint)
@@ -96,17 +109,20 @@ def retry(
     if "parse" in rejected and wanted.wants("parse"):
         _refuse_same_texts(asked, overrides)
     todo = [unit for unit, counts in found.items() if rejected & counts.keys() and unit.file.state != "gone"]
-    num_rows = sum(number for unit in todo for code, number in found[unit].items() if code in rejected)
+    rows = [sum(number for code, number in found[unit].items() if code in rejected) for unit in todo]
     if plan.gone:
         log.warning("%d source files are gone: their rejects cannot be asked again", len(plan.gone))
-    log.info("%d rows in %d of %d parts are asked again", num_rows, len(todo), len(found))
+    log.info("%d rows in %d of %d parts are asked again", sum(rows), len(todo), len(found))
     figures: dict[str, object] = {**no_figures(), "seconds": 0.0}
-    if todo:
-        figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows)
+    guard = Guard(asked.resources, runs_before(asked.resources, store), rows_done=0)
+    if units := todo[: guard.allow(len(todo), rows)]:
+        figures = execute_units(units, job, execute or executor_at(address), guard, num_rows=sum(rows[: len(units)]))
     report = conclude(plan, store, job.fingerprint, {query.name: query.label.gate for query in asked.queries})
-    for problem in report.problems:
+    done = cast(int, figures["units"]) + cast(int, figures["failed"])
+    left = left_by(guard, figures, units=len(todo) - done, rows=sum(rows) - cast(int, figures["rows"]))
+    for problem in [*report.problems, *([left.sentence()] if left else [])]:
         log.warning("%s", problem)
-    return RetryReport(audit=report, figures=figures)
+    return RetryReport(audit=report, figures=figures, budget=left and left.to_json())
 
 
 def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str) -> dict[str, object]:

@@ -11,13 +11,16 @@ from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.sources.listing import say
-from relabel.data.sources.plan import Plan
+from relabel.data.sources.plan import Plan, by_part
 from relabel.data.sources.planning import changed_files
 from relabel.data.store.store import Store
 from relabel.errors import RecipeChanged, Refused
+from relabel.job.budget.guard import Guard, runs_before
+from relabel.job.budget.left import left_by
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Job
+from relabel.job.notify.notifier import Notifier
 from relabel.job.prepare import prepare
 from relabel.job.progress.phases import Phases
 from relabel.job.rejects.first_rows import first_rows
@@ -42,6 +45,8 @@ class RunReport:
     """Files that are gone from the source, and whose labels this run deleted."""
     forecast: Mapping[str, object] | None = None
     """What `relabel plan --sample` predicted beside what this run took; None where nothing was predicted or done."""
+    budget: Mapping[str, object] | None = None
+    """Where `resources.budget` ended the run: which limit, what is spent, and what the rest would cost."""
 
     @property
     def complete(self) -> bool:
@@ -56,20 +61,37 @@ class RunReport:
     def to_json(self) -> dict[str, object]:
         """One flat line of figures."""
         figures = {"passed_over": dict(self.passed_over), "dropped_files": self.dropped_files}
-        forecast = {} if self.forecast is None else {"forecast": self.forecast}
-        return {**self.audit.to_json(), **figures, "done_now": self.done_now, **forecast}
+        told = {"forecast": self.forecast, "budget": self.budget}
+        known = {name: value for name, value in told.items() if value is not None}
+        return {**self.audit.to_json(), **figures, "done_now": self.done_now, **known}
 
 
 def run(
-    spec: Spec, *, address: str = "local", redo_changed: bool = False, execute: Executor | None = None
+    spec: Spec,
+    *,
+    address: str = "local",
+    redo_changed: bool = False,
+    execute: Executor | None = None,
+    notifier: Notifier | None = None,
 ) -> RunReport:
     """Label every row of the source that has no label yet, by `execute`, else on the Ray cluster at `address`.
+
+    Whoever `spec.notify` names is told how it ended. A caller who made a `notifier` of that tells by it himself that
+    the run is stopped.
 
     Raises Refused before any work where the spec, the source, the model or the output do not allow it, SourceChanged
     also after it, where rows of a file that looked untouched were found to be others, and RunFailed where the executor
     gave up; what was published until then stands. A report that is not complete names what is
     missing.
     """
+    own = Notifier(spec.notify) if notifier is None else notifier
+    with own.watching(is_stopped_by_others=notifier is not None):
+        report = _run(spec, redo_changed, execute or executor_at(address))
+    own.tell(report.to_json())
+    return report
+
+
+def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
     store = Store(spec.output.path)
     with Phases() as phases:
         phases.begin("looking at the model and the source")
@@ -96,29 +118,34 @@ def run(
         log.warning("the source file %s is left out: %s", path, why)
     if not start.done:
         _refuse_hopeless(spec, plan, encoder, job)
-    done_parts = {unit.part for unit in start.done}
-    todo = [unit for unit in plan.units if unit.part not in done_parts and unit.file.state != "gone"]
+    todo = start.todo
     log.info("%d units planned, %d done, %d to do", len(start.done) + len(todo), len(start.done), len(todo))
-    num_rows = sum(unit.num_rows for unit in todo)
     job = replace(job, bad=start.bad, digests=start.digests)
     gates = {query.name: query.label.gate for query in spec.queries}
+    rows_done = 0 if spec.resources.budget.rows is None else sum(unit.num_rows for unit in start.done)
+    guard = Guard(spec.resources, runs_before(spec.resources, store), rows_done=rows_done)
+    units = todo[: guard.allow(len(todo), (unit.num_rows for unit in todo))]
     try:
-        figures = execute_units(todo, job, execute or executor_at(address), num_rows=num_rows) if todo else {}
+        figures = execute_units(units, job, execute, guard, num_rows=units.num_rows) if units else {}
     except RecipeChanged:  # the output is another recipe's by now: that count takes back what is this run's
         conclude(plan, store, job.fingerprint)
         raise
     report = conclude(plan, store, job.fingerprint, gates=gates)
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
-    for problem in [*_stopped(figures), *report.problems]:
+    forecast = _compared(figures, job, store)
+    left = left_by(guard, figures, units=report.units - report.published, rows=report.planned_rows - report.rows)
+    for problem in [*_stopped(figures), *report.problems, *([left.sentence()] if left else [])]:
         log.warning("%s", problem)
-    if changed := {unit.file.path for unit in todo if unit.part in cast(Sequence[str], figures.get("changed", ()))}:
-        raise changed_files(changed)
+    if changed := cast(Sequence[str], figures.get("changed", ())):
+        units = by_part(plan)
+        raise changed_files({units[part].file.path for part in changed})
     return RunReport(
         audit=report,
         done_now=figures,
         passed_over=plan.passed_over,
         dropped_files=len(plan.dropped),
-        forecast=_compared(figures, job, store),
+        forecast=forecast,
+        budget=left and left.to_json(),
     )
 
 

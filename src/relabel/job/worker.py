@@ -6,8 +6,9 @@ The same on every executor: counts attempts, watches for hangs, turns errors int
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -16,9 +17,9 @@ from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
 from relabel.engine.api.engine import Engine
 from relabel.engine.model.faults import is_device_fault
-from relabel.errors import DeviceLost, RunFailed, UnitGivenUp
+from relabel.errors import DeviceLost, RunFailed
 from relabel.job.engine import report_of
-from relabel.job.faults.attempt import UnitAttempt, attempt, attempt_in_company
+from relabel.job.faults.attempt import UnitAttempt, attempt_each
 from relabel.job.faults.attempt_log import AttemptLog
 from relabel.job.faults.shared_lock import SharedLock
 from relabel.job.faults.watchdog import Watchdog
@@ -28,6 +29,8 @@ from relabel.job.stages.block import failed_block, is_over, unit_of, with_report
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import publish_unit
 from relabel.job.stages.read import prepare_reading, read_unit
+from relabel.job.stream.prepared import as_prepared, prepared_of
+from relabel.job.stream.waits import Waits
 from relabel.spec import Spec
 
 UNITS_AT_ONCE = 3
@@ -52,48 +55,74 @@ class Reader:
         self._job, self._log, self._watchdog = job, log, watchdog
 
     def __call__(self, unit: Unit) -> pa.Table:
+        return self.each([unit])[0]
+
+    def each(self, units: Sequence[Unit]) -> list[pa.Table]:
+        """The blocks of a handful of units."""
         prepare_reading(self._job)  # outside of the watch: no row is to blame for an import that takes long
-        try:
-            return attempt(self._log, "reading", unit, self._watchdog, lambda how: read_unit(unit, self._job, how))
-        except UnitGivenUp as error:
-            return failed_block(unit, str(error))
+
+        def work(at: int, how: UnitAttempt) -> pa.Table:
+            return as_prepared(read_unit(units[at], self._job, how))
+
+        def given_up(at: int, why: str) -> pa.Table:
+            return failed_block(units[at], why)
+
+        return attempt_each(self._log, "reading", units, self._watchdog, work, given_up)
 
 
 class Generator:
     """Generates the texts of a block; several threads may call it, for units side by side."""
 
-    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Engine) -> None:
-        self._job, self._log, self._watchdog, self._engine = job, log, watchdog, engine
+    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Engine, waits: Waits) -> None:
+        self._job, self._log, self._watchdog, self._engine, self._waits = job, log, watchdog, engine, waits
         self._lock = SharedLock()
         self._process = uuid.uuid4().hex
+        self._threads = ThreadPoolExecutor(MOST_UNITS_AT_ONCE)  # begun where units come several together
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """The block with its texts, or why there are none.
 
         Raises RunFailed where nothing can be generated any more; DeviceLost where this process is of no more use.
         """
-        if is_over(block):
-            return block
-        unit, generate = unit_of(block), partial(self._generate, block)
+        return self.each([block])[0]
+
+    def each(self, blocks: Sequence[pa.Table]) -> list[pa.Table]:
+        """The same of a handful of blocks, side by side."""
+        asked = [block for block in blocks if not is_over(block)]
+        units = [unit_of(block) for block in asked]
+
+        def given_up(at: int, why: str) -> pa.Table:
+            return failed_block(units[at], why)
+
+        done = iter(
+            attempt_each(
+                self._log,
+                "generating",
+                units,
+                self._watchdog,
+                lambda at, how: self._generate(asked[at], units[at], how),
+                given_up,
+                each=self._threads.map if len(units) > 1 else map,
+                company=self._lock.shared,
+                alone=self._lock.exclusive,  # a process died with it: it must not take others along
+            )
+            if units
+            else []
+        )
+        return [block if is_over(block) else next(done) for block in blocks]
+
+    def _generate(self, block: pa.Table, unit: Unit, how: UnitAttempt) -> pa.Table:
         try:
-            with self._lock.shared():
-                done = attempt_in_company(self._log, "generating", unit, self._watchdog, generate)
-            if done is not None:
-                return done
-            with self._lock.exclusive():  # a process died with it: it must not take others along
-                return attempt(self._log, "generating", unit, self._watchdog, generate)
-        except UnitGivenUp as error:
-            return failed_block(unit, str(error))
+            with self._waits.working(prepared_of(block)):
+                generated = generate_unit(block, self._engine, self._job, how)
+                report = replace(report_of(self._engine, self._process), waited=self._waits.so_far())
+            return with_report(generated, report)
         except RunFailed:  # no unit can be generated any more
             raise
         except Exception as error:  # the boundary of a unit: the others go on
             if is_device_fault(error):
                 raise DeviceLost("the device was lost; the same command goes on from here") from error
             return failed_block(unit, f"generating failed with {type(error).__name__}; the same command tries it again")
-
-    def _generate(self, block: pa.Table, how: UnitAttempt) -> pa.Table:
-        generated = generate_unit(block, self._engine, self._job, how)
-        return with_report(generated, report_of(self._engine, self._process))
 
 
 class Publisher:
@@ -105,12 +134,16 @@ class Publisher:
         self._binding = Binding(self._store, job.fingerprint)
 
     def __call__(self, block: pa.Table) -> Receipt:
-        unit = unit_of(block)
+        return self.each([block])[0]
 
-        def publish(how: UnitAttempt) -> Receipt:
-            return publish_unit(block, self._job, self._store, how, self._binding)
+    def each(self, blocks: Sequence[pa.Table]) -> list[Receipt]:
+        """The receipts of a handful of blocks."""
+        units = [unit_of(block) for block in blocks]
 
-        try:
-            return attempt(self._log, "publishing", unit, self._watchdog, publish)
-        except UnitGivenUp as error:
-            return Receipt(part=unit.part, failure=str(error))
+        def work(at: int, how: UnitAttempt) -> Receipt:
+            return publish_unit(blocks[at], self._job, self._store, how, self._binding)
+
+        def given_up(at: int, why: str) -> Receipt:
+            return Receipt(part=units[at].part, failure=why)
+
+        return attempt_each(self._log, "publishing", units, self._watchdog, work, given_up)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import regex
 from pydantic import Field, field_validator, model_validator
 
-from relabel.spec.json_schema import JsonSchema, load_schema, properties_of
+from relabel.spec.schemas.json_schema import JsonSchema, load_schema, properties_of
 from relabel.spec.section import RESERVED_COLUMNS, Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

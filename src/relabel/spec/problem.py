@@ -8,11 +8,13 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from relabel.spec.running.resources import NUMBER, RANGE
 from relabel.spec.spec import Spec
 
 
 def sentence(kind: str, steps: Sequence[str | int], message: str) -> str:
     """What is wrong at a place of the spec, from the kind and the message that pydantic has for it."""
+    steps = [step for step in steps if step not in (NUMBER, RANGE)]
     place = ".".join(str(step) for step in steps)
     if kind == "extra_forbidden":
         *section, key = steps
@@ -32,4 +34,11 @@ def _keys_at(steps: Sequence[str | int]) -> list[str]:
             section = get_args(section)[0]
         elif isinstance(section, type) and issubclass(section, BaseModel) and step in section.model_fields:
             section = section.model_fields[step].annotation
-    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+    return list(found.model_fields) if (found := _section_in(section)) else []
+
+
+def _section_in(annotation: object) -> type[BaseModel] | None:
+    """The section that a key is, or may be."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)

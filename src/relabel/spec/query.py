@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relabel.spec.formats import unchecked_format
 from relabel.spec.label import Label
+from relabel.spec.schemas.formats import unchecked_format
 from relabel.spec.section import BOOKKEEPING
 from relabel.spec.sections import Prompt, Sampling
 

@@ -1,20 +1,25 @@
 """One job as the user writes it, in YAML or Python, checked once and trusted inside.
 
-`source`, `prompt`, `model`, `sampling`, `label` or `labels`, and `output` decide the result; `resources` only speed.
+`source`, `prompt`, `model`, `sampling`, `label` or `labels`, and `output` decide the result; `resources` only speed,
+and `notify` neither.
 Knows nothing of files: `load.py` reads them.
 """
 
 from __future__ import annotations
 
-from pydantic import BaseModel, model_validator
+from typing import Annotated
+
+from pydantic import BaseModel, Field, model_validator
 
 from relabel.spec.engines.keys import Server, Vllm
 from relabel.spec.engines.limits import check_engine
 from relabel.spec.label import Label, NamedLabel
 from relabel.spec.query import Query, check_query
-from relabel.spec.resources import Resources
+from relabel.spec.running.notify import Notify
+from relabel.spec.running.resources import Resources
 from relabel.spec.section import BOOKKEEPING, Section, column_of
-from relabel.spec.sections import Model, Output, Prompt, Sampling, Source
+from relabel.spec.sections import Model, Output, Prompt, Sampling
+from relabel.spec.source import Source
 
 
 class Spec(Section):
@@ -40,6 +45,8 @@ class Spec(Section):
     """The servers that generate, where `model.engine` is `server`."""
     resources: Resources = Resources()
     """Processes, memory and time limits. They decide speed alone, and may change between runs of one recipe."""
+    notify: Annotated[list[Notify], Field(max_length=10)] = []
+    """Who is told how a run ended: addresses and commands. It may change between runs of one recipe."""
 
     @model_validator(mode="before")
     @classmethod

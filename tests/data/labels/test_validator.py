@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from relabel.data.labels.validator import Validator
-from relabel.spec.formats import CHECKED
-from relabel.spec.json_schema import load_schema
+from relabel.spec.schemas.formats import CHECKED
+from relabel.spec.schemas.json_schema import load_schema
 
 SLOW = r"^(a*)*\1c$"
 """On many a and a b, some 2**n steps for whoever tracks back, as whoever refers back must."""

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from relabel.data.output.binding import open_run
-from relabel.data.output.manifest import read_run
+from relabel.data.output.manifest import RUN, read_run
 from relabel.data.output.recipe import fingerprint
 from relabel.data.store.store import Store
 from relabel.errors import Refused
@@ -74,9 +74,22 @@ def test_a_file_that_is_left_out_is_forgotten_and_may_come_back(store):
     assert read_run(store).plan == make_plan(A, B)
 
 
+def test_what_was_just_written_is_not_read_back_and_is_what_others_read(tmp_path):
+    class Counting(Store):
+        def read_json(self, name):
+            read.append(name)
+            return super().read_json(name)
+
+    read, store = [], Counting(str(tmp_path))
+    run = begin(store, A, B)
+    assert RUN not in read
+    assert read_run(store) == read_run(Store(str(tmp_path))) == run
+    assert RUN not in read
+
+
 def test_another_way_to_the_same_files_is_no_change_of_plan(tmp_path):
     file = replace(A.file, url="s3://moved/a.parquet")
-    moved = replace(A, file=file, units=tuple(replace(unit, file=file) for unit in A.units))
+    moved = replace(A, file=file, units=A.units.at(file))
     store = Store(str(tmp_path))
     begin(store, A)
     assert begin(store, moved).plan == make_plan(moved), "the new way is the one to read by"

@@ -22,6 +22,7 @@ CHANGES = {
     "source.delimiter": ";",
     "source.encoding": "cp1252",
     "source.quote": "none",
+    "source.escape": "\\",
     "prompt.user": "Describe: {{ alt }}",
     "prompt.messages": "chat",
     "prompt.system": "Be brief.",
@@ -70,13 +71,10 @@ SPEED = {
     "kv_memory": "20GiB",
     "deadline": 60,
     "price": {"gpu_hour": 2.5},
+    "budget": {"gpu_hours": 5, "until": "06:00Z"},
 }
-
-
 NEEDED = {
-    "source.delimiter": {"source.format": "csv"},
-    "source.encoding": {"source.format": "csv"},
-    "source.quote": {"source.format": "csv"},
+    **{f"source.{key}": {"source.format": "csv"} for key in ("delimiter", "encoding", "quote", "escape")},
     "prompt.messages": {"prompt.user": None},
     "prompt.continue_final_message": {"prompt.user": None, "prompt.messages": "chat"},
     "label.pattern": {"label.parse": "regex"},
@@ -104,7 +102,7 @@ def fields_of(changes: dict[str, object]) -> dict:
 
 
 def test_the_table_above_has_every_field_that_decides_the_result():
-    others = {"resources", "labels", "vllm", "server"}
+    others = {"resources", "notify", "labels", "vllm", "server"}
     sections = {name: field.annotation for name, field in Spec.model_fields.items() if name not in others}
     every = {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
     elsewhere = {"source.removed", "output.path", "label.gate", "model.path", "model.revision", "model.adapter"}
@@ -130,6 +128,7 @@ def test_the_recipe_of_a_version_that_knew_one_kind_of_reasoning_is_still_the_sa
 
 def test_a_key_that_earlier_versions_did_not_have_is_left_out_where_it_says_nothing_new():
     assert not {"continue_final_message", "date"} & recipe_of()["prompt"].keys()
+    assert not {"delimiter", "encoding", "quote", "escape"} & recipe_of()["source"].keys()
     assert recipe_of("prompt.date", "2026-11-28")["prompt"]["date"] == "2026-11-28"
 
 

@@ -1,11 +1,12 @@
+import dataclasses
 from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relabel.data.sources.cutting import cut_as_before, cut_groups, cut_rows
-from relabel.data.sources.unit import SourceFile, Unit
+from relabel.data.sources.cutting import Cut, cut_as_before, cut_groups, cut_rows
+from relabel.data.sources.unit import SourceFile
 
 FILE = SourceFile(path="a.parquet", url="/a.parquet", size=1, version="")
 
@@ -46,13 +47,28 @@ def test_rows_are_cut_at_their_offsets():
     assert [(unit.first_row, unit.num_rows, unit.offset) for unit in units] == [(0, 2, 0), (2, 2, 9), (4, 1, 31)]
 
 
+def test_the_units_of_a_file_are_a_sequence_that_is_equal_where_they_are():
+    units, moved = cut_rows(FILE, [0, 7, 9, 20, 31], 2), dataclasses.replace(FILE, url="/moved/a.parquet")
+    assert units == list(units)
+    assert units == units[:]
+    assert units == Cut(FILE, units.ranges)
+    assert (units[-1], units[1:2]) == (units[2], (units[1],))
+    assert units.at(moved) != units
+    assert units.at(moved)[2] == dataclasses.replace(units[2], file=moved)
+    other = Cut(FILE, [(0, 2, 0), (2, 2, 8), (4, 1, 31)])
+    assert units.at(moved).is_like(units)
+    assert not other.is_like(units)
+    assert other.has_rows_of(units)
+    assert not other.has_rows_of(Cut(FILE, [(0, 2, 0), (2, 3, 8)]))
+    assert (units.num_rows, other.num_rows_of(2)) == (5, 1)
+    with pytest.raises(IndexError):
+        units[3]
+
+
 def cut_anew(sizes_before, num_rows, unit_rows=100):
     """A file of units of these sizes, written anew with so many rows in one row group."""
     firsts = [0, *accumulate(sizes_before)]
-    before = [
-        Unit(file=FILE, index=k, first_row=first, num_rows=size)
-        for k, (first, size) in enumerate(zip(firsts, sizes_before, strict=False))
-    ]
+    before = Cut(FILE, ((first, size, 0) for first, size in zip(firsts, sizes_before, strict=False)))
     return cut_as_before(cut_groups(FILE, [num_rows], unit_rows), before, unit_rows)
 
 

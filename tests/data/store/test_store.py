@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from relabel.data.store.failpoints import Failpoint
 from relabel.data.store.part import encode_part
 from relabel.data.store.stamp import make_stamp
 from relabel.data.store.store import Store
@@ -118,6 +119,28 @@ def test_a_document_is_created_once_and_may_be_put_over_and_deleted_twice(url):
     store.delete("_SUCCESS")
     store.delete("_SUCCESS")
     assert store.read_json("_SUCCESS") is None
+
+
+def test_who_writes_a_document_learns_which_version_it_is(url):
+    store = Store(url)
+    first = store.write_json("_run.json", {"a": 1}, None)
+    assert first == store.version("_run.json")
+    assert store.write_json("_run.json", {"a": 2}, None) is None, "somebody was first"
+    second = store.write_json("_run.json", {"a": 3}, first)
+    assert second == store.version("_run.json") != first
+    assert store.write_json("_run.json", {"a": 4}, first) is None
+    assert store.read_json("_run.json") == {"a": 3}
+
+
+@pytest.mark.parametrize(
+    "overtake", [lambda store: store.put_json("_run.json", 2), lambda store: store.delete("_run.json")]
+)
+def test_a_document_that_is_another_at_once_or_gone_has_no_version(url, overtake):
+    def hook(point, name):
+        if point is Failpoint.DONE:
+            overtake(Store(url))
+
+    assert Store(url, on_failpoint=hook).write_json("_run.json", {"a": 1}, None) == {}
 
 
 def test_hidden_names_are_not_listed(url):

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from relabel.errors import RowRejected
 from relabel.rejected import Code
 from relabel.spec import Label
-from relabel.spec.json_schema import is_recursive, properties_of, resolved
+from relabel.spec.schemas.json_schema import is_recursive, properties_of, resolved
 
 Schema = dict[str, Any]
 """A JSON schema, or an object in one, that `load_schema` has found to be valid."""

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from relabel.data.labels.arrow_types import label_types
 from relabel.spec import Label, NamedLabel
-from relabel.spec.schema_places import places
+from relabel.spec.schemas.places import places
 from relabel.spec.section import column_of
 
 

@@ -19,7 +19,7 @@ from relabel.data.labels.validator import Validator
 from relabel.errors import RowRejected
 from relabel.rejected import Code, Rejected
 from relabel.spec import Label
-from relabel.spec.json_schema import properties_of
+from relabel.spec.schemas.json_schema import properties_of
 
 Parser = Callable[[str], dict[str, object]]
 Taker = Callable[[str], Mapping[str, JsonValue]]

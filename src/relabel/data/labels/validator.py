@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from jsonschema_rs import ValidationError, ValidationErrorKind
 from pydantic import JsonValue
 
-from relabel.spec.json_schema import compiled
+from relabel.spec.schemas.json_schema import compiled
 
 MAX_EXPLAINED = 8
 """Levels of a value whose misfit is explained: a union that refers to itself doubles the errors at each level, and 14

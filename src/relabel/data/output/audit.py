@@ -6,7 +6,7 @@ Knows names and stamps, not rows: reading every row is the business of verify.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,7 +15,8 @@ from relabel.data.output.census import Census, Counted
 from relabel.data.output.manifest import SUCCESS, Run, read_run
 from relabel.data.output.report import Report
 from relabel.data.quality import gate
-from relabel.data.sources.plan import Plan, by_part
+from relabel.data.sources.parts import Parts, Selection
+from relabel.data.sources.plan import Plan, PlannedFile, by_part
 from relabel.data.sources.unit import Unit
 from relabel.data.store.objects import Version
 from relabel.data.store.stamp import Stamp
@@ -31,8 +32,10 @@ _NUM_READERS = 64
 class ResumeState:
     """What a run found in its output."""
 
-    done: tuple[Unit, ...]
+    done: Sequence[Unit]
     """Units that need not be done again."""
+    todo: Selection = field(default_factory=lambda: Selection(Parts([]), ()), compare=False)
+    """All others whose rows are in the source."""
     bad: Mapping[str, Version]
     """Damaged and stale parts of the plan, which are to be published over: they may be another run's good ones before
     this one comes to it."""
@@ -49,7 +52,7 @@ def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
     census = Census(store, units, fingerprint)
     # Read after the listing: a part that another process publishes is in the documents before it is in the listing.
     run = read_run(store)
-    known = by_part(run.plan) if run else {}
+    known = by_part(run.plan) if run else Parts([])
     former_parts = run.former_parts if run else frozenset()
     recipes = {fingerprint} | (run.former_fingerprints if run else frozenset())
 
@@ -59,18 +62,19 @@ def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
             return stamp is not None and all(unit and _is_beyond(stamp, unit, fingerprint) for unit in places)
         return stamp.fingerprint in recipes if stamp else part in former_parts
 
-    sound, left, unsound = set[str](), list[str](), dict[str, Counted]()
+    sound, left, unsound = bytearray(len(units)), list[str](), dict[str, Counted]()
     for counted in census.stamps():
         part = counted.part
-        if counted.is_sound:
-            sound.add(part)
+        if counted.is_sound and (place := units.place_of(part)) is not None:
+            sound[place] = True
             continue
         if is_left(part, counted.stamp):
             left.append(part)
-        if part in units and _is_there(units[part]):
+        if (unit := units.get(part)) is not None and _is_there(unit):
             unsound[part] = counted
     left.sort()
-    if any(part not in sound for part, unit in units.items() if _is_there(unit)) or left:
+    todo = Selection(units, (place for place in units.places(are_there=True) if not sound[place]))
+    if todo or left:
         store.delete(SUCCESS)
     for part in left:
         store.delete(part)
@@ -79,7 +83,8 @@ def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
         bad = {part: look for part, look in zip(sorted(unsound), looks, strict=True) if look}
     census.save()
     return ResumeState(
-        done=tuple(unit for part, unit in units.items() if part in sound),
+        done=Selection(units, (place for place, is_sound in enumerate(sound) if is_sound)),
+        todo=todo,
         bad={part: version for part, (version, _) in bad.items()},
         digests={part: stamp.digest for part, (_, stamp) in bad.items() if stamp},
         deleted=tuple(left),
@@ -92,7 +97,7 @@ def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] 
     return _count(plan, units, Census(store, units, fingerprint), store, gates)
 
 
-def _count(plan: Plan, units: Mapping[str, Unit], census: Census, store: Store, gates: Mapping[str, Gate]) -> Report:
+def _count(plan: Plan, units: Parts, census: Census, store: Store, gates: Mapping[str, Gate]) -> Report:
     damaged, stale = list[str](), list[str]()
     gone = set(plan.gone)
     published = rows = ok = rejected = gone_rows = 0
@@ -112,23 +117,28 @@ def _count(plan: Plan, units: Mapping[str, Unit], census: Census, store: Store, 
             reasons.update(stamp.reasons)
     parts, quality = census.parts, census.quality()
     known = _parts_of(read_run(store))
-    lost = [unit for part, unit in units.items() if part not in parts and not _is_there(unit)]
+    is_there = bytearray(len(units))
+    for place in map(units.place_of, parts):
+        if place is not None:
+            is_there[place] = True
+    lost = Selection(units, (place for place in units.places(are_there=False) if not is_there[place]))
+    missing = Selection(units, (place for place in units.places(are_there=True) if not is_there[place]))
     return Report(
         units=len(units) - len(lost),
         published=published,
-        planned_rows=sum(unit.num_rows for unit in units.values()) - sum(unit.num_rows for unit in lost),
+        planned_rows=units.num_rows - lost.num_rows,
         rows=rows,
         ok=ok,
         rejected=rejected,
         reasons=dict(sorted(reasons.items())),
-        missing=tuple(part for part, unit in units.items() if part not in parts and _is_there(unit)),
+        missing=tuple(unit.part for unit in missing),
         damaged=tuple(sorted(damaged)),
         stale=tuple(sorted(stale)),
         foreign=tuple(part for part in parts if part not in units and part not in known),
         unreadable=plan.unreadable,
         gone_files=len(gone),
         gone_rows=gone_rows,
-        lost_rows=sum(unit.num_rows for unit in lost),
+        lost_rows=lost.num_rows,
         quality=quality,
         exceeded=tuple(gate.exceeded(gates, quality, rows=rows, rejected=rejected)),
     )
@@ -148,11 +158,12 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     run = read_run(store)
     if run is not None and run.fingerprint != fingerprint:
         # what only this run's plan has: no run of the other recipe would ever take it for its own
-        for part in store.parts().keys() - _parts_of(run):
-            if _is_made_by(store, part, fingerprint):
+        theirs = _parts_of(run)
+        for part in store.parts():
+            if part not in theirs and _is_made_by(store, part, fingerprint):
                 store.delete(part)
         raise output_lost(store)
-    if run is not None and run.plan is not plan and _says(run.plan) != _says(plan):
+    if run is not None and not _says_as_much(run.plan, plan):
         return report
     if report.passed:
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
@@ -199,15 +210,21 @@ def _is_beyond(stamp: Stamp, unit: Unit, fingerprint: str) -> bool:
     return not _is_there(unit) and stamp.fingerprint == fingerprint and not stamp.is_of(unit, fingerprint)
 
 
-def _says(plan: Plan) -> tuple[object, ...]:
-    """What makes a plan another one: other parts, other versions of files, a file unreadable."""
-    return {part: _made_from(unit) for part, unit in by_part(plan).items()}, {path for path, _ in plan.unreadable}
+def _says_as_much(one: Plan, other: Plan) -> bool:
+    """Whether two plans are the same: the same parts of the same versions of files, the same files unreadable."""
+    ones, others = ({file.file.stem: file for file in plan.files if file.units} for plan in (one, other))
+    return (
+        dict(one.unreadable).keys() == dict(other.unreadable).keys()
+        and ones.keys() == others.keys()
+        and all(_is_made_alike(file, others[stem]) for stem, file in ones.items())
+    )
 
 
-def _made_from(unit: Unit) -> tuple[int, str, bool, int, int]:
-    return unit.file.size, unit.file.version, _is_there(unit), unit.first_row, unit.num_rows
+def _is_made_alike(one: PlannedFile, other: PlannedFile) -> bool:
+    figures = [(file.size, file.version, file.state == "gone") for file in (one.file, other.file)]
+    return one is other or (figures[0] == figures[1] and one.units.has_rows_of(other.units))
 
 
-def _parts_of(run: Run | None) -> set[str]:
+def _parts_of(run: Run | None) -> Parts:
     """The parts of the newest plan that is written down, by this process or another."""
-    return set(by_part(run.plan)) if run else set()
+    return by_part(run.plan) if run else Parts([])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from relabel.data.output.changes import difference, refuse_bad_names
-from relabel.data.output.manifest import GATES, RUN, SUCCESS, Run, later_name, read_run
+from relabel.data.output.manifest import GATES, RUN, SUCCESS, Run, later_name, read_run, remember
 from relabel.data.output.recipe import Recipe, changed_fields, fingerprint
 from relabel.data.sources.plan import Plan
 from relabel.data.store.objects import Version
@@ -157,15 +157,22 @@ def _write_down(
         former_fingerprints=_former_fingerprints(found.unbound, recipe),
     )
     if found.unbound is None:
-        return first if store.create_json(RUN, first.to_json()) else None
+        return _written(store, first, None)
     # Planning takes minutes: the other run may have published meanwhile.
     if store.parts():
         raise _of_another_recipe(store, found.unbound.run, recipe)
     store.delete(SUCCESS)  # of a run without a unit: it says nothing of this recipe
-    if not store.replace_json(RUN, first.to_json(), found.unbound.version):
-        return None
-    store.delete(GATES)
-    return first
+    if (written := _written(store, first, found.unbound.version)) is not None:
+        store.delete(GATES)
+    return written
+
+
+def _written(store: Store, first: Run, old: Version | None) -> Run | None:
+    """The run, once it stands in `_run.json`. To read it back would take seconds, of 400,000 units."""
+    version = store.write_json(RUN, first.to_json(), old)
+    if version:
+        remember(store, first, version)
+    return first if version is not None else None
 
 
 def _as_read(store: Store, run: Run) -> Run:

@@ -19,13 +19,12 @@ def difference(known: Plan, plan: Plan) -> dict[str, object] | None:
 
 
 def _differs(before: PlannedFile | None, planned: PlannedFile) -> bool:
-    return before is not planned and (before is None or _layout(before) != _layout(planned))
-
-
-def _layout(planned: PlannedFile) -> tuple[int, str, str, list[tuple[int, int, int, int]]]:
-    """What parts depend on. Not the URL: the same file may be reached by another way."""
-    units = [(unit.index, unit.first_row, unit.num_rows, unit.offset) for unit in planned.units]
-    return planned.file.size, planned.file.version, planned.file.state, units
+    """In what parts depend on. Not the URL: the same file may be reached by another way."""
+    if before is None or before is planned:
+        return before is None
+    one, other = before.file, planned.file
+    is_same = (one.size, one.version, one.state) == (other.size, other.version, other.state)
+    return not (is_same and before.units.is_like(planned.units))
 
 
 def refuse_bad_names(plan: Plan) -> None:

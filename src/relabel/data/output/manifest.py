@@ -7,6 +7,7 @@ A later document overrides an earlier one file by file. Knows how they are read;
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -129,6 +130,13 @@ class _Seen:
 _SEEN: WeakKeyDictionary[Store, _Seen] = WeakKeyDictionary()
 """A run looks six times, and a plan of 400,000 units takes seconds to read. Nobody writes over a document but
 `_run.json`; where somebody did by hand, the next process sees it."""
+
+
+def remember(store: Store, run: Run, version: Version) -> None:
+    """That this version of `_run.json` says this. What is remembered is a run as it would be read back."""
+    plan = Plan(files=run.plan.files, unreadable=run.plan.unreadable, columns=run.plan.columns)
+    recipe = json.loads(json.dumps(run.recipe))
+    _SEEN[store] = _Seen(run=replace(run, recipe=recipe, plan=plan), versions=(version, None))
 
 
 def _version_of_last(store: Store, run: Run) -> Version | None:

@@ -12,16 +12,21 @@ from typing import Any
 
 from relabel.spec import Spec
 from relabel.spec.engines.keys import OF_TEXTS
-from relabel.spec.json_schema import rules_of
+from relabel.spec.schemas.json_schema import rules_of
 
 Recipe = Mapping[str, Any]
 """Plain JSON: sections of the spec by name, each a dict of its fields, a list or null, as a version has them."""
 
 _ABSENT = "(absent)"
-_LATER = {"prompt": {"continue_final_message": False, "date": None}, "model": {"engine": "relabel"}}
+_LATER = {
+    "source": dict.fromkeys(("delimiter", "encoding", "quote", "escape")),
+    "prompt": {"continue_final_message": False, "date": None},
+    "model": {"engine": "relabel"},
+}
 """Keys that earlier versions did not have, with the value that stands for what they did: it is left out."""
 _DECIDES_NOTHING: Mapping[str, Any] = {
     "resources": True,
+    "notify": True,
     "vllm": True,
     "server": True,
     "source": {"removed"},
@@ -47,9 +52,6 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object], engine: Mappin
     for section, defaults in _LATER.items():
         recipe[section] = {k: v for k, v in recipe[section].items() if k not in defaults or v != defaults[k]}
     recipe["source"]["path"] = spec.source.paths
-    for key in ("delimiter", "encoding", "quote"):  # a version without them made the same recipe
-        if recipe["source"][key] is None:
-            del recipe["source"][key]
     recipe["prompt"]["image"] = spec.prompt.images
     for label in (recipe["label"], *recipe["labels"]):
         if label["json_schema"] is not None:  # as text: the order of its properties is that of the columns

@@ -12,11 +12,13 @@ import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, cast
 
 import pyarrow as pa
-from pydantic import Field, StrictInt, StrictStr, TypeAdapter
+from pydantic import AfterValidator, Field, StrictInt, StrictStr, TypeAdapter
 
+from relabel.data.sources.cutting import Cut
+from relabel.data.sources.parts import Parts
 from relabel.data.sources.unit import FileState, SourceFile, Unit
 
 
@@ -25,7 +27,7 @@ class PlannedFile:
     """A file of the source and its units."""
 
     file: SourceFile
-    units: tuple[Unit, ...]
+    units: Cut
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Members of it that no column holds, by suffix or kind."""
 
@@ -61,7 +63,7 @@ class Plan:
 
     @property
     def num_rows(self) -> int:
-        return sum(unit.num_rows for unit in self.units)
+        return sum(planned.units.num_rows for planned in self.files)
 
     @property
     def passed_over(self) -> dict[str, int]:
@@ -80,7 +82,7 @@ class Plan:
                 "size": planned.file.size,
                 "version": planned.file.version,
                 **({"state": planned.file.state} if planned.file.state != "there" else {}),
-                "units": [[unit.first_row, unit.num_rows, unit.offset] for unit in planned.units],
+                "units": [list(one) for one in planned.units.ranges],
                 **({"stem": planned.file.own_stem} if planned.file.own_stem else {}),
                 **({"passed_over": dict(planned.passed_over)} if planned.passed_over else {}),
             }
@@ -100,12 +102,21 @@ class Plan:
         )
 
 
-def by_part(plan: Plan) -> dict[str, Unit]:
+def by_part(plan: Plan) -> Parts:
     """The units of a plan by the names of their parts."""
-    return {unit.part: unit for unit in plan.units}
+    return Parts(planned.units for planned in plan.files)
 
 
 _Number = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+_NO_FILE = SourceFile(path="", url="", size=0, version="")
+_Ranges = tuple[tuple[_Number, _Number, _Number], ...]
+
+
+def _cut(ranges: _Ranges) -> Cut:
+    return Cut(_NO_FILE, ranges)
+
+
+_Units = Annotated[_Ranges, AfterValidator(_cut)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +127,8 @@ class _CompactFile:
     url: StrictStr
     size: _Number
     version: StrictStr
-    units: tuple[tuple[_Number, _Number, _Number], ...]
-    """First row, number of rows and offset of each unit, in order."""
+    units: _Units
+    """First row, number of rows and offset of each unit, in order; of what file is not known yet."""
     state: FileState = "there"
     stem: StrictStr = ""
     passed_over: dict[StrictStr, _Number] = field(default_factory=dict)
@@ -131,11 +142,7 @@ class _CompactFile:
             state=self.state,
             own_stem=self.stem,
         )
-        units = (
-            Unit(file=file, index=index, first_row=first_row, num_rows=num_rows, offset=offset)
-            for index, (first_row, num_rows, offset) in enumerate(self.units)
-        )
-        return PlannedFile(file=file, units=tuple(units), passed_over=self.passed_over)
+        return PlannedFile(file=file, units=cast(Cut, self.units).at(file), passed_over=self.passed_over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class _Outcome:
     def planned(self) -> PlannedFile | None:
         if self.scanned is None:
             return self.known
-        return PlannedFile(file=self.file, units=tuple(self.scanned.units), passed_over=dict(self.scanned.passed_over))
+        return PlannedFile(file=self.file, units=self.scanned.units, passed_over=dict(self.scanned.passed_over))
 
 
 def make_plan(
@@ -193,11 +193,7 @@ def _gone(vanished: Sequence[PlannedFile], removed: Literal["keep", "drop", "ref
 def _is_as_long(outcome: _Outcome, old: Mapping[str, PlannedFile]) -> bool:
     """Whether a file is cut into units as it was: only what a unit reads tells then whether it is the same."""
     now = outcome.planned
-    return now is not None and _rows(now) == _rows(old[outcome.file.path])
-
-
-def _rows(planned: PlannedFile) -> list[tuple[int, int]]:
-    return [(unit.first_row, unit.num_rows) for unit in planned.units]
+    return now is not None and now.units.has_rows_of(old[outcome.file.path].units)
 
 
 def _differs(file: SourceFile, other: SourceFile) -> bool:
@@ -208,8 +204,7 @@ def _at(file: SourceFile, known: PlannedFile) -> PlannedFile:
     """What is known of a file, under the url and in the state it has now."""
     if file == known.file:
         return known
-    units = tuple(replace(unit, file=file) for unit in known.units)
-    return replace(known, file=file, units=units)
+    return replace(known, file=file, units=known.units.at(file))
 
 
 def _names(paths: Collection[str]) -> str:

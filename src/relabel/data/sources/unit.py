@@ -67,7 +67,12 @@ class Unit:
     @property
     def part(self) -> str:
         """The name of the one part file that this unit becomes."""
-        return f"{self.file.stem}-{self.index:05d}.parquet"
+        return part_of(self.file.stem, self.index)
+
+
+def part_of(stem: str, index: int) -> str:
+    """The name of the part of a file's unit."""
+    return f"{stem}-{index:05d}.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,10 +71,10 @@ class Objects:
     def is_on_disk(self) -> bool:
         return self._disk is not None
 
-    def listed(self) -> dict[str, Listed]:
-        """Every name."""
-        with self._doing("list", ""):
-            batches = obstore.list(self._objects, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
+    def listed(self, folder: str | None = None) -> dict[str, Listed]:
+        """Every name, or those below a folder."""
+        with self._doing("list", folder or ""):
+            batches = obstore.list(self._objects, folder, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
             return {meta["path"]: _listed(meta) for batch in batches for meta in batch}
 
     def create(self, name: str, data: bytes) -> bool:

@@ -46,6 +46,10 @@ def _footer_of(tail: Bytes | bytes) -> int:
     return footer_size(memoryview(tail))
 
 
+def _compact(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
 _HIDDEN = re.compile(r"(^|/)[_.]")
 
 
@@ -61,6 +65,10 @@ class Store:
         """Everything that readers of the folder see, by name. Names beginning with `_` or `.` are hidden."""
         found = self._objects.listed()
         return {name: found[name] for name in sorted(found) if not _HIDDEN.search(name)}
+
+    def documents(self, folder: str) -> dict[str, Listed]:
+        """The names below one folder, hidden or not; none where there is no such folder."""
+        return self._objects.listed(folder)
 
     def parts(self) -> dict[str, Listed]:
         """The visible parts, by name."""
@@ -151,11 +159,21 @@ class Store:
 
     def create_json(self, name: str, value: object) -> bool:
         """Write the document unless it is there; False if it was."""
-        return self._objects.create(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+        return self._objects.create(name, _compact(value))
 
-    def replace_json(self, name: str, value: object, old: Version) -> bool:
-        """Write the document over that version of it; False, and nothing is written, if it is another one meanwhile."""
-        return self._objects.replace(name, json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), old)
+    def write_json(self, name: str, value: object, old: Version | None) -> Version | None:
+        """Write the document where there is none, or over the `old` version of it: the version that it now is.
+
+        None, and nothing is written, if there is another one meanwhile; an empty version if it was written over since.
+        """
+        data = _compact(value)
+        if not (self._objects.create(name, data) if old is None else self._objects.replace(name, data, old)):
+            return None
+        try:
+            content, version = self._objects.read(name)
+        except GONE:
+            return {}
+        return version if memoryview(content) == memoryview(data) else {}
 
     def put_json(self, name: str, value: object) -> None:
         """Write the document over what is there."""

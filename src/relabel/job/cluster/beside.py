@@ -14,8 +14,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from relabel.job.faults.attempt_log import Counted
 from relabel.job.faults.deaths import DeathCounter
 from relabel.job.faults.poison_search import PoisonSearch
+from relabel.job.stream.allowance import Allowance
 from relabel.job.stream.window import Gate
 
 LOOK_SECONDS = 0.2
@@ -28,19 +30,37 @@ End = tuple[str, str, str]
 
 
 class _Desk(DeathCounter, Gate):
-    """One process for both, and for what the driver is told."""
+    """One process for both, for what may begin, and for what the driver is told."""
 
     num_engines = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._allowance = Allowance()
+
+    def begin_at_most(self, number: int) -> None:
+        self._allowance.begin_at_most(number)
+
+    def may_begin(self, parts: Sequence[str]) -> list[bool]:
+        return [self._allowance.may_begin(part) for part in parts]
+
+    def allowance_is_over(self) -> bool:
+        return self._allowance.is_over
+
+    def begun(self) -> set[str]:
+        return self._allowance.begun
 
     def end_all(self, ended: Sequence[End]) -> None:
         for one in ended:
             self.end(*one)
 
-    def begin_after(
-        self, ended: Sequence[End], stage: str, file: str, part: str, num_rows: int, in_company: bool
-    ) -> PoisonSearch | str:
+    def begin_after(self, ended: Sequence[End], stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
         self.end_all(ended)
-        return self.begin(stage, file, part, num_rows, in_company=in_company)
+        return self.begin(stage, file, part, num_rows)
+
+    def begin_each_after(self, ended: Sequence[End], stage: str, units: Sequence[Counted]) -> list[PoisonSearch | str]:
+        self.end_all(ended)
+        return self.begin_each(stage, units)
 
     def add_engine(self) -> None:
         self.num_engines += 1
@@ -59,7 +79,7 @@ def open_desk() -> Beside:
 class Beside:
     """An `AttemptLog` and a gate that every process of a run can hold.
 
-    One question a unit and stage: that the last unit ended is told with the next one's beginning, or soon after. A
+    One question a handful and stage: that its units ended is told with the next one's beginning, or soon after. A
     process that dies meanwhile costs one death that was none; two are anyone's.
     """
 
@@ -70,8 +90,11 @@ class Beside:
     def __reduce__(self) -> tuple[type[Beside], tuple[object]]:
         return Beside, (self._desk,)
 
-    def begin(self, stage: str, file: str, part: str, num_rows: int, *, in_company: bool = False) -> PoisonSearch | str:
-        return ray.get(self._desk.begin_after.remote(self._take(), stage, file, part, num_rows, in_company))
+    def begin(self, stage: str, file: str, part: str, num_rows: int) -> PoisonSearch | str:
+        return ray.get(self._desk.begin_after.remote(self._take(), stage, file, part, num_rows))
+
+    def begin_each(self, stage: str, units: Sequence[Counted]) -> list[PoisonSearch | str]:
+        return ray.get(self._desk.begin_each_after.remote(self._take(), stage, units))
 
     def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
         ray.get(self._desk.tries.remote(stage, part, at, num_deaths))
@@ -93,6 +116,22 @@ class Beside:
         """Wait until the chunk that begins at this place may go."""
         while not ray.get(self._desk.is_open.remote(place)):
             time.sleep(LOOK_SECONDS)
+
+    def begin_at_most(self, number: int) -> None:
+        """Let so many units begin to be generated in all."""
+        self._desk.begin_at_most.remote(number)
+
+    def may_begin(self, parts: Sequence[str]) -> list[bool]:
+        """Of each unit whether it may begin to be generated, and then counts as begun."""
+        return ray.get(self._desk.may_begin.remote(parts))
+
+    def is_over(self) -> bool:
+        """Whether a unit was held back, so that no other begins any more."""
+        return ray.get(self._desk.allowance_is_over.remote())
+
+    def begun(self) -> set[str]:
+        """The parts of all units that were let begin."""
+        return ray.get(self._desk.begun.remote())
 
     def add_engine(self) -> None:
         """An engine is loaded."""

@@ -93,7 +93,7 @@ def _init(address: str, resources: Resources) -> None:
         init(address=address)
         return
     # an actor on CPUs takes one; reading and publishing need another, or nothing would ever move
-    needed = resources.actors + 1 if not resources.gpus_per_actor else 2
+    needed = resources.fewest_actors + 1 if not resources.gpus_per_actor else 2
     raised = needed if needed > (os.cpu_count() or 1) else None  # None: as many as Ray finds, quotas of containers seen
     init(address=LOCAL, num_cpus=raised, include_dashboard=False)
 

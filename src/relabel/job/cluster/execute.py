@@ -12,6 +12,7 @@ from relabel.data.sources.unit import Unit
 from relabel.errors import RelabelError, RunFailed
 from relabel.job.cluster.connect import connected
 from relabel.job.cluster.graph import receipts
+from relabel.job.course import Course
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
 from relabel.job.receipt import Receipt
@@ -25,17 +26,19 @@ class OnRay:
         self._address, self._load = address, load
 
     @contextmanager
-    def __call__(self, units: Sequence[Unit], job: Job, *, num_rows: int) -> Generator[Iterator[Receipt]]:
+    def __call__(
+        self, units: Sequence[Unit], job: Job, *, num_rows: int, course: Course
+    ) -> Generator[Iterator[Receipt]]:
         """Connected as long as the block lasts."""
         with (
             connected(self._address, job.spec.resources),
-            closing(self._receipts(units, job, num_rows)) as done,
+            closing(self._receipts(units, job, num_rows, course)) as done,
         ):
             yield done
 
-    def _receipts(self, units: Sequence[Unit], job: Job, num_rows: int) -> Generator[Receipt]:
+    def _receipts(self, units: Sequence[Unit], job: Job, num_rows: int, course: Course) -> Generator[Receipt]:
         try:
-            yield from receipts(units, job, self._load, num_rows=num_rows)
+            yield from receipts(units, job, self._load, num_rows=num_rows, course=course)
         except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
             raise _cause(error) from error
 

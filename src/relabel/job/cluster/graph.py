@@ -9,37 +9,43 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, TaskPoolStrategy
+from ray.data import TaskPoolStrategy
 
 from relabel.data.sources.unit import Unit
 from relabel.errors import DeviceLost, RelabelError
 from relabel.job.cluster.beside import Beside, open_desk
+from relabel.job.cluster.pools import pools_of
 from relabel.job.cluster.settings import settle_context
 from relabel.job.cluster.source import Units
+from relabel.job.course import Course
 from relabel.job.faults.parent import end_with_parent
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job
 from relabel.job.progress.ticker import Ticker
 from relabel.job.receipt import Receipt
+from relabel.job.stages.block import failed_block, is_over, unit_of
 from relabel.job.stream import window
-from relabel.job.stream.rows import unit_of_row
+from relabel.job.stream.allowance import HELD_BACK
+from relabel.job.stream.handful import units_together
+from relabel.job.stream.pace import Pace
+from relabel.job.stream.packed import packed, unpacked
+from relabel.job.stream.rows import units_of_row
+from relabel.job.stream.waits import Waits
 from relabel.job.worker import Generator, LoadEngine, Publisher, Reader, units_at_once
 
 log = logging.getLogger("relabel")
 
 READ_MEMORY = 512 * 2**20
 """Bytes set aside for each unit that is being read: its images, encoded and decoded."""
-GENERATORS_PER_PUBLISHER = 4
-"""A publisher is busy for some tenths of a second with a unit that a GPU needs ten seconds for."""
 HEARD_TOGETHER = 32
-"""Units after whose end others may be handed out."""
-ROWS_AT_HAND, MOST_AT_HAND = 32, 16
-"""Ray Data looks every 0.1 s for actors that are done, so that each must have so many rows at hand, of up to so many
-units, or it waits: of units of one row ten a second went through an actor that held one. Two units at least."""
+"""Handfuls after whose end others may be handed out."""
+LOOKED_AT = 1024
+"""Units whose rows are counted to know how many rows a unit has."""
 
 
 class Read:
@@ -54,8 +60,13 @@ class Read:
         _give_way()
         self._read = Reader(job, beside, Watchdog(job.spec.resources.deadline))
 
+        self._beside, self._is_limited = beside, job.spec.resources.budget.is_set
+
     def __call__(self, row: pa.Table) -> pa.Table:
-        return self._read(unit_of_row(row))
+        units = units_of_row(row)
+        if self._is_limited and self._beside.is_over():
+            return packed([failed_block(unit, HELD_BACK) for unit in units])
+        return packed(self._read.each(units))
 
 
 class Generate:
@@ -65,22 +76,33 @@ class Generate:
         end_with_parent()  # what hangs in Ray's own exit would hold the GPU
         self._refusal: RelabelError | None = None
         """Why there is no engine. Raised here Ray would load it four times over, and hand on the text alone."""
+        began = time.monotonic()
         try:
             engine = load(job.spec)
         except RelabelError as error:
             self._refusal = error
             return
+        waits = Waits(time.monotonic() - began)
         beside.add_engine()
         watchdog = Watchdog(job.spec.resources.deadline, lambda: engine.goodput.num_forwards)
-        self._generate = Generator(job, beside, watchdog, engine)
+        self._generate = Generator(job, beside, watchdog, engine, waits)
+        self._beside, self._is_limited = beside, job.spec.resources.budget.is_set
 
     def __call__(self, block: pa.Table) -> pa.Table:
         if self._refusal is not None:
             raise self._refusal
+        blocks = self._allowed(unpacked(block)) if self._is_limited else unpacked(block)
         try:
-            return self._generate(block)
+            return packed(self._generate.each(blocks))
         except DeviceLost:
             os._exit(1)  # Ray starts another process, and the attempts are counted
+
+    def _allowed(self, blocks: list[pa.Table]) -> list[pa.Table]:
+        """Those of units that may begin, and in place of others why not."""
+        units = {at: unit_of(block) for at, block in enumerate(blocks) if not is_over(block)}
+        allowed = self._beside.may_begin([unit.part for unit in units.values()])
+        held_back = {at: unit for (at, unit), may in zip(units.items(), allowed, strict=True) if not may}
+        return [failed_block(held_back[at], HELD_BACK) if at in held_back else block for at, block in enumerate(blocks)]
 
 
 class Publish:
@@ -95,29 +117,34 @@ class Publish:
         self._publish = Publisher(job, beside, Watchdog(job.spec.resources.deadline))
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        return pa.table({"receipt": [self._publish(block).to_text()]})
+        return pa.table({"receipt": [receipt.to_text() for receipt in self._publish.each(unpacked(block))]})
 
 
-def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int) -> Iterator[Receipt]:
+def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int, course: Course) -> Iterator[Receipt]:
     """Run the units and yield the receipt of each as it ends; no row reaches the driver. `load` makes an engine.
 
-    `num_rows` are asked of them: in a retry few of each.
+    `num_rows` are asked of them: in a retry few of each. Of units that `course` lets not begin there is no receipt.
     """
     resources = job.spec.resources
-    num_planned = sum(unit.num_rows for unit in units)
-    at_once, at_hand = units_at_once(num_planned, num_rows), _units_at_hand(num_planned / len(units))
+    num_planned = _planned_rows(units)
+    together = units_together(len(units), num_planned)
     settle_context(resources.deadline)
     beside = open_desk()
-    actors = min(resources.actors, len(units))
-    publishers = -(-actors // GENERATORS_PER_PUBLISHER)
+    source = Units(units, beside, together=together)
+    pools = pools_of(
+        resources,
+        num_handfuls=source.num_handfuls,
+        handful_rows=together * num_planned / len(units),
+        units_at_once=units_at_once(num_planned, num_rows),
+        together=together,
+    )
 
     def open_the_gate(num_done: int) -> None:
-        readers = int(ray.cluster_resources().get("CPU", 0))  # nodes come and go
-        beside.open_to(window.limit(num_done, actors * (at_once + at_hand) + (readers + publishers) * at_hand))
+        num_cpus = int(ray.cluster_resources().get("CPU", 0))  # nodes come and go
+        beside.open_to(window.limit(num_done // together, pools.slots(num_cpus)))
 
     open_the_gate(0)
-    log.info("starting %d engine%s", actors, "" if actors == 1 else "s")
-    source = Units(units, beside)
+    log.info("starting %s", pools.said)
     labelled = (
         ray.data.read_datasource(
             source,
@@ -130,22 +157,17 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            compute=ActorPoolStrategy(min_size=1, max_size=len(units), max_tasks_in_flight_per_actor=at_hand),
+            compute=pools.reading,
             num_cpus=1,
             memory=READ_MEMORY,
             fn_constructor_args=(job, beside),
         )
-        .map_batches(
+        .map_batches_internal(  # the same, which takes whole blocks with GPUs, too: `map_batches` refuses that
             Generate,
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            compute=ActorPoolStrategy(
-                size=actors,
-                max_concurrent_calls_per_actor=at_once,
-                max_tasks_in_flight_per_actor=at_once + at_hand,
-                enable_true_multi_threading=True,
-            ),
+            compute=pools.generating,
             num_gpus=resources.gpus_per_actor or None,
             num_cpus=0 if resources.gpus_per_actor else 1,
             fn_constructor_args=(job, beside, load),
@@ -155,33 +177,38 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            compute=ActorPoolStrategy(size=publishers, max_tasks_in_flight_per_actor=at_hand),
+            compute=pools.publishing,
             num_cpus=0,
             fn_constructor_args=(job, beside),
         )
     )
-    with Ticker(_told_of_engines(beside, actors), every=1.0):
+    pace = Pace(beside, course)
+    with Ticker(_told_of_engines(beside, pools.most, course), every=1.0):
         for num_done, row in enumerate(labelled.iter_rows(), start=1):
-            if num_done % HEARD_TOGETHER == 0:
+            if num_done % (HEARD_TOGETHER * together) == 0 and not pace.is_over:
                 open_the_gate(num_done)
-            yield Receipt.from_text(row["receipt"])
+            receipt = Receipt.from_text(row["receipt"])
+            if not pace.holds_back(receipt):
+                yield receipt
+            if pace.is_done():
+                return
 
 
-def _told_of_engines(beside: Beside, num_engines: int) -> Callable[[], None]:
+def _told_of_engines(beside: Beside, num_engines: int, course: Course) -> Callable[[], None]:
     """What looks how many engines are up, and says so where more are."""
-    num_up = 0
 
     def look() -> None:
-        nonlocal num_up
-        if num_up < num_engines and (found := min(beside.num_engines(), num_engines)) > num_up:
-            num_up = found
-            log.info("%d of %d engines up, the first unit is under way", num_up, num_engines)
+        if course.num_engines < num_engines and (found := beside.num_engines()) > course.num_engines:
+            course.num_engines = min(found, num_engines)
+            log.info("%d of %d engines up, the first unit is under way", course.num_engines, num_engines)
 
     return look
 
 
-def _units_at_hand(rows_per_unit: float) -> int:
-    return max(2, min(MOST_AT_HAND, int(ROWS_AT_HAND / rows_per_unit)))
+def _planned_rows(units: Sequence[Unit]) -> int:
+    """How many rows they have, by some of them: half a second goes into 400,000 units else."""
+    some = units[:: -(-len(units) // LOOKED_AT)]
+    return round(sum(unit.num_rows for unit in some) * len(units) / len(some))
 
 
 def _give_way() -> None:

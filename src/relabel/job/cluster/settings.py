@@ -26,6 +26,8 @@ def settle_context(deadline: float) -> None:
     settings.raise_original_map_exception = True  # else an error of our own comes back as text alone
     settings.max_consecutive_actor_init_deaths = 3
     settings.execution_no_progress_timeout_s = no_progress_seconds(deadline)
+    # an actor that waits for a moment is not ended: its successor would load the model anew, or import for 3 s
+    settings.autoscaling_config.actor_pool_util_downscaling_threshold = -1.0
     settings.memory_usage_poll_interval_s = None  # a thread for each task
     settings.enable_progress_bars = False
     settings.enable_operator_progress_bars = False

@@ -5,8 +5,10 @@ Knows what is counted, not where; must never know Ray.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from relabel.data.sources.unit import Unit
@@ -55,13 +57,54 @@ def attempt(log: AttemptLog, stage: str, unit: Unit, watchdog: Watchdog, work: C
     return _do(log, stage, unit, watchdog, work, _known(search, stage, unit))
 
 
-def attempt_in_company(
-    log: AttemptLog, stage: str, unit: Unit, watchdog: Watchdog, work: Callable[[UnitAttempt], T]
+def _attempt_in_company(
+    log: AttemptLog,
+    stage: str,
+    unit: Unit,
+    watchdog: Watchdog,
+    work: Callable[[UnitAttempt], T],
+    found: PoisonSearch | str,
 ) -> T | None:
     """The same beside other units; None, and nothing is done, where a process has died with this one in it."""
-    search = log.begin(stage, unit.file.path, unit.part, unit.num_rows, in_company=True)
-    known = _known(search, stage, unit)
+    known = _known(found, stage, unit)
     return None if known.num_deaths else _do(log, stage, unit, watchdog, work, known)
+
+
+def attempt_each(
+    log: AttemptLog,
+    stage: str,
+    units: Sequence[Unit],
+    watchdog: Watchdog,
+    work: Callable[[int, UnitAttempt], T],
+    given_up: Callable[[int, str], T],
+    *,
+    each: Callable[[Callable[[int], T | None], Iterable[int]], Iterable[T | None]] = map,
+    company: Callable[[], AbstractContextManager[None]] = nullcontext,
+    alone: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[T]:
+    """Do the work of several units by their places: begun together, and those that a process has died with alone after.
+
+    `each` goes through the places inside of `company`, `alone` is held around each that comes after. What is not tried
+    is what `given_up` makes of why.
+    """
+
+    def in_company(at: int) -> T | None:
+        try:
+            return _attempt_in_company(log, stage, units[at], watchdog, partial(work, at), found[at])
+        except UnitGivenUp as error:
+            return given_up(at, str(error))
+
+    def by_itself(at: int) -> T:
+        try:
+            with alone():
+                return attempt(log, stage, units[at], watchdog, partial(work, at))
+        except UnitGivenUp as error:
+            return given_up(at, str(error))
+
+    with company():
+        found = log.begin_each(stage, [(unit.file.path, unit.part, unit.num_rows) for unit in units])
+        done = list(each(in_company, range(len(units))))
+    return [by_itself(at) if one is None else one for at, one in enumerate(done)]
 
 
 def _known(search: PoisonSearch | str, stage: str, unit: Unit) -> PoisonSearch:

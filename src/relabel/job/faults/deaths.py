@@ -8,7 +8,9 @@ counts live as long as the run: the next run tries such a unit again. Knows noth
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
+from relabel.job.faults.attempt_log import Counted
 from relabel.job.faults.poison_search import PoisonSearch
 
 MAX_GIVEN_UP = 3
@@ -59,6 +61,10 @@ class DeathCounter:
             self._open.setdefault(key, self._num_ended[stage])
             self._under_way.add(key)
         return search
+
+    def begin_each(self, stage: str, units: Sequence[Counted]) -> list[PoisonSearch | str]:
+        """Open attempts at units that could take each other along: none at one that a process has died with."""
+        return [self.begin(stage, *unit, in_company=True) for unit in units]
 
     def tries(self, stage: str, part: str, at: int, num_deaths: int) -> None:
         """A group of the unit is begun, by the attempt that began after so many deaths: what others say is late."""

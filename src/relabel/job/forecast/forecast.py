@@ -12,6 +12,7 @@ from typing import Literal
 
 from relabel.engine.scheduling.step import Limits
 from relabel.job.forecast.cost import StepCost, Work
+from relabel.job.forecast.hours import gpu_hours
 from relabel.job.forecast.interval import UNKNOWN, Interval, interval_of_mean
 from relabel.job.forecast.memory import rows_at_once
 from relabel.job.forecast.play import seconds_of
@@ -77,7 +78,9 @@ def times_of(sample: Sequence[SampledRow], num_rows: int, speed: Speed, fleet: F
     spread = mean_of(sample, lambda row: _seconds_alone(row.texts, speed.cost, slots), num_rows, seed)
     seconds = spread.times(played / spread.mid) if spread.mid else Interval(low=played, mid=played, high=played)
     return Times(
-        seconds=seconds, gpu_hours=seconds.times(actors * (fleet.gpus or 1.0) / 3600), rows_at_once=min(slots, num_rows)
+        seconds=seconds,
+        gpu_hours=seconds.times(gpu_hours(actors, fleet.gpus)),
+        rows_at_once=min(slots, num_rows),
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
+from collections import Counter, deque
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from relabel.engine import Goodput
 from relabel.job.progress.console import console
+from relabel.job.progress.engines import EnginesSeen
 from relabel.job.progress.ticker import LOG_EVERY_SECONDS, Ticker
 from relabel.job.receipt import EngineReport, Receipt
 
 log = logging.getLogger("relabel")
+
+ERRORS_KEPT = 5
 
 
 def no_figures() -> dict[str, int]:
@@ -39,9 +41,12 @@ class RunProgress:
     def __init__(self, *, num_units: int, num_rows: int, every: float = LOG_EVERY_SECONDS) -> None:
         """`every`: seconds between two lines of a log."""
         self.figures = no_figures()
+        self.reasons = Counter[str]()
+        """Rejected rows by code."""
+        self.errors = deque[str](maxlen=ERRORS_KEPT)
+        """The last sentences about units that failed, which quote no row."""
+        self.engines = EnginesSeen()
         self._num_units, self._num_rows = num_units, num_rows
-        self._engines: dict[str, EngineReport] = {}
-        """The newest report of each engine."""
         self._first: float | None = None
         self._first_rows = self._first_tokens = 0
         self._started = time.monotonic()
@@ -75,52 +80,61 @@ class RunProgress:
         """Count one unit that ended."""
         now, figures = time.monotonic(), self.figures
         add_receipt(figures, receipt)
+        self.reasons.update(receipt.reasons)
         if receipt.failure is not None:
+            self.errors.append(f"{receipt.part}: {receipt.failure}")
             log.warning("%s: %s", receipt.part, receipt.failure)
         elif receipt.engine is not None:
-            self._hear(receipt.engine)
+            self._hear(receipt.engine, now)
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())
 
     def totals(self) -> dict[str, object]:
         """What this run did. `rows_per_second` is over all of its time, loading the model included."""
-        seconds = time.monotonic() - self._started
+        seconds = self.seconds
         rate = round(self.figures["rows"] / seconds, 2)
-        batching = {json.dumps(report.batching) for report in self._engines.values()}
         return {
             **self.figures,
             "seconds": round(seconds, 1),
             "rows_per_second": rate,
-            "goodput": self._goodput().to_json(),
-            "batching": [json.loads(way) for way in sorted(batching)],
+            "goodput": self.engines.goodput.to_json(),
+            "batching": self.engines.batching,
+            "waited": self.engines.waited(time.monotonic()),
         }
 
-    def _hear(self, report: EngineReport) -> None:
-        """Reports of one engine may come out of order; the first is worth a line in the log."""
-        before, way = self._engines.get(report.process), report.batching
-        if before is None:
+    def rates(self) -> tuple[float, float] | None:
+        """Rows and tokens a second since the first unit ended, so that starting Ray and loading the model do not count.
+
+        None before the second.
+        """
+        figures = self.figures
+        if self._first is None or not (rows := figures["rows"] - self._first_rows):
+            return None
+        passed = max(time.monotonic() - self._first, 1e-9)
+        return rows / passed, (figures["output_tokens"] - self._first_tokens) / passed
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._started
+
+    def _hear(self, report: EngineReport, now: float) -> None:
+        """The first word of an engine is worth a line in the log."""
+        if self.engines.hear(report, now):
+            way = report.batching
             why = f" ({'; '.join(way['notes'])})" if way["notes"] else ""
             log.info("an engine is up: %s batching, %s attention%s", way["batching"], way["attention"], why)
-        if before is None or before.goodput.num_batches < report.goodput.num_batches:
-            self._engines[report.process] = report
-
-    def _goodput(self) -> Goodput:
-        """The sum over all engines."""
-        return sum((report.goodput for report in list(self._engines.values())), start=Goodput())
 
     def _log(self) -> None:
         log.info("%d of %d rows, %s", self.figures["rows"], self._num_rows, self._line())
 
     def _line(self) -> str:
-        """Rates since the first unit ended, so that starting Ray and loading the model do not count."""
         if self._first is None:
             return "waiting for the first unit"
-        figures = self.figures
-        passed = time.monotonic() - self._first
-        rows, tokens = figures["rows"] - self._first_rows, figures["output_tokens"] - self._first_tokens
-        rate = f"{rows / passed:.1f} rows/s, {tokens / passed:.0f} tokens/s" if rows else "first unit done"
-        goodput = self._goodput()
+        figures, rates = self.figures, self.rates()
+        rate = f"{rates[0]:.1f} rows/s, {rates[1]:.0f} tokens/s" if rates else "first unit done"
+        goodput = self.engines.goodput
         return (
             f"units {figures['units']}/{self._num_units}, ok {figures['ok']}, rejected {figures['rejected']}, {rate}, "
             f"{goodput.useful:.0%} useful, {goodput.occupancy:.0%} of slots"

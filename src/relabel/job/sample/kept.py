@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from relabel.data.store.store import Store
 from relabel.errors import StoreFailed
+from relabel.job.forecast.hours import gpu_hours
 
 FORECAST = "_forecast.json"
 
@@ -79,7 +80,7 @@ def compared(forecast: Forecast, done: Mapping[str, float], gpus: float) -> dict
     """
     share = done["rows"] / forecast.rows
     actual = {
-        "gpu_hours": done["engine_seconds"] * (gpus or 1.0) / 3600,
+        "gpu_hours": gpu_hours(done["engine_seconds"], gpus),
         "output_tokens": done["output_tokens"],
     }
     pairs = {name: _pair(getattr(forecast, name), share, value) for name, value in actual.items()}

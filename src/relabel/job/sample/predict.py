@@ -91,7 +91,7 @@ def predict(plan: Plan, encoder: RowEncoder, job: Job, ask: Ask, *, rows_left: i
     )
     machine = machine_of(spec, ask.gpu, rate, measured and measured.speed, rows)
     fleet = Fleet(
-        actors=spec.resources.actors,
+        actors=spec.resources.most_actors,
         gpus=spec.resources.gpus_per_actor,
         unit_rows=unit_rows,
         units_at_once=UNITS_AT_ONCE,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from relabel.spec.engines.keys import Server, Vllm
 from relabel.spec.query import Query
-from relabel.spec.resources import Resources
+from relabel.spec.running.resources import Resources
 from relabel.spec.sections import Model
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 2.0

@@ -132,6 +132,29 @@ def test_quotes_are_as_the_spec_says(tmp_path, content, quote, texts):
     assert read_all(source, ["t"], unit_rows=1)[0] == [((text,), None) for text in texts]
 
 
+ESCAPED = b'id,t\n1,"He said \\"hi\\", twice"\n2,"C:\\\\dir"\n3,plain\n4,a\\,b\n'
+
+
+def test_quotes_that_are_escaped_where_no_other_way_makes_a_table(tmp_path):
+    write_bytes(tmp_path / "a.csv", ESCAPED)
+    texts = ['He said "hi", twice', "C:\\dir", "plain", "a,b"]
+    assert read_all(source_of(tmp_path, "csv"), ["t"], unit_rows=2)[0] == [((text,), None) for text in texts]
+
+
+def test_a_backslash_that_is_also_a_letter_is_no_escape_until_the_spec_says_so(tmp_path):
+    write_bytes(tmp_path / "a.csv", b'id,t\n1,"He said \\"hi\\""\n2,"C:\\dir"\n')
+    bad = ((None,), "source: not a row of CSV")
+    assert read_all(source_of(tmp_path, "csv"), ["t"])[0] == [bad, (("C:\\dir",), None)]
+    told = source_of(tmp_path, "csv", escape="\\")
+    assert read_all(told, ["t"])[0] == [(('He said "hi"',), None), (("C:dir",), None)]
+
+
+def test_backslashes_in_a_table_of_doubled_quotes_are_letters(tmp_path):
+    write_bytes(tmp_path / "a.csv", b'id,t\n1,"ends with \\"\n2,"a ""b"" \\n"\n3,\\\n')
+    texts = ["ends with \\", 'a "b" \\n', "\\"]
+    assert read_all(source_of(tmp_path, "csv"), ["t"])[0] == [((text,), None) for text in texts]
+
+
 def test_a_file_that_is_not_in_the_encoding_of_the_spec_costs_itself(tmp_path):
     write_bytes(tmp_path / "a.csv", b"i\x00d\x00")
     source = source_of(tmp_path, "csv", encoding="utf-16")
@@ -148,10 +171,12 @@ def test_a_file_that_is_not_in_the_encoding_of_the_spec_costs_itself(tmp_path):
         {"encoding": "hex"},
         {"quote": "''"},
         {"quote": "a"},
+        {"escape": "no"},
+        {"escape": '"'},
     ],
 )
 def test_settings_that_are_none_are_refused(fields):
-    with pytest.raises(SpecError, match=f"source.{next(iter(fields))}"):
+    with pytest.raises(SpecError, match=rf"source\b.*\b{next(iter(fields))}"):
         make_spec({"source": {"path": "x", "format": "csv", **fields}, "model": {"path": "m"}, "output": {"path": "o"}})
     with pytest.raises(ValueError, match="goes with format: csv"):
         Source(path="x", format="jsonl", delimiter=";")

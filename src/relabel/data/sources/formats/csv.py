@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from relabel.data.sources import files, streams
 from relabel.data.sources.cutting import cut_rows
-from relabel.data.sources.formats.dialect import Dialect, dialect_of, quoting
+from relabel.data.sources.formats.dialect import Dialect, dialect_of
 from relabel.data.sources.formats.format import Scanned, one_each, takes_all
 from relabel.data.sources.types import arrow_union
 from relabel.data.sources.unit import Rows, SourceFile, Unit
@@ -49,7 +49,7 @@ def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[st
 def read(unit: Unit, source: Source, columns: Sequence[str], kept: pa.Schema) -> Rows:
     files.check_unchanged(unit.file)
     earliest = unit.first_row if unit.offset else 0
-    key = (unit.file, source.delimiter, source.encoding, source.quote)
+    key = (unit.file, source.delimiter, source.encoding, source.quote, source.escape)
     with (
         files.reading(unit.file),
         streams.borrowed(key, earliest, unit.first_row, lambda: _Table(unit, earliest, source)) as table,
@@ -172,7 +172,7 @@ def _check_size(size: int) -> None:
 
 def _records(feed: _Feed, dialect: Dialect) -> Iterator[tuple[int, list[str] | Rejected]]:
     """The byte each row begins at, and its fields, or why it has none. Blank lines are no rows."""
-    reader = csv.reader(feed, delimiter=dialect.delimiter, strict=True, **quoting(dialect.quote))
+    reader = csv.reader(feed, delimiter=dialect.delimiter, strict=True, **dialect.quoting.arguments)
     while True:
         start, feed.record_size = feed.offset, 0
         try:

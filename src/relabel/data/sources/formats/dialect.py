@@ -22,6 +22,7 @@ from relabel.spec import Source
 _HEAD_BYTES = 2**18
 _NUM_RECORDS = 50
 _DELIMITERS = (",", ";", "\t", "|")
+_ESCAPE = "\\"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -42,14 +43,37 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?')
 
 
+class _Arguments(TypedDict, total=False):
+    quotechar: str
+    quoting: Literal[3]
+    escapechar: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoting:
+    """How a field holds a delimiter, a line end or a quote."""
+
+    quote: str
+    """Empty where quotes are letters."""
+    escape: str
+    """What makes the character after it a letter; empty for none."""
+
+    @property
+    def arguments(self) -> _Arguments:
+        """Those of Python's reader."""
+        arguments: _Arguments = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE}
+        if self.escape:
+            arguments["escapechar"] = self.escape
+        return arguments
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """What is to be known of a file before its first record is read."""
 
     encoding: str
     delimiter: str
-    quote: str
-    """Empty where quotes are letters."""
+    quoting: Quoting
     newline: bytes
     """What ends a line of bytes: a line feed, or a carriage return where the header ends with one alone."""
     has_sep_line: bool
@@ -68,11 +92,13 @@ class Dialect:
 
 def dialect_of(file: SourceFile, source: Source) -> Dialect:
     """The dialect of one file. Raises OSError where it cannot be read, or not in the encoding that the spec names."""
-    return _dialect(file, source.delimiter, source.encoding, source.quote)
+    return _dialect(file, source.delimiter, source.encoding, source.quote, source.escape)
 
 
 @functools.lru_cache(maxsize=64)
-def _dialect(file: SourceFile, delimiter: str | None, encoding: str | None, quote: str | None) -> Dialect:
+def _dialect(
+    file: SourceFile, delimiter: str | None, encoding: str | None, quote: str | None, escape: str | None
+) -> Dialect:
     with files.open_stream(file) as stream:
         head = stream.read(_HEAD_BYTES)
     files.check_kind(head, "csv")
@@ -80,16 +106,18 @@ def _dialect(file: SourceFile, delimiter: str | None, encoding: str | None, quot
     encoding = encoding or _encoding_of(head)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head, final=not is_cut).removeprefix("\ufeff")
     sep = _SEP_LINE.match(text)
-    first = "\t" if _is_of_tabs(file) else ","
     table, delimiter = text[sep.end() if sep else 0 :], delimiter or (sep[1] if sep else None)
-    marks = _DELIMITERS if delimiter is None else (delimiter,)
-    if quote is None and "\t" in marks and not _fitting(table, marks, '"', is_cut=is_cut, strict=True):
-        quote = "none" if _has_letters_for_quotes(table, is_cut=is_cut) else None
-    quote = {"none": "", None: '"'}.get(quote, quote or "")
-    found = delimiter or _delimiter_of(_fitting(table, marks, quote, is_cut=is_cut), first)
+    records = _FirstRecords(text=table, is_cut=is_cut)
+    marks = (delimiter,) if delimiter else _DELIMITERS
+    quoting = _quoting_of(records, marks, quote, escape)
     first_end = _LINE_END.search(text)
-    newline = b"\r" if first_end and first_end[0] == "\r" else b"\n"
-    return Dialect(encoding=encoding, delimiter=found, quote=quote, newline=newline, has_sep_line=sep is not None)
+    return Dialect(
+        encoding=encoding,
+        delimiter=delimiter or _delimiter_of(records.tables(marks, quoting), "\t" if _is_of_tabs(file) else ","),
+        quoting=quoting,
+        newline=b"\r" if first_end and first_end[0] == "\r" else b"\n",
+        has_sep_line=sep is not None,
+    )
 
 
 def _encoding_of(head: bytes) -> str:
@@ -115,47 +143,62 @@ def _delimiter_of(fits: list[str], first: str) -> str:
     return first if first in fits or len(fits) != 1 else fits[0]
 
 
-def _fitting(text: str, delimiters: Sequence[str], quote: str, *, is_cut: bool, strict: bool = False) -> list[str]:
-    """The delimiters by which the first records have equal numbers of fields, more than one."""
-    return [mark for mark in delimiters if _is_table(_records(text, mark, quote, is_cut=is_cut, strict=strict))]
+def _quoting_of(records: _FirstRecords, marks: Sequence[str], quote: str | None, escape: str | None) -> Quoting:
+    """As the spec says, else as the first records can be read at all."""
+    usual = Quoting(quote={"none": "", None: '"'}.get(quote, quote or ""), escape=escape or "")
+    escaped = Quoting(quote=usual.quote, escape=_ESCAPE)
+    if records.tables(marks, usual, strict=True):
+        return usual
+    if escape is None and records.has_escapes_alone(marks, escaped) and records.tables(marks, escaped, strict=True):
+        return escaped
+    if quote is None and "\t" in marks and records.have_letters_for_quotes:
+        return Quoting(quote="", escape=usual.escape)
+    return usual
 
 
-def _has_letters_for_quotes(text: str, *, is_cut: bool) -> bool:
-    """Whether records of tabs are a table where quotes are letters, and no field of it is a whole one in quotes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FirstRecords:
+    """The text of a file after its `sep=` line, of which the end may be cut off."""
 
-    Of commas nobody can say so: there a quote that is not closed is damage.
-    """
-    records = _records(text, "\t", "", is_cut=is_cut)
-    fields = [field for record in records for field in record]
-    return _is_table(records) and not any(len(field) > 1 and field[0] == field[-1] == '"' for field in fields)
+    text: str
+    is_cut: bool
 
+    def tables(self, delimiters: Sequence[str], quoting: Quoting, *, strict: bool = False) -> list[str]:
+        """The delimiters by which the records have equal numbers of fields, more than one."""
+        return [mark for mark in delimiters if _is_table(self._read(mark, quoting, strict=strict))]
 
-def _records(text: str, delimiter: str, quote: str, *, is_cut: bool, strict: bool = False) -> list[list[str]]:
-    """The first records; none where one of them cannot be read."""
-    lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
-    reader = csv.reader(lines, delimiter=delimiter, strict=strict, **quoting(quote))
-    records: list[list[str]] = []
-    try:
-        records.extend(row for row in itertools.islice(reader, _NUM_RECORDS) if row)
-    except csv.Error:
-        if not is_cut or lines.readline():  # else it ends inside a quote, as the text is cut there
-            return []
-        return records
-    return records[:-1] if is_cut and len(records) < _NUM_RECORDS else records
+    @property
+    def have_letters_for_quotes(self) -> bool:
+        """Whether records of tabs are a table where quotes are letters, and no field of it is a whole one in quotes.
+
+        Of commas nobody can say so: there a quote that is not closed is damage.
+        """
+        records = self._read("\t", Quoting(quote="", escape=""))
+        fields = [field for record in records for field in record]
+        return _is_table(records) and not any(len(field) > 1 and field[0] == field[-1] == '"' for field in fields)
+
+    def has_escapes_alone(self, delimiters: Sequence[str], quoting: Quoting) -> bool:
+        """Whether each escape stands before what needs one: else it is a letter, as in the path of a file."""
+        marks = re.escape("".join((quoting.quote, quoting.escape, "\r\n", *delimiters)))
+        others = re.sub(rf"{re.escape(quoting.escape)}[{marks}]", "", self.text)
+        return quoting.escape not in (others[:-1] if self.is_cut else others)
+
+    def _read(self, delimiter: str, quoting: Quoting, *, strict: bool = False) -> list[list[str]]:
+        """The first records; none where one of them cannot be read."""
+        lines = io.StringIO(self.text.replace("\r\n", "\n").replace("\r", "\n"))
+        reader = csv.reader(lines, delimiter=delimiter, strict=strict, **quoting.arguments)
+        records: list[list[str]] = []
+        try:
+            records.extend(row for row in itertools.islice(reader, _NUM_RECORDS) if row)
+        except csv.Error:
+            if not self.is_cut or lines.readline():  # else it ends inside a quote, as the text is cut there
+                return []
+            return records
+        return records[:-1] if self.is_cut and len(records) < _NUM_RECORDS else records
 
 
 def _is_table(records: list[list[str]]) -> bool:
     return bool(records) and len(records[0]) > 1 and len({len(row) for row in records}) == 1
-
-
-class _Quoting(TypedDict, total=False):
-    quotechar: str
-    quoting: Literal[3]
-
-
-def quoting(quote: str) -> _Quoting:
-    """Arguments of Python's reader for a quote; empty for none."""
-    return {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
 
 
 def _is_of_tabs(file: SourceFile) -> bool:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from relabel.data.sources.cutting import Cut
 from relabel.data.sources.files import Entry, relative
 from relabel.data.sources.unit import Rows, SourceFile, Unit
 from relabel.spec import Source
@@ -23,7 +24,7 @@ from relabel.spec import Source
 class Scanned:
     """What planning learns of one file."""
 
-    units: list[Unit]
+    units: Cut
     """None where the file has no rows."""
     columns: pa.Schema
     """All columns, with the types that they have in this file."""

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 import pyarrow as pa
 
 from relabel.data.sources import files, streams
-from relabel.data.sources.cutting import cut_rows
+from relabel.data.sources.cutting import Cut, cut_rows
 from relabel.data.sources.formats.format import Scanned, one_each
 from relabel.data.sources.formats.layout import Layout, layout_of, values
 from relabel.data.sources.types import json_union
@@ -55,10 +55,10 @@ def scan(file: SourceFile, source: Source, unit_rows: int, needed: Collection[st
     with files.reading(file), files.open_stream(file) as stream:
         layout = layout_of(stream, is_document=_is_document(file))
         units = cut_rows(file, offsets(_texts(stream, layout, 0)), unit_rows)
-        if sum(unit.num_rows for unit in units) == 1 and (
+        if units.num_rows == 1 and (
             note := _no_row(first[0], layout, is_document=_is_document(file), needed=needed or ())
         ):
-            return Scanned(units=[], columns=pa.schema([]), note=note)
+            return Scanned(units=Cut(file, ()), columns=pa.schema([]), note=note)
     why = first[0] if first and not types.schema.names else None
     note = f"not one of its records has columns; of the first: {why.detail}" if isinstance(why, Rejected) else ""
     return Scanned(units=units, columns=types.schema, note=note)

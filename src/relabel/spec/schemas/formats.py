@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from relabel.spec.schema_places import places
+from relabel.spec.schemas.places import places
 
 _UUID = "^[0-9a-fA-F]{{8}}-[0-9a-fA-F]{{4}}-{}[0-9a-fA-F]{{3}}-[89abAB][0-9a-fA-F]{{3}}-[0-9a-fA-F]{{12}}$"
 _BASE64 = "^(?:{0}{{4}})*(?:{0}{{2}}==|{0}{{3}}=)?$"

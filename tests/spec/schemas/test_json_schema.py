@@ -1,6 +1,6 @@
 import pytest
 
-from relabel.spec.json_schema import compiled, is_recursive, load_schema, properties_of, resolved
+from relabel.spec.schemas.json_schema import compiled, is_recursive, load_schema, properties_of, resolved
 
 NODE = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/node"}}}}
 

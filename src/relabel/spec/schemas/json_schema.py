@@ -19,8 +19,8 @@ import jsonschema_rs
 import yaml
 from pydantic import BaseModel
 
-from relabel.spec.formats import format_checks
-from relabel.spec.schema_places import MAX_LEVELS, levels, places, with_booleans
+from relabel.spec.schemas.formats import format_checks
+from relabel.spec.schemas.places import MAX_LEVELS, levels, places, with_booleans
 from relabel.spec.words import load_yaml
 
 RULES = 2
