@@ -69,9 +69,7 @@ def run(
 def retry(
     ctx: typer.Context,
     out: given.Folder,
-    reason: Annotated[
-        list[str] | None, typer.Option("--reason", metavar="CODE", help="Only rows rejected for this; repeatable.")
-    ] = None,
+    reason: given.Reasons = None,
     set_: given.Overrides = None,
     address: given.Address = "local",
     no_ray: given.NoRay = False,
@@ -180,14 +178,10 @@ def export(
 @app.command()
 def demo(
     ctx: typer.Context,
-    task: Annotated[
-        Task, typer.Option(help="caption, json: from the image; rewrite: from the alt text alone.")
-    ] = Task.caption,
-    rows: Annotated[int, typer.Option(min=8, help="How many rows to draw.")] = 1000,
-    out: Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")] = None,
-    no_constrain: Annotated[
-        bool, typer.Option("--no-constrain", help="With json: once more without the schema, side by side.")
-    ] = False,
+    task: given.DemoTask = Task.caption,
+    rows: given.DemoRows = 1000,
+    out: given.DemoFolder = None,
+    no_constrain: given.NoConstrain = False,
     no_ray: given.NoRay = False,
 ) -> None:
     """Draw a dataset, relabel it with the small model that ships with relabel, and check the labels."""
@@ -202,14 +196,14 @@ def demo(
 
 @app.command()
 def bench(
-    model: Annotated[str | None, typer.Option(help="A folder; by default a model made for the purpose.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="How many rows each way is given.")] = 256,
-    dtype: Annotated[str, typer.Option(help="bfloat16, float16 or float32.")] = "bfloat16",
-    device: Annotated[str | None, typer.Option(help="By default cuda where there is one, else cpu.")] = None,
-    turns: Annotated[int, typer.Option(min=1, help="How often each way runs; medians count.")] = 1,
-    workload: Annotated[str | None, typer.Option(help="ragged (by default on a CPU), 300/50 or 128/128.")] = None,
-    engine: Annotated[str | None, typer.Option(help="vllm: one more way beside the others.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A file for the figures.")] = None,
+    model: given.BenchModel = None,
+    rows: given.BenchRows = 256,
+    dtype: given.BenchType = "bfloat16",
+    device: given.BenchDevice = None,
+    turns: given.BenchTurns = 1,
+    workload: given.BenchWorkload = None,
+    engine: given.BenchEngine = None,
+    out: given.BenchFile = None,
 ) -> None:
     """Compare the engines with what transformers gives, in one run, and with what this machine can do."""
     from relabel.bench import run_bench, show_bench

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from relabel.demo.task import Task
+
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The YAML spec of the job.")]
 Folder = Annotated[str, typer.Argument(metavar="OUT", help="The output folder or URL of a run.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one key of the spec.")]
@@ -29,3 +31,23 @@ RateFile = Annotated[
 GpuName = Annotated[
     str | None, typer.Option("--gpu", metavar="CARD", help="With --sample: the GPU of the run, such as h100-80gb.")
 ]
+
+Reasons = Annotated[
+    list[str] | None, typer.Option("--reason", metavar="CODE", help="Only rows rejected for this; repeatable.")
+]
+
+DemoTask = Annotated[Task, typer.Option(help="caption, json: from the image; rewrite: from the alt text alone.")]
+DemoRows = Annotated[int, typer.Option(min=8, help="How many rows to draw.")]
+DemoFolder = Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")]
+NoConstrain = Annotated[
+    bool, typer.Option("--no-constrain", help="With json: once more without the schema, side by side.")
+]
+
+BenchModel = Annotated[str | None, typer.Option(help="A folder; by default a model made for the purpose.")]
+BenchRows = Annotated[int, typer.Option(min=1, help="How many rows each way is given.")]
+BenchType = Annotated[str, typer.Option(help="bfloat16, float16 or float32.")]
+BenchDevice = Annotated[str | None, typer.Option(help="By default cuda where there is one, else cpu.")]
+BenchTurns = Annotated[int, typer.Option(min=1, help="How often each way runs; medians count.")]
+BenchWorkload = Annotated[str | None, typer.Option(help="ragged (by default on a CPU), 300/50 or 128/128.")]
+BenchEngine = Annotated[str | None, typer.Option(help="vllm: one more way beside the others.")]
+BenchFile = Annotated[Path | None, typer.Option(help="A file for the figures.")]
