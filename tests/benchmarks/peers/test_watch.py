@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 DRIVER = """
 import pathlib, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; sum(range(10**7)); time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; sum(range(10**8)); time.sleep(600)"])
 time.sleep(2)
 output = pathlib.Path(sys.argv[1])
 output.mkdir()
