@@ -58,6 +58,10 @@ ROOMS = {
     "data/store": Room(
         knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow", "pydantic"}
     ),
+    "data/draft": Room(
+        knows={"spec", "data/images", "data/prompts", "data/sources", "data/sources/formats/format.py"},
+        packages={"pyarrow", "yaml"},
+    ),
     "data/runs": Room(knows={"data/store"}, packages={"pydantic"}),
     "data/output": Room(
         knows={"spec", *PLAN, "data/labels", "data/quality", "data/store", "data/runs"},

@@ -1,6 +1,10 @@
 """The commands as a person or a scheduler meets them: exit codes, one line of JSON on stdout, sentences on stderr."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -27,6 +31,7 @@ def figures_of(result):
 
 def test_the_commands_are_these():
     assert {command.name or command.callback.__name__ for command in app.registered_commands} == {
+        "init",
         "run",
         "preview",
         "plan",
@@ -106,6 +111,23 @@ def test_debug_shows_where_an_error_came_from(spec):
     result = invoke("--debug", "plan", spec, "--set", "sampling.temprature=1")
     assert result.exit_code != 0
     assert type(result.exception).__name__ == "SpecError"
+
+
+def test_on_a_terminal_an_error_names_the_page_that_says_more(tmp_path):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from relabel.cli import main; main()", "plan", "nothing.yaml"]
+    ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert b"See docs/reference/spec.md" in os.read(ours, 10_000)
+
+
+def test_init_drafts_a_spec_whose_prompts_can_be_looked_at(spec, tmp_path):
+    drafted = tmp_path / "drafted.yaml"
+    folder, model = (yaml.safe_load(spec.read_text())[section]["path"] for section in ("source", "model"))
+    result = invoke("init", folder, "-o", drafted, "--model", model)
+    assert (result.exit_code, figures_of(result)["format"]) == (0, "jsonl")
+    assert f"relabel preview {drafted}" in result.stderr
+    assert figures_of(invoke("preview", drafted, "-n", 3)) == {"rows": 3, "rejected": 0, "reasons": {}, "problem": None}
 
 
 def test_a_path_that_matches_nothing_is_refused(spec, tmp_path):

@@ -71,7 +71,8 @@ The last line on stdout is one line of JSON with the figures (`schema` prints ma
 
 {codes}
 In Python a command raises an error of `relabel.errors`; the root is `RelabelError`. Its message says what is wrong,
-where, and what to do. `row` marks an error that never leaves a run: it becomes the `reason` of a row.
+where, and what to do; on a terminal it ends with the page that says more. `row` marks an error that never leaves a
+run: it becomes the `reason` of a row.
 
 {errors}"""
 
@@ -187,12 +188,17 @@ def exit_codes():
         ("2", "Refused: spec, source, model or output do not allow it. Nothing was started."),
     )
     rows = [
-        (f"`{name}`", "row" if name == "RowRejected" else 2 if issubclass(kind, errors.Refused) else 1, kind.__doc__)
+        (
+            f"`{name}`",
+            "row" if name == "RowRejected" else 2 if issubclass(kind, errors.Refused) else 1,
+            kind.__doc__,
+            f"[{kind.page}](../{kind.page})",
+        )
         for name, kind in vars(errors).items()
         if inspect.isclass(kind) and issubclass(kind, errors.RelabelError) and kind is not errors.RelabelError
     ]
     return EXIT_CODES.format(
-        codes=table(("code", "meaning"), *codes), errors=table(("error", "exit code", "meaning"), *rows)
+        codes=table(("code", "meaning"), *codes), errors=table(("error", "exit code", "meaning", "more"), *rows)
     )
 
 

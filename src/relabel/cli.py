@@ -31,7 +31,6 @@ app = typer.Typer(
     help="Run a language or vision-language model over a whole dataset, every row exactly once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -43,6 +42,16 @@ def settings(debug: Annotated[bool, typer.Option("--debug", help="Show traceback
     logging.basicConfig(format="%(message)s", handlers=[handler])
     logging.getLogger("relabel").setLevel(logging.DEBUG if debug else logging.INFO)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+@app.command()
+def init(data: given.Data, spec: given.Drafted = Path("relabel.yaml"), model: given.DraftModel = None) -> None:
+    """Draft a commented spec from data: its format, its columns, a prompt to begin with. Asks nothing."""
+    from relabel.data.draft.init import init as draft
+
+    figures = draft(data, spec, model=model)
+    console.print(f"wrote {spec}; next: relabel preview {spec}", markup=False, highlight=False, soft_wrap=True)
+    finish(figures, complete=True)
 
 
 @app.command()

@@ -30,7 +30,8 @@ class Commands(TyperGroup):
         except RelabelError as error:
             if ctx.params["debug"]:
                 raise
-            console.print(f"relabel: {error}", markup=False, highlight=False, soft_wrap=True)
+            more = f"\nSee docs/{error.page}" if console.is_terminal else ""
+            console.print(f"relabel: {error}{more}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2 if isinstance(error, Refused) else 1) from None
 
 

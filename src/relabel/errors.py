@@ -19,11 +19,16 @@ RelabelError
 Anything else that escapes is a bug or a broken machine.
 """
 
+from typing import ClassVar
+
 from relabel.rejected import Code, Rejected
 
 
 class RelabelError(Exception):
     """The root of the tree; its text is a sentence for the person at the terminal."""
+
+    page: ClassVar[str] = "reference/exit-codes.md"
+    """The page below docs/ that says more; a kind of error has that of its parent, or its own."""
 
 
 class Refused(RelabelError):
@@ -33,21 +38,31 @@ class Refused(RelabelError):
 class SpecError(Refused):
     """The spec cannot be used as it is written."""
 
+    page = "reference/spec.md"
+
 
 class SourceRefused(Refused):
     """The source as a whole cannot be planned."""
+
+    page = "guide/sources.md"
 
 
 class RecipeChanged(Refused):
     """The output holds labels of another recipe."""
 
+    page = "guide/nightly.md"
+
 
 class SourceChanged(Refused):
     """A source file is not the one its published parts were made from."""
 
+    page = "guide/nightly.md"
+
 
 class ModelRefused(Refused):
     """The model cannot be loaded, or not safely, or lacks what the spec needs."""
+
+    page = "guide/engines.md"
 
 
 class ArgumentRefused(ModelRefused):
@@ -72,21 +87,31 @@ class ArgumentRefused(ModelRefused):
 class SourceUnreadable(RelabelError):
     """A source file cannot be read: missing, truncated, corrupt, or of another shape than the rest."""
 
+    page = "guide/sources.md"
+
 
 class PartDamaged(RelabelError):
     """A published part cannot be read back whole."""
+
+    page = "explanation/faults-and-threats.md"
 
 
 class StoreFailed(RelabelError):
     """The output folder or bucket failed; what is published stays, and a rerun goes on from there."""
 
+    page = "explanation/faults-and-threats.md"
+
 
 class UnitGivenUp(RelabelError):
     """Rows of a unit, its file or the machine end every process that takes it."""
 
+    page = "explanation/faults-and-threats.md"
+
 
 class RunFailed(RelabelError):
     """The run could not go on; everything published so far stands."""
+
+    page = "guide/cluster.md"
 
 
 class DeviceLost(RunFailed):

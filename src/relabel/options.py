@@ -51,3 +51,7 @@ BenchTurns = Annotated[int, typer.Option(min=1, help="How often each way runs; m
 BenchWorkload = Annotated[str | None, typer.Option(help="ragged (by default on a CPU), 300/50 or 128/128.")]
 BenchEngine = Annotated[str | None, typer.Option(help="vllm: one more way beside the others.")]
 BenchFile = Annotated[Path | None, typer.Option(help="A file for the figures.")]
+
+Data = Annotated[list[str], typer.Argument(metavar="DATA...", help="Files, folders, globs or URLs of the data.")]
+Drafted = Annotated[Path, typer.Option("-o", "--out", metavar="SPEC", help="Where the spec is written.")]
+DraftModel = Annotated[str | None, typer.Option("--model", help="The model to name: a folder, or a name on the hub.")]

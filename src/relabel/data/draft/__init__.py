@@ -1,0 +1,1 @@
+"""A first spec, drafted from data that lies there."""
