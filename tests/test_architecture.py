@@ -67,6 +67,10 @@ ROOMS = {
         knows={"spec", *PLAN, "data/labels", "data/quality", "data/store", "data/runs"},
         packages={"numpy", "pyarrow", "pydantic"},
     ),
+    "data/exports": Room(
+        knows={"spec", *PLAN, "data/labels", "data/quality", "data/store", "data/output"},
+        packages={"numpy", "pyarrow"},
+    ),
     "engine/grammar": Room(packages={"llguidance", "regex"}),
     "engine/api": Room(knows={"engine/grammar"}, packages={"numpy"}),
     "engine/scheduling": Room(),

@@ -177,7 +177,7 @@ def export(
     out: given.Folder, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written whole or not at all.")]
 ) -> None:
     """Write the rows of OUT as a batch output file of OpenAI's API, in the order of the source."""
-    from relabel.data.output.openai_batch import export as export_store
+    from relabel.data.exports.openai_batch import export as export_store
     from relabel.data.store.store import Store
 
     written = export_store(Store(out, create=False), file)

@@ -3,7 +3,7 @@
 import json
 
 from relabel import make_spec, run
-from relabel.data.output.openai_batch import export
+from relabel.data.exports.openai_batch import export
 from relabel.data.store.store import Store
 from relabel.job.local import InProcess
 from tests.reading import rows_of

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from relabel.data.output.binding import open_run
-from relabel.data.output.openai_batch import export
+from relabel.data.exports.openai_batch import export
 from relabel.data.output.recipe import fingerprint
 from relabel.data.sources.plan import Plan
 from relabel.data.store.store import Store
