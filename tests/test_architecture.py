@@ -68,8 +68,9 @@ ROOMS = {
         packages={"numpy", "pyarrow", "pydantic"},
     ),
     "data/exports": Room(
-        knows={"spec", *PLAN, "data/labels", "data/quality", "data/store", "data/output"},
-        packages={"numpy", "pyarrow"},
+        knows={"spec", *(f"data/{name}" for name in ("sources", "storage", "images", "labels", "quality"))}
+        | {"data/store", "data/output"},
+        packages={"numpy", "obstore", "pyarrow", "pydantic"},
     ),
     "engine/grammar": Room(packages={"llguidance", "regex"}),
     "engine/api": Room(knows={"engine/grammar"}, packages={"numpy"}),

@@ -174,13 +174,23 @@ def verify(out: given.Folder) -> None:
 
 @app.command()
 def export(
-    out: given.Folder, file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written whole or not at all.")]
+    out: given.Folder,
+    file: given.ExportFile,
+    format_: given.ExportKind = None,
+    join: given.Join = False,
+    only_ok: given.OnlyOk = False,
+    shard_mb: given.ShardSize = 500,
 ) -> None:
-    """Write the rows of OUT as a batch output file of OpenAI's API, in the order of the source."""
-    from relabel.data.exports.openai_batch import export as export_store
+    """Write the rows of OUT to one file for others to read, in the order of the source.
+
+    The name says the format: .jsonl, .parquet, or .tar for the shards of a WebDataset. Of an output of OpenAI batch
+    files, .jsonl is a batch output file.
+    """
+    from relabel.data.exports.export import export as export_store
     from relabel.data.store.store import Store
 
-    written = export_store(Store(out, create=False), file)
+    store = Store(out, create=False)
+    written = export_store(store, file, format=format_, join=join, only_ok=only_ok, shard_mb=shard_mb)
     finish(written.to_json(), complete=written.complete)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,6 +35,15 @@ GpuName = Annotated[
 Reasons = Annotated[
     list[str] | None, typer.Option("--reason", metavar="CODE", help="Only rows rejected for this; repeatable.")
 ]
+
+ExportFile = Annotated[str, typer.Argument(metavar="FILE", help="A path or URL; written whole or not at all.")]
+ExportKind = Annotated[
+    Literal["jsonl", "parquet", "webdataset", "openai"] | None,
+    typer.Option("--format", help="Where the name of FILE does not say it."),
+]
+Join = Annotated[bool, typer.Option("--join", help="With all columns of the source, which is opened again.")]
+OnlyOk = Annotated[bool, typer.Option("--only-ok", help="Without the rejected rows.")]
+ShardSize = Annotated[int, typer.Option(min=1, help="The most megabytes of a shard of a WebDataset.")]
 
 DemoTask = Annotated[Task, typer.Option(help="caption, json: from the image; rewrite: from the alt text alone.")]
 DemoRows = Annotated[int, typer.Option(min=8, help="How many rows to draw.")]

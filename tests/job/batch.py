@@ -3,7 +3,7 @@
 import json
 
 from relabel import make_spec, run
-from relabel.data.exports.openai_batch import export
+from relabel.data.exports.openai_batch import export_batch
 from relabel.data.store.store import Store
 from relabel.job.local import InProcess
 from tests.reading import rows_of
@@ -48,5 +48,5 @@ class Batch:
 
     def exported(self):
         path = self.folder / "answers.jsonl"
-        figures = export(Store(self.spec.output.path), path)
+        figures = export_batch(Store(self.spec.output.path), str(path))
         return figures, [json.loads(text) for text in path.read_text().splitlines()]

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from relabel.data.exports.openai_batch import export_batch
 from relabel.data.output.binding import open_run
-from relabel.data.exports.openai_batch import export
 from relabel.data.output.recipe import fingerprint
 from relabel.data.sources.plan import Plan
 from relabel.data.store.store import Store
@@ -61,7 +61,7 @@ def lines_of(path):
 
 
 def test_rows_are_in_the_order_of_the_source(store, tmp_path):
-    figures = export(store, tmp_path / "answers.jsonl")
+    figures = export_batch(store, str(tmp_path / "answers.jsonl"))
     counts = {"rows": 13, "ok": 9, "rejected": 4, "missing": 0, "unreadable": 1, "duplicate_ids": 0}
     assert figures.to_json() == counts
     assert not figures.complete, "a source file is left out"
@@ -74,7 +74,7 @@ def rows_in(unit):
 
 
 def test_an_answer_and_a_reject(store, tmp_path):
-    export(store, tmp_path / "answers.jsonl")
+    export_batch(store, str(tmp_path / "answers.jsonl"))
     lines = lines_of(tmp_path / "answers.jsonl")
     body = lines[0]["response"]["body"]
     assert body["model"] == "some/model"
@@ -94,7 +94,7 @@ def test_a_part_that_does_not_count_is_left_out_and_told(store, tmp_path, harm):
         path.unlink()
     if harm == "stale":
         publish(store, unit, "another recipe", with_id(unit))
-    figures = export(store, tmp_path / "answers.jsonl")
+    figures = export_batch(store, str(tmp_path / "answers.jsonl"))
     assert (figures.rows, figures.missing) == (9, 1)
     assert not figures.complete
     assert len(lines_of(tmp_path / "answers.jsonl")) == 9
@@ -107,7 +107,7 @@ def test_ids_that_are_there_twice_are_counted(tmp_path):
     open_run(store, RECIPE, unit_rows=4, versions={}, replan=lambda known: plan)
     for unit, ids in zip(A.units, (["a", "b", "a", None], ["c", "a", "d", None], ["e", "c"]), strict=True):
         publish(store, unit, fingerprint(RECIPE), with_id(unit, id=ids))
-    figures = export(store, tmp_path / "answers.jsonl")
+    figures = export_batch(store, str(tmp_path / "answers.jsonl"))
     assert (figures.rows, figures.duplicate_ids, figures.complete) == (10, 3, True)
 
 
@@ -116,7 +116,7 @@ def test_a_text_with_any_characters_is_one_line(store, tmp_path):
     (tmp_path / "out" / unit.part).unlink()
     text = "a\nb\u2028c\r\0\u00e9\U0001f600"
     publish(store, unit, fingerprint(RECIPE), with_id(unit, text=[text, "b", "c", None]))
-    export(store, tmp_path / "answers.jsonl")
+    export_batch(store, str(tmp_path / "answers.jsonl"))
     lines = lines_of(tmp_path / "answers.jsonl")
     assert len(lines) == 13
     assert lines[0]["response"]["body"]["choices"][0]["message"]["content"] == text
@@ -126,20 +126,20 @@ def test_an_old_file_stays_whole_where_the_new_one_fails(store, tmp_path):
     path = tmp_path / "answers.jsonl"
     path.write_text("old")
     with pytest.raises(StoreFailed, match="the store is gone"):
-        export(Failing(store.url), path)
+        export_batch(Failing(store.url), str(path))
     assert path.read_text() == "old"
     assert sorted(child.name for child in tmp_path.iterdir()) == ["answers.jsonl", "out"]
 
 
 def test_a_folder_that_is_not_there_is_a_sentence(store, tmp_path):
     with pytest.raises(StoreFailed, match="No such file or directory"):
-        export(store, tmp_path / "nowhere/answers.jsonl")
+        export_batch(store, str(tmp_path / "nowhere/answers.jsonl"))
 
 
 def test_an_output_without_ids_is_refused_with_the_way_out(tmp_path):
     store = begin(Store(str(tmp_path / "out")), WITHOUT_ID)
     with pytest.raises(Refused, match=r"no column custom_id.*name it in output\.keep"):
-        export(store, tmp_path / "answers.jsonl")
+        export_batch(store, str(tmp_path / "answers.jsonl"))
     assert not (tmp_path / "answers.jsonl").exists()
 
 
@@ -147,12 +147,12 @@ def test_several_labels_have_no_one_answer(tmp_path):
     labels = [{"name": "a", "parse": "text"}, {"name": "b", "parse": "text"}]
     store = begin(Store(str(tmp_path / "out")), RECIPE | {"labels": labels})
     with pytest.raises(Refused, match="several labels a row"):
-        export(store, tmp_path / "answers.jsonl")
+        export_batch(store, str(tmp_path / "answers.jsonl"))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(Refused, match="no run was begun"):
-        export(Store(str(tmp_path)), tmp_path / "answers.jsonl")
+        export_batch(Store(str(tmp_path)), str(tmp_path / "answers.jsonl"))
 
 
 @pytest.mark.parametrize("damage", [3, "text", [1], {"path": 3, "keep": ["nowhere"], "num_samples": 0}])
@@ -162,10 +162,10 @@ def test_a_damaged_recipe_is_refused_by_its_document(store, tmp_path, section, d
     document["recipe"][section] = damage
     store.put_json("_run.json", document)
     with pytest.raises(Refused, match=r"_run\.json has a recipe that is not what this version writes"):
-        export(store, tmp_path / "answers.jsonl")
+        export_batch(store, str(tmp_path / "answers.jsonl"))
 
 
 def test_a_part_without_a_column_of_an_answer_does_not_count(store, tmp_path):
     store.delete(A.units[0].part)
     publish(store, A.units[0], fingerprint(RECIPE), with_id(A.units[0]).drop_columns(["finish_reason"]))
-    assert export(store, tmp_path / "answers.jsonl").missing == 1
+    assert export_batch(store, str(tmp_path / "answers.jsonl")).missing == 1

@@ -7,31 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
-import uuid
 from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TextIO, TypedDict
+from typing import BinaryIO, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
+from relabel.data.exports.published import published_rows
+from relabel.data.exports.target import whole
 from relabel.data.labels.columns import labels_of
 from relabel.data.output.manifest import Run, run_of
 from relabel.data.quality.distinct import hash_of
-from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
-from relabel.errors import PartDamaged, Refused, StoreFailed
+from relabel.errors import Refused
 
 ID = "custom_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Export:
+class BatchExport:
     """What was written."""
 
     rows: int
@@ -53,8 +51,8 @@ class Export:
         return asdict(self)
 
 
-def export(store: Store, path: Path) -> Export:
-    """Write the rows that are published to `path`. Raises Refused where no run keeps a `custom_id` there."""
+def export_batch(store: Store, target: str) -> BatchExport:
+    """Write the rows that are published to `target`. Raises Refused where no run keeps a `custom_id` there."""
     run = run_of(store)
     if ID not in run.recorded.output.keep:
         raise Refused(
@@ -63,18 +61,9 @@ def export(store: Store, path: Path) -> Export:
         )
     if list(labels_of(run.recipe)) != [""]:
         raise Refused(f"{store.url} has several labels a row, and a batch file has one answer: make a run for each")
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(staged, "x", encoding="utf-8", newline="\n") as file:
-            counts, ids = _write(store, run, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(staged, path)
-    except OSError as error:
-        raise StoreFailed(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        staged.unlink(missing_ok=True)
-    return Export(
+    with whole(target) as file:
+        counts, ids = _write(store, run, file)
+    return BatchExport(
         rows=counts["ok"] + counts["rejected"],
         ok=counts["ok"],
         rejected=counts["rejected"],
@@ -84,12 +73,12 @@ def export(store: Store, path: Path) -> Export:
     )
 
 
-def _write(store: Store, run: Run, file: TextIO) -> tuple[Counter[str], array[int]]:
+def _write(store: Store, run: Run, file: BinaryIO) -> tuple[Counter[str], array[int]]:
     """Every row of every part that counts: how many of each status, and units without one; the hash of each id."""
     counts, ids = Counter[str](), array("Q")
     created, model = int(time.time()), run.recorded.model.path
     for unit in run.plan.units:
-        rows = _read(store, unit, run.fingerprint)
+        rows = published_rows(store, run, unit)
         if rows is None:
             counts["missing"] += 1
             continue
@@ -101,18 +90,8 @@ def _write(store: Store, run: Run, file: TextIO) -> tuple[Counter[str], array[in
             request = {"id": f"batch_req_{digest}", "custom_id": _id(row[ID])}
             if (own := request["custom_id"]) is not None:
                 ids.append(hash_of(own))  # 8 bytes each: a set of 50 million would be some 4 GB
-            file.write(json.dumps(request | line) + "\n")  # ASCII: many readers end a line at U+2028 too
+            file.write(json.dumps(request | line).encode() + b"\n")  # ASCII: many readers end a line at U+2028 too
     return counts, ids
-
-
-def _read(store: Store, unit: Unit, fingerprint: str) -> pa.Table | None:
-    """The rows of a unit, or None where its part is not there, damaged, or made from something else."""
-    try:
-        part = store.read(unit.part)
-    except PartDamaged:
-        return None
-    is_ours = part.stamp.is_of(unit, fingerprint) and _Record.__annotations__.keys() <= set(part.rows.column_names)
-    return part.rows if is_ours else None
 
 
 class _Record(TypedDict):

@@ -56,7 +56,7 @@ def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels
     `value` is the encoded bytes, their base64 text, a data: URL, a path under `root`, or a struct of `bytes` and
     `path`. SourceUnreadable only where the storage of the root fails, which is no fault of the row.
     """
-    data = _bytes_of(value, root, max_bytes)
+    data = encoded_bytes(value, root, max_bytes)
     if not data:
         raise RowRejected(Code.IMAGE, "empty")
     if len(data) > max_bytes:
@@ -64,31 +64,11 @@ def decode_image(value: object, *, root: Root | None, max_bytes: int, max_pixels
     return decode_picture(data, max_pixels=max_pixels, fit=fit)
 
 
-def _read(text: str) -> object:
-    """What a text writes as JSON or as Python shows it, where that can hold images; else the text, perhaps a path."""
-    for read in (json.loads, _literal):
-        try:
-            value = read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return value if isinstance(value, list | str | bytes) or _has_image(value) else text
-    return text
+def encoded_bytes(value: object, root: Root | None, max_bytes: int) -> bytes:
+    """The bytes of an image file as they are kept, in any of the forms of `decode_image`; they may be none.
 
-
-def _literal(text: str) -> object:
-    """What Python shows. Raises ValueError for what has more parts than images can have: each takes 400 bytes."""
-    if len(_PARTS.findall(_QUOTED.sub("", text))) > MAX_PARTS:
-        raise ValueError("too many parts")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they quote the text
-        return ast.literal_eval(text)
-
-
-def _has_image(value: object) -> bool:
-    return isinstance(value, dict) and ("bytes" in value or "path" in value)
-
-
-def _bytes_of(value: object, root: Root | None, max_bytes: int) -> bytes:
+    Raises RowRejected (image), SourceUnreadable where the storage of the root fails.
+    """
     if isinstance(value, dict):
         if value and not _has_image(value):
             raise RowRejected(Code.IMAGE, "an object without bytes and without a path")
@@ -113,6 +93,30 @@ def _bytes_of(value: object, root: Root | None, max_bytes: int) -> bytes:
     if root is None:
         raise RowRejected(Code.IMAGE, _without_root(value))
     return _file(value, root, max_bytes)
+
+
+def _read(text: str) -> object:
+    """What a text writes as JSON or as Python shows it, where that can hold images; else the text, perhaps a path."""
+    for read in (json.loads, _literal):
+        try:
+            value = read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return value if isinstance(value, list | str | bytes) or _has_image(value) else text
+    return text
+
+
+def _literal(text: str) -> object:
+    """What Python shows. Raises ValueError for what has more parts than images can have: each takes 400 bytes."""
+    if len(_PARTS.findall(_QUOTED.sub("", text))) > MAX_PARTS:
+        raise ValueError("too many parts")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they quote the text
+        return ast.literal_eval(text)
+
+
+def _has_image(value: object) -> bool:
+    return isinstance(value, dict) and ("bytes" in value or "path" in value)
 
 
 def _file(path: str, root: Root, max_bytes: int) -> bytes:

@@ -30,6 +30,22 @@ class RecordedSampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedSource:
+    """The section `source`."""
+
+    format: StrictStr = ""
+    """Of its files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPrompt:
+    """The section `prompt`."""
+
+    image: tuple[StrictStr, ...] = ()
+    """The source columns that hold the images of a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedModel:
     """The section `model`."""
 
@@ -55,6 +71,10 @@ class RecordedSpec:
     """What goes with the labels."""
     sampling: RecordedSampling
     """How texts were drawn."""
+    source: RecordedSource = RecordedSource()
+    """Where rows came from."""
+    prompt: RecordedPrompt = RecordedPrompt()
+    """What the model was shown."""
     model: RecordedModel = RecordedModel()
     """The model as the spec named it."""
     model_identity: RecordedIdentity = RecordedIdentity()

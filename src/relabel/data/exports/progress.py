@@ -1,0 +1,110 @@
+"""How far an export of several files has come: a hidden document beside them, written after each.
+
+Knows names and counts; nothing of what is in the files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from relabel.data.store.fault import first_fault
+from relabel.data.store.store import Store
+from relabel.errors import Refused
+
+SUFFIX = ".tar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """A file that is there whole."""
+
+    name: str
+    counts: dict[str, int]
+    """Rows by status, and what else is counted of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    what: str
+    """Of which rows of which output, with which options."""
+    shards: list[Shard] = field(default_factory=list)
+    next: tuple[int, int] | None = (0, 0)
+    """The unit and the row in it with which the next file begins; None where all are there."""
+    missing: int = 0
+    """Units without rows among those before."""
+
+
+_DOCUMENT = TypeAdapter(_Document)
+
+
+class Progress:
+    """The files `NAME-000000.tar`, `NAME-000001.tar`, ... of an export to `NAME.tar`."""
+
+    def __init__(self, target: str, what: str) -> None:
+        """Files of another export to the same target are deleted; of the same one they stay.
+
+        Raises Refused where the folder cannot be reached, or the document there is another.
+        """
+        folder, _, name = target.rpartition("/")
+        self._stem = name.removesuffix(SUFFIX)
+        self._store = Store(folder or ("/" if target.startswith("/") else str(Path.cwd())))
+        try:
+            found = self._store.read_json(self._name)
+            self._now = _Document(what=what) if found is None else _DOCUMENT.validate_python(found)
+        except ValueError as error:
+            raise Refused(f"{self.url(self._name)} is not what this version writes: {first_fault(error)}") from error
+        if self._now.what != what:
+            for shard in self._now.shards:
+                self._store.delete(shard.name)
+            self._store.delete(self._name)
+            self._now = _Document(what=what)
+        self._missing_before = self._now.missing
+
+    @property
+    def next(self) -> tuple[int, int]:
+        """With which unit and row of it the next file begins."""
+        return self._now.next or (0, 0)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._now.next is None
+
+    @property
+    def next_name(self) -> str:
+        return f"{self._stem}-{len(self._now.shards):06d}{SUFFIX}"
+
+    @property
+    def num_files(self) -> int:
+        return len(self._now.shards)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Of all files together, and `missing` units."""
+        total = Counter({"missing": self._now.missing})
+        for shard in self._now.shards:
+            total.update(shard.counts)
+        return total
+
+    def add(self, shard: Shard, next: tuple[int, int] | None, missing: int) -> None:
+        """That a file is there, with which unit and row the one after it begins, and how many units without rows were
+        passed since this export, or this call of it, began."""
+        self._save(shards=[*self._now.shards, shard], next=next, missing=self._missing_before + missing)
+
+    def finish(self, missing: int) -> None:
+        """That all are there."""
+        self._save(shards=self._now.shards, next=None, missing=self._missing_before + missing)
+
+    def _save(self, *, shards: list[Shard], next: tuple[int, int] | None, missing: int) -> None:
+        self._now = _Document(what=self._now.what, shards=shards, next=next, missing=missing)
+        self._store.put_json(self._name, _DOCUMENT.dump_python(self._now, mode="json"))
+
+    @property
+    def _name(self) -> str:
+        return f"_{self._stem}.json"
+
+    def url(self, name: str) -> str:
+        return f"{self._store.url}/{name}"
