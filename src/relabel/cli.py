@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.logging import RichHandler
@@ -18,13 +18,10 @@ from relabel import options as given
 from relabel.demo.task import Task
 from relabel.ending import Commands, finish, warn
 from relabel.errors import SpecError
+from relabel.execution import executor_of
 from relabel.job.progress.console import console
 from relabel.signals import Stop
 from relabel.spec import Spec, load_spec
-
-if TYPE_CHECKING:
-    from relabel.job.executor import Executor
-
 
 app = typer.Typer(
     cls=Commands,
@@ -67,7 +64,7 @@ def run(
     from relabel.job.notify.notifier import Notifier
     from relabel.job.run import run as run_spec
 
-    loaded, execute, notifier = load_spec(spec, set_), _executor(ctx, address, no_ray), None
+    loaded, execute, notifier = load_spec(spec, set_), executor_of(ctx, address, no_ray), None
     if ctx.obj:
         notifier = ctx.obj.told = Notifier(loaded.notify)
     report = run_spec(loaded, redo_changed=redo_changed, execute=execute, notifier=notifier)
@@ -86,7 +83,7 @@ def retry(
     """Ask the rejected rows of a finished run again; their parts are replaced one by one, each as a whole."""
     from relabel.job.retry import retry as retry_rows
 
-    report = retry_rows(out, reason or (), set_ or (), execute=_executor(ctx, address, no_ray))
+    report = retry_rows(out, reason or (), set_ or (), execute=executor_of(ctx, address, no_ray))
     finish(report.to_json(), complete=report.complete)
 
 
@@ -207,7 +204,7 @@ def demo(
     from relabel.demo.run import run_demo
     from relabel.demo.show import show_demo
 
-    folder, execute = out or Path(f"relabel-demo-{task}"), _executor(ctx, "local", no_ray)
+    folder, execute = out or Path(f"relabel-demo-{task}"), executor_of(ctx, "local", no_ray)
     figures = run_demo(task, rows, folder, compare=no_constrain, execute=execute)
     show_demo(figures, console)
     finish(figures, complete=figures["complete"])
@@ -245,14 +242,3 @@ def schema() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit; SIGTERM and SIGINT end it soon."""
     app(args=arguments, prog_name="relabel", obj=Stop())
-
-
-def _executor(ctx: typer.Context, address: str, no_ray: bool) -> Executor:
-    """Who does the work; what it has done so far a stopped command can say."""
-    from relabel.job.executor import Counted, executor_at
-    from relabel.job.local import InProcess
-
-    execute = Counted(InProcess() if no_ray else executor_at(address))
-    if ctx.obj:
-        ctx.obj.done_now = execute.done_now
-    return execute
