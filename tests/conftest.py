@@ -95,6 +95,7 @@ def cluster():
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=80 * 2**20,
+        _system_config={"metrics_report_interval_ms": 1000},  # 10,000 else: a test of metrics would wait so long
         runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])}},
     )
     yield

@@ -104,6 +104,7 @@ ROOMS = {
         knows={*RUNNING, "engine/__init__.py", "engine/api", "version.py", "job/job.py", "job/receipt.py"},
         packages={"rich"},
     ),
+    "job/metrics": Room(knows={*RUNNING, "engine/__init__.py", "job/faults", "job/progress", "job/stream"}),
     "job/budget": Room(knows={*RUNNING, "spec", "job/progress/engines.py"}),
     "job/notify": Room(knows={"spec", "version.py"}),
     "job/stream": Room(knows={"data/sources/unit.py", "job/course.py", "job/receipt.py"}, packages={"pyarrow"}),
@@ -131,14 +132,14 @@ ROOMS = {
     ),
     "job/cluster": Room(
         knows={*STAGE_ROOMS, "job/course.py", "job/faults", "job/stages/block.py", "job/stream"}
-        | {"job/progress/ticker.py", "job/worker.py"},
+        | {"job/metrics", "job/progress/ticker.py", "job/worker.py"},
         packages={"pyarrow", "ray"},
     ),
     "job": Room(
         knows={
             *STAGE_ROOMS,
-            *(f"job/{name}" for name in ("budget", "cluster", "encoding", "engines", "faults", "notify")),
-            *(f"job/{name}" for name in ("progress", "rejects", "stages", "stream", "sample")),
+            *(f"job/{name}" for name in ("budget", "cluster", "encoding", "engines", "faults", "metrics")),
+            *(f"job/{name}" for name in ("notify", "progress", "rejects", "stages", "stream", "sample")),
             *("engine", "version.py"),
         },
         packages={"pandas", "pyarrow", "rich"},

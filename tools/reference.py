@@ -14,6 +14,8 @@ from relabel.data.output.audit import SUCCESS
 from relabel.data.output.ledger import LEDGER
 from relabel.data.output.manifest import GATES, RUN
 from relabel.data.runs.heard import FOLDER
+from relabel.job.metrics.table import IDS, METRICS
+from relabel.job.metrics.table import RUN as RUN_LABEL
 from relabel.job.sample.kept import FORECAST
 from relabel.rejected import Code
 from relabel.spec import Label, Spec
@@ -65,6 +67,20 @@ each sample; so is the label, unless `label.vote` chooses one.
 
 Where a row has several labels, the columns of a label named `kind` are {example}, and so on.
 """
+METRICS_PAGE = """# Metrics
+
+What a run on Ray exports at Ray's Prometheus endpoint: [how to scrape it](../guide/metrics.md). Each has the label
+`{run}`, and those that Ray adds. No label holds a name of a file, a row or a text.
+
+## Of the driver
+
+{of_driver}
+## Of each process that holds an engine
+
+{of_engine}
+## Labels
+
+{labels}"""
 EXIT_CODES = """# Exit codes and errors
 
 The last line on stdout is one line of JSON with the figures (`schema` prints many). Progress and logs go to stderr.
@@ -86,6 +102,7 @@ def pages():
         "reject-codes": codes(),
         "output": output(),
         "exit-codes": exit_codes(),
+        "metrics": metrics(),
     }
     return {
         "relabel.schema.json": json.dumps(schema, indent=2) + "\n",
@@ -199,6 +216,25 @@ def exit_codes():
     ]
     return EXIT_CODES.format(
         codes=table(("code", "meaning"), *codes), errors=table(("error", "exit code", "meaning", "more"), *rows)
+    )
+
+
+def metrics():
+    def rows(*, of_engine):
+        found = [one for one in METRICS if one.is_of_engine == of_engine]
+        head = ("metric", "type", "labels", "meaning")
+        return table(head, *((f"`{one.exported}`", one.type, _labels(one), one.help) for one in found))
+
+    labels = table(("label", "value"), *((f"`{name}`", f"{what[0].upper()}{what[1:]}.") for name, what in IDS.items()))
+    return METRICS_PAGE.format(
+        run=RUN_LABEL, of_driver=rows(of_engine=False), of_engine=rows(of_engine=True), labels=labels.rstrip() + "\n"
+    )
+
+
+def _labels(metric):
+    return "; ".join(
+        f"`{name}`: {', '.join(f'`{value}`' for value in values)}" if values else f"`{name}`"
+        for name, values in metric.labels.items()
     )
 
 

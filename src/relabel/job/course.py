@@ -1,8 +1,11 @@
-"""What the driver and an executor tell each other while units are done. Two numbers; knows nothing of either."""
+"""What the driver and an executor tell each other while units are done. Knows nothing of either."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from relabel.job.metrics.meter import Meter
+from relabel.job.metrics.seen import Seen
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,3 +19,9 @@ class Course:
     finished; the executor ends when that is done."""
     num_engines: int = 0
     """Set by the executor: engines that were loaded so far."""
+    run: str = ""
+    """Set by the driver: the name of the run."""
+    meter: Meter | None = None
+    """Set by the executor: who takes the metrics of the run, as long as units are done; None where nobody does."""
+    seen: Seen = field(default_factory=Seen)
+    """Set by the executor, now and then."""

@@ -13,6 +13,7 @@ from relabel.data.sources.unit import Unit
 from relabel.job.budget.guard import Guard
 from relabel.job.course import Course
 from relabel.job.job import Job
+from relabel.job.metrics.follow import following
 from relabel.job.progress.heartbeat import Heartbeat
 from relabel.job.progress.units import RunProgress, add_receipt, no_figures
 from relabel.job.receipt import Receipt
@@ -44,18 +45,21 @@ def execute_units(
     whose units have other rows now, where there are any.
     """
     tally, stopped, changed, course = RejectTally(), None, list[str](), guard.course
+    heartbeat = Heartbeat(
+        *(job, course),
+        num_units=len(units),
+        num_rows=num_rows,
+        budget=guard.limits,
+        others=guard.hear_others if course.is_limited else None,
+    )
+    course.run = heartbeat.run
     # the time that is shown is that of the units, without the start of Ray or of an engine
     with (
-        Heartbeat(
-            *(job, course),
-            num_units=len(units),
-            num_rows=num_rows,
-            budget=guard.limits,
-            others=guard.hear_others if course.is_limited else None,
-        ) as heartbeat,
+        heartbeat,
         execute(units, job, num_rows=num_rows, course=course) as receipts,
         RunProgress(num_units=len(units), num_rows=num_rows) as progress,
         heartbeat.watching(progress),
+        following(heartbeat, progress, course, job.spec.model.path),
     ):
         for receipt in receipts:
             progress.add(receipt)

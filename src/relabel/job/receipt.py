@@ -79,6 +79,8 @@ class Receipt:
     """Number of rejected rows by code; of a run alone, as a retry asks rows that were rejected."""
     examples: Mapping[str, str] = field(default_factory=dict)
     """The most frequent whole reason of each code, `code: detail`, which never quotes a row."""
+    prompt_tokens: int = 0
+    """Number of tokens of the prompts that texts were generated for, once however many there are of each."""
     output_tokens: int = 0
     """Number of generated tokens, those of attempts that gave no label included."""
     engine: EngineReport | None = None

@@ -37,8 +37,8 @@ class RunReport:
 
     audit: Report
     done_now: dict[str, object]
-    """units, rows, ok, rejected, failed, output_tokens, seconds and rows_per_second of this run alone; `goodput`, and
-    `batching`: how the engines batched, the verdict of their checks at the start, and why."""
+    """units, rows, ok, rejected, failed, prompt_tokens, output_tokens, seconds and rows_per_second of this run alone;
+    `goodput`, and `batching`: how the engines batched, the verdict of their checks at the start, and why."""
     passed_over: Mapping[str, int]
     """Files of the source's folders and members of its archives that are not read, by suffix or kind."""
     dropped_files: int = 0

@@ -143,3 +143,35 @@ def test_a_failed_block_carries_its_unit_and_why():
     block = failed_block(unit, "the machine is on fire")
     assert unit_of(block) == unit
     assert failure_of(block) == "the machine is on fire"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_deaths_are_told_apart_by_what_the_process_said_and_by_how_long_it_had_the_unit():
+    clock = Clock()
+    attempts = DeathCounter(1800.0, clock=clock)
+
+    def begin_again_after(part, seconds):
+        attempts.begin("generating", "file", part, 10)
+        clock.now += seconds
+        attempts.begin("generating", "file", part, 10)
+
+    begin_again_after("a", 10)
+    begin_again_after("b", 1800)
+    attempts.begin("generating", "file", "c", 10)
+    attempts.lose_device("generating", ["c"])
+    begin_again_after("c", 0)
+    assert attempts.deaths == {("generating", "other"): 2, ("generating", "deadline"): 1, ("generating", "device"): 1}
+
+
+def test_a_unit_that_ended_or_was_not_begun_is_no_death():
+    attempts = DeathCounter()
+    attempts.begin("reading", "file", "a", 10)
+    attempts.end("reading", "file", "a")
+    attempts.begin("reading", "file", "a", 10)
+    assert not attempts.deaths

@@ -17,13 +17,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from relabel.job.faults.attempt_log import Counted
 from relabel.job.faults.deaths import DeathCounter
 from relabel.job.faults.poison_search import PoisonSearch
+from relabel.job.metrics.seen import Seen
 from relabel.job.stream.allowance import Allowance
+from relabel.job.stream.whereabouts import Whereabouts
 from relabel.job.stream.window import Gate
 
 LOOK_SECONDS = 0.2
 """Between two looks at the gate: some units of the hundreds that are under way end meanwhile."""
 LATEST_SECONDS = 0.5
 """After which it is known that a unit ended, where no next one of the process has brought the news before."""
+_LAST_WORD_SECONDS = 5.0
+"""For the last word of a process that ends."""
 
 End = tuple[str, str, str]
 """Stage, file and part of a unit that ended."""
@@ -34,9 +38,21 @@ class _Desk(DeathCounter, Gate):
 
     num_engines = 0
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._allowance = Allowance()
+    def __init__(self, deadline: float) -> None:
+        super().__init__(deadline)
+        self._allowance, self._whereabouts = Allowance(), Whereabouts()
+
+    def begin(self, stage: str, file: str, part: str, num_rows: int, *, in_company: bool = False) -> PoisonSearch | str:
+        found = super().begin(stage, file, part, num_rows, in_company=in_company)
+        if isinstance(found, str):
+            self._whereabouts.leave(part)
+        else:
+            self._whereabouts.begin(stage, part)
+        return found
+
+    def end(self, stage: str, file: str, part: str) -> None:
+        super().end(stage, file, part)
+        self._whereabouts.end(stage, part)
 
     def begin_at_most(self, number: int) -> None:
         self._allowance.begin_at_most(number)
@@ -65,15 +81,15 @@ class _Desk(DeathCounter, Gate):
     def add_engine(self) -> None:
         self.num_engines += 1
 
-    def engines(self) -> int:
-        return self.num_engines
+    def said(self) -> tuple[int, Seen]:
+        return self.num_engines, Seen(under_way=self._whereabouts.counts, deaths=dict(self.deaths))
 
 
-def open_desk() -> Beside:
-    """Begin the process, on the node of this one."""
+def open_desk(deadline: float) -> Beside:
+    """Begin the process, on the node of this one. `deadline`: seconds that a process has for a unit."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     desk = ray.remote(_Desk)
-    return Beside(desk.options(num_cpus=0, scheduling_strategy=here).remote())
+    return Beside(desk.options(num_cpus=0, scheduling_strategy=here).remote(deadline))
 
 
 class Beside:
@@ -137,9 +153,13 @@ class Beside:
         """An engine is loaded."""
         self._desk.add_engine.remote()
 
-    def num_engines(self) -> int:
-        """How many engines were loaded so far, by actors that live and by others."""
-        return ray.get(self._desk.engines.remote())
+    def lose_device(self, stage: str, parts: Sequence[str]) -> None:
+        """This process ends itself at these units, because its device is lost."""
+        ray.wait([self._desk.lose_device.remote(stage, parts)], timeout=_LAST_WORD_SECONDS)
+
+    def said(self) -> tuple[int, Seen]:
+        """How many engines were loaded so far, by actors that live and by others, and what is known of all units."""
+        return ray.get(self._desk.said.remote())
 
     def _take(self) -> list[End]:
         with self._lock:

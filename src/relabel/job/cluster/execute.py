@@ -12,6 +12,7 @@ from relabel.data.sources.unit import Unit
 from relabel.errors import RelabelError, RunFailed
 from relabel.job.cluster.connect import connected
 from relabel.job.cluster.graph import receipts
+from relabel.job.cluster.meter import RayMeter
 from relabel.job.course import Course
 from relabel.job.engine import engine_of
 from relabel.job.job import Job
@@ -34,6 +35,7 @@ class OnRay:
             connected(self._address, job.spec.resources),
             closing(self._receipts(units, job, num_rows, course)) as done,
         ):
+            course.meter = RayMeter(course.run)
             yield done
 
     def _receipts(self, units: Sequence[Unit], job: Job, num_rows: int, course: Course) -> Generator[Receipt]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from ray.data import TaskPoolStrategy
 from relabel.data.sources.unit import Unit
 from relabel.errors import DeviceLost, RelabelError
 from relabel.job.cluster.beside import Beside, open_desk
+from relabel.job.cluster.meter import RayMeter, follow_engine
 from relabel.job.cluster.pools import pools_of
 from relabel.job.cluster.settings import settle_context
 from relabel.job.cluster.source import Units
@@ -26,6 +28,7 @@ from relabel.job.course import Course
 from relabel.job.faults.parent import end_with_parent
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job
+from relabel.job.metrics.of_engine import EngineLook
 from relabel.job.progress.ticker import Ticker
 from relabel.job.receipt import Receipt
 from relabel.job.stages.block import failed_block, is_over, unit_of
@@ -72,7 +75,7 @@ class Read:
 class Generate:
     """The actor: holds the model and generates for a few units side by side, each in a thread of its own."""
 
-    def __init__(self, job: Job, beside: Beside, load: LoadEngine) -> None:
+    def __init__(self, job: Job, beside: Beside, load: LoadEngine, run: str) -> None:
         end_with_parent()  # what hangs in Ray's own exit would hold the GPU
         self._refusal: RelabelError | None = None
         """Why there is no engine. Raised here Ray would load it four times over, and hand on the text alone."""
@@ -84,6 +87,7 @@ class Generate:
             return
         waits = Waits(time.monotonic() - began)
         beside.add_engine()
+        follow_engine(RayMeter(run), EngineLook(uuid.uuid4().hex[:8], waits, lambda: engine.goodput))
         watchdog = Watchdog(job.spec.resources.deadline, lambda: engine.goodput.num_forwards)
         self._generate = Generator(job, beside, watchdog, engine, waits)
         self._beside, self._is_limited = beside, job.spec.resources.budget.is_set
@@ -95,6 +99,7 @@ class Generate:
         try:
             return packed(self._generate.each(blocks))
         except DeviceLost:
+            self._beside.lose_device("generating", [unit_of(one).part for one in blocks])
             os._exit(1)  # Ray starts another process, and the attempts are counted
 
     def _allowed(self, blocks: list[pa.Table]) -> list[pa.Table]:
@@ -129,7 +134,7 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
     num_planned = _planned_rows(units)
     together = units_together(len(units), num_planned)
     settle_context(resources.deadline)
-    beside = open_desk()
+    beside = open_desk(resources.deadline)
     source = Units(units, beside, together=together)
     pools = pools_of(
         resources,
@@ -170,7 +175,7 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
             compute=pools.generating,
             num_gpus=resources.gpus_per_actor or None,
             num_cpus=0 if resources.gpus_per_actor else 1,
-            fn_constructor_args=(job, beside, load),
+            fn_constructor_args=(job, beside, load, course.run),
         )
         .map_batches(
             Publish,
@@ -182,8 +187,8 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
             fn_constructor_args=(job, beside),
         )
     )
-    pace = Pace(beside, course)
-    with Ticker(_told_of_engines(beside, pools.most, course), every=1.0):
+    pace, look = Pace(beside, course), _told(beside, pools.most, course)
+    with Ticker(look, every=1.0):
         for num_done, row in enumerate(labelled.iter_rows(), start=1):
             if num_done % (HEARD_TOGETHER * together) == 0 and not pace.is_over:
                 open_the_gate(num_done)
@@ -191,14 +196,16 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
             if not pace.holds_back(receipt):
                 yield receipt
             if pace.is_done():
-                return
+                break
+    look()  # who died since
 
 
-def _told_of_engines(beside: Beside, num_engines: int, course: Course) -> Callable[[], None]:
-    """What looks how many engines are up, and says so where more are."""
+def _told(beside: Beside, num_engines: int, course: Course) -> Callable[[], None]:
+    """What looks how many engines are up, says so where more are, and hands on what else is known."""
 
     def look() -> None:
-        if course.num_engines < num_engines and (found := beside.num_engines()) > course.num_engines:
+        found, course.seen = beside.said()
+        if course.num_engines < num_engines and found > course.num_engines:
             course.num_engines = min(found, num_engines)
             log.info("%d of %d engines up, the first unit is under way", course.num_engines, num_engines)
 

@@ -7,8 +7,10 @@ counts live as long as the run: the next run tries such a unit again. Knows noth
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 
 from relabel.job.faults.attempt_log import Counted
 from relabel.job.faults.poison_search import PoisonSearch
@@ -18,12 +20,22 @@ MAX_GIVEN_UP = 3
 Units in which nothing lived, of any files, while none ends: then the machine is at fault, and nothing more is tried."""
 MAX_FILES = 10
 """Files with units that are given up while none ends: then the machine is at fault, too."""
+CAUSES = ("device", "deadline", "other")
+"""Why a process died, as far as it can be told: it said that it lost its device, or had a unit for the deadline."""
 
 
 class DeathCounter:
     """Counts begun and ended attempts by (stage, part)."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: float = inf, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`deadline`: seconds after which a process that hangs is ended, by which its deaths are told from others."""
+        self.deaths: Counter[tuple[str, str]] = Counter()
+        """Attempts that ended with their process, by stage."""
+        self._deadline, self._clock = deadline, clock
+        self._begun_at: dict[tuple[str, str], float] = {}
+        """When the attempts were opened that are under way."""
+        self._lost = set[tuple[str, str]]()
+        """Those whose process said that its device is lost."""
         self._searches: dict[tuple[str, str], PoisonSearch] = {}
         """Of units that are under way, or have poison."""
         self._open: dict[tuple[str, str], int] = {}
@@ -47,6 +59,7 @@ class DeathCounter:
         search = self._searches.setdefault(key, PoisonSearch(num_rows))
         if key in self._under_way:
             self._under_way.remove(key)
+            self.deaths[stage, self._cause(key)] += 1
             search.died(others_lived=self._num_ended[stage] > self._open[key])
         if search.is_given_up:
             self._num_given_up[stage, file] += 1
@@ -60,6 +73,7 @@ class DeathCounter:
         if not (in_company and search.num_deaths):
             self._open.setdefault(key, self._num_ended[stage])
             self._under_way.add(key)
+            self._begun_at[key] = self._clock()
         return search
 
     def begin_each(self, stage: str, units: Sequence[Counted]) -> list[PoisonSearch | str]:
@@ -72,10 +86,15 @@ class DeathCounter:
         if search and search.num_deaths == num_deaths:
             search.tries(at)
 
+    def lose_device(self, stage: str, parts: Sequence[str]) -> None:
+        """The process that has these units ends itself, because its device is lost."""
+        self._lost.update((stage, part) for part in parts)
+
     def end(self, stage: str, file: str, part: str) -> None:
         """Close the attempts of a unit: its process lived. Two may end one, where Ray took the first for dead."""
         self._open.pop((stage, part), None)
         self._under_way.discard((stage, part))
+        self._begun_at.pop((stage, part), None)
         self._num_ended[stage] += 1
         self._num_given_up[stage, file] = self._num_lifeless[stage] = 0
         self._files[stage].clear()
@@ -83,3 +102,10 @@ class DeathCounter:
             search.ended()
             if not search.poison:
                 del self._searches[stage, part]
+
+    def _cause(self, key: tuple[str, str]) -> str:
+        lasted = self._clock() - self._begun_at.pop(key)
+        if key in self._lost:
+            self._lost.remove(key)
+            return "device"
+        return "deadline" if lasted >= self._deadline else "other"

@@ -44,7 +44,8 @@ class EnginesSeen:
 
     def are_up(self, number: int, now: float) -> None:
         """So many were loaded so far."""
-        self._up += [now] * (number - len(self._up))
+        up = self._up
+        self._up = up + [now] * (number - len(up))  # of two threads that say the same, one is heard
 
     @property
     def num_up(self) -> int:
@@ -56,6 +57,11 @@ class EnginesSeen:
         """The sum over all engines, as they said it last."""
         return sum((said.report.goodput for said in list(self._said.values())), start=Goodput())
 
+    @property
+    def said_to_wait(self) -> Waited:
+        """What all engines have waited by the last word of each."""
+        return sum((said.report.waited for said in list(self._said.values())), start=Waited())
+
     def waited(self, now: float) -> dict[str, float]:
         """For which share of the time of all engines each had nothing to do, and for want of what.
 
@@ -63,7 +69,7 @@ class EnginesSeen:
         """
         said = list(self._said.values())
         ending = sum(now - one.at for one in said)
-        total = sum((one.report.waited for one in said), start=Waited(seconds=ending))
+        total = self.said_to_wait + Waited(seconds=ending)
         shares = {"loading": total.loading, "reading": total.reading, "publishing": total.publishing, "ending": ending}
         return {name: round(seconds / max(total.seconds, 1e-9), 4) for name, seconds in shares.items()}
 

@@ -76,6 +76,15 @@ class Heartbeat:
         if not self._beat.is_over:
             self._end_by(error)
 
+    @property
+    def run(self) -> str:
+        """The name of the run, by which its word is found in the output."""
+        return self._beat.run
+
+    def look(self, *, is_whole: bool = False) -> Beat:
+        """How far the run is, without a word to anybody. `is_whole`: no unit is under way any more."""
+        return self._beat if self._beat.is_over else self._now("running", is_whole)
+
     @contextmanager
     def watching(self, progress: RunProgress) -> Generator[None]:
         """Units are done as long as the block lasts: these figures are said.

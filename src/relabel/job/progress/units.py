@@ -20,7 +20,7 @@ ERRORS_KEPT = 5
 
 def no_figures() -> dict[str, int]:
     """The figures of a run that has done nothing yet."""
-    return {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "output_tokens": 0}
+    return {"units": 0, "rows": 0, "ok": 0, "rejected": 0, "failed": 0, "prompt_tokens": 0, "output_tokens": 0}
 
 
 def add_receipt(figures: dict[str, int], receipt: Receipt) -> None:
@@ -32,6 +32,7 @@ def add_receipt(figures: dict[str, int], receipt: Receipt) -> None:
     figures["rows"] += receipt.rows
     figures["ok"] += receipt.ok
     figures["rejected"] += receipt.rejected
+    figures["prompt_tokens"] += receipt.prompt_tokens
     figures["output_tokens"] += receipt.output_tokens
 
 

@@ -75,7 +75,7 @@ def publish_unit(
         store.publish(unit.part, table, made.to_json(), job.bad.get(unit.part))
         num_asked, num_ok = unit.num_rows, made.ok
         reasons, examples = _reasons(table)
-    samples = [sample for rows in outcomes for outcome in rows for sample in outcome.samples]
+    asked = [outcome for rows in outcomes for outcome in rows if outcome.samples]
     return Receipt(
         part=unit.part,
         rows=num_asked,
@@ -83,7 +83,8 @@ def publish_unit(
         rejected=num_asked - num_ok,
         reasons=reasons,
         examples=examples,
-        output_tokens=sum(sample.completion.num_tokens for sample in samples),
+        prompt_tokens=sum(outcome.prompt_tokens or 0 for outcome in asked),
+        output_tokens=sum(sample.completion.num_tokens for outcome in asked for sample in outcome.samples),
         engine=blocks.report_of_block(block),
     )
 

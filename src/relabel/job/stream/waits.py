@@ -19,14 +19,15 @@ class Waits:
         self._loading, self._reading, self._publishing = loading, 0.0, 0.0
         self._idle_since = clock()
         self._began = self._idle_since - loading
-        self._num_working = 0
+        self._num_working, self._worked, self._works_since = 0, 0.0, 0.0
 
     @contextmanager
     def working(self, prepared: float) -> Iterator[None]:
         """As long as the block lasts, on a unit that was prepared at this time."""
         with self._lock:
             if not self._num_working:
-                self._count(prepared, self._clock())
+                self._works_since = self._clock()
+                self._count(prepared, self._works_since)
             self._num_working += 1
         try:
             yield
@@ -35,6 +36,7 @@ class Waits:
                 self._num_working -= 1
                 if not self._num_working:
                     self._idle_since = self._clock()
+                    self._worked += self._idle_since - self._works_since
 
     def so_far(self) -> Waited:
         """What was waited since the engine was begun, while it is at work."""
@@ -45,6 +47,12 @@ class Waits:
                 reading=self._reading,
                 publishing=self._publishing,
             )
+
+    def at_work(self) -> tuple[float, float, int]:
+        """The time by the clock, for how many seconds there was a unit until then, and how many there are."""
+        with self._lock:
+            now = self._clock()
+            return now, self._worked + (now - self._works_since if self._num_working else 0.0), self._num_working
 
     def _count(self, prepared: float, now: float) -> None:
         """Until the unit was prepared it was waited for; from then on it was there, and nobody handed it over."""
