@@ -35,11 +35,11 @@ from relabel.data.quality.figures import Quality
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.planning import make_plan
 from relabel.data.sources.unit import Unit
-from relabel.data.storage.clouds import writable
 from relabel.data.store.part import encode_part
 from relabel.data.store.stamp import make_stamp
 from relabel.data.store.store import Store
 from relabel.spec import Label, Source
+from relabel.storage.clouds import writable
 
 RECIPE = {"sampling": {"seed": 1}, "label": {"parse": "text", "column": "caption"}, "output": {"keep": []}}
 MINE = fingerprint(RECIPE)

@@ -30,8 +30,8 @@ ENGINE_ROOMS = {"engine/grammar", "engine/api", "engine/scheduling", "engine/che
 ENGINE_ROOMS |= {f"engine/{name}" for name in ("sampling", "runner", "continuous", "static", "vllm", "server")}
 WORDS_OF_VLLM = {"engine/vllm/sampling.py", "engine/vllm/outcome.py"}
 GUEST_ROOMS = {"engine/api", "engine/checkpoint", "engine/model", "engine/sampling"}
-DATA_ROOMS = {f"data/{name}" for name in ("storage", "sources", "images", "prompts", "labels", "quality", "store")}
-DATA_ROOMS |= {"data/runs", "data/output"}
+DATA_ROOMS = {f"data/{name}" for name in ("sources", "images", "prompts", "labels", "quality", "store")}
+DATA_ROOMS |= {"storage", "data/runs", "data/output"}
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
 PLAN = {f"data/sources/{name}.py" for name in ("unit", "parts", "plan")}
 RUNNING = {"data/runs", "data/store", "job/course.py", "job/forecast/hours.py"}
@@ -44,19 +44,15 @@ ROOMS = {
     "spec/schemas": Room(knows={"spec/words.py"}, packages={"jsonschema_rs", "pydantic", "yaml"}),
     "spec/engines": Room(knows={"spec"}, packages={"pydantic"}),
     "spec/running": Room(knows={"spec/section.py"}, packages={"pydantic"}),
-    "data/storage": Room(packages={"obstore", "pyarrow"}),
-    "data/sources": Room(
-        knows={"spec", "data/storage", "data/sources/formats"}, packages={"fsspec", "pyarrow", "pydantic"}
-    ),
+    "storage": Room(packages={"obstore", "pyarrow"}),
+    "data/sources": Room(knows={"spec", "storage", "data/sources/formats"}, packages={"fsspec", "pyarrow", "pydantic"}),
     "data/sources/formats": Room(knows={"spec", "data/sources"}, packages={"pyarrow"}),
-    "data/images": Room(
-        knows={"data/storage", "data/sources/files.py"}, packages={"PIL", "numpy", "obstore", "pyarrow"}
-    ),
+    "data/images": Room(knows={"storage", "data/sources/files.py"}, packages={"PIL", "numpy", "obstore", "pyarrow"}),
     "data/prompts": Room(knows={"spec"}, packages={"jinja2", "pydantic"}),
     "data/labels": Room(knows={"spec"}, packages={"jsonschema_rs", "pyarrow", "pydantic", "regex"}),
     "data/quality": Room(knows={"spec", "data/labels"}, packages={"numpy", "pydantic"}),
     "data/store": Room(
-        knows={"data/sources/unit.py", "data/quality", "data/storage"}, packages={"obstore", "pyarrow", "pydantic"}
+        knows={"data/sources/unit.py", "data/quality", "storage"}, packages={"obstore", "pyarrow", "pydantic"}
     ),
     "data/draft": Room(
         knows={"spec", "data/images", "data/prompts", "data/sources", "data/sources/formats/format.py"},

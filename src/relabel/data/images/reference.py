@@ -9,9 +9,9 @@ import posixpath
 import re
 from urllib.parse import unquote
 
-from relabel.data.storage.clouds import canonical
 from relabel.errors import RowRejected
 from relabel.rejected import Code
+from relabel.storage.clouds import canonical
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _PLAIN = re.compile(r"[^?#]*")

@@ -9,7 +9,7 @@ from relabel.data.images.filesystem_root import FileSystemRoot
 from relabel.data.images.local_root import LocalRoot
 from relabel.data.images.object_root import ObjectRoot
 from relabel.data.sources.files import absolute
-from relabel.data.storage.clouds import SCHEMES, objects
+from relabel.storage.clouds import SCHEMES, objects
 
 
 class Root(Protocol):

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from relabel.data.sources.unit import SourceFile
-from relabel.data.storage.clouds import readable
 from relabel.errors import SourceRefused, SourceUnreadable
+from relabel.storage.clouds import readable
 
 MAX_ROW_BYTES = 64 * 2**20
 """A longer line of text is no row of a dataset: it is rejected before it is parsed."""

@@ -23,10 +23,10 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore
 
-from relabel.data.storage.clouds import writable
 from relabel.data.store.disk import Disk
 from relabel.data.store.failpoints import Failpoint, OnFailpoint
 from relabel.errors import Refused, StoreFailed
+from relabel.storage.clouds import writable
 
 if TYPE_CHECKING:
     from obstore import Bytes, UpdateVersion

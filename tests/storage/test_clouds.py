@@ -1,7 +1,7 @@
 import pytest
 
 from relabel.data.images.root import open_root
-from relabel.data.storage import clouds
+from relabel.storage import clouds
 from tests.data.images.answers import server
 
 VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE")
