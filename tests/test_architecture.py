@@ -71,7 +71,9 @@ ROOMS = {
     "engine/grammar": Room(packages={"llguidance", "regex"}),
     "engine/api": Room(knows={"engine/grammar"}, packages={"numpy"}),
     "engine/scheduling": Room(),
-    "engine/checkpoint": Room(packages={"huggingface_hub", "peft", "torch", "transformers"}),
+    "engine/checkpoint": Room(
+        knows={"storage"}, packages={"huggingface_hub", "obstore", "peft", "torch", "transformers"}
+    ),
     "engine/model": Room(
         knows={"engine/api", "engine/checkpoint"}, packages={"jinja2", "numpy", "torch", "transformers"}
     ),

@@ -215,7 +215,7 @@ def _anywhere(spec: Spec, identity: Mapping[str, object]) -> Spec:
     path, adapter = os.path.expanduser(spec.model.path), spec.model.adapter
     model = {
         "path": os.path.abspath(path) if os.path.isdir(path) else spec.model.path,
-        "adapter": adapter and os.path.abspath(os.path.expanduser(adapter)),
+        "adapter": adapter if adapter is None or "://" in adapter else os.path.abspath(os.path.expanduser(adapter)),
         "revision": identity.get("revision", spec.model.revision),
     }
     return spec.model_copy(

@@ -89,10 +89,12 @@ class Model(Section):
     """Which model is loaded, and how."""
 
     path: str
-    """The folder of a checkpoint, or its name on the Hugging Face hub. Weights are read from safetensors files only."""
+    """The folder of a checkpoint, its name on the Hugging Face hub, or the URL of its folder in a bucket (s3://, gs://,
+    az://), which each node copies once. Weights are read from safetensors files only."""
     revision: str | None = None
     """The commit of the hub repository, 40 hexadecimal digits; a branch or tag is refused because it moves. The
-    default is the newest commit: once there is a newer one, a further run into the same output is refused."""
+    default is the newest commit: once there is a newer one, a further run into the same output is refused. For a model
+    in a bucket it is made of the names, sizes and e-tags of its files."""
     adapter: str | None = None
     """The folder of a LoRA adapter (`adapter_config.json` and `adapter_model.safetensors`), which is merged into the
     model's weights when it is loaded. The default is the adapter that lies in the model's own folder, if there is one.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from relabel.engine.checkpoint.bucket import is_bucket
 from relabel.engine.checkpoint.files import ADAPTER, ADAPTER_WEIGHTS, header_of, read_json
 from relabel.errors import ArgumentRefused, ModelRefused
 
@@ -28,6 +29,10 @@ def find_adapter(model: Path, path: str | None = None) -> Path | None:
 
     Raises ArgumentRefused or ModelRefused where it cannot be merged.
     """
+    if path is not None and is_bucket(path):
+        raise ArgumentRefused(
+            f"{path} is in a bucket; copy it to a folder that every node has, and name that in ", "adapter", ""
+        )
     folder = model if path is None else Path(path).expanduser()
     if not (folder / ADAPTER).is_file():
         if path is None:

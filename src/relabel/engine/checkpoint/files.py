@@ -13,6 +13,7 @@ from pathlib import Path
 
 from transformers import CONFIG_MAPPING
 
+from relabel.engine.checkpoint.bucket import BucketModel, copy_files, find_bucket_model, is_bucket
 from relabel.engine.checkpoint.hub import download, find_commit
 from relabel.engine.checkpoint.lookalikes import check_pointers, check_task, models_below, weights_instead
 from relabel.errors import ArgumentRefused, ModelRefused
@@ -25,7 +26,9 @@ ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def locate(path: str, revision: str | None = None, *, weights: bool = False) -> Path:
-    """The folder of a model: as named, or downloaded from the hub at one commit; weights only if asked for."""
+    """The folder of a model: as named, or copied from a bucket or the hub; weights only if asked for."""
+    if is_bucket(path):
+        return _copied(find_bucket_model(path, revision), weights=weights)
     if is_folder(path):
         if revision is not None:
             raise ArgumentRefused("", "revision", f" belongs to a model of the hub, but {path} is a folder; remove it")
@@ -43,6 +46,24 @@ def locate(path: str, revision: str | None = None, *, weights: bool = False) -> 
         if not all((download(path, commit, names) / name).is_file() for name in names[:-1]):
             download(path, commit, [SINGLE])  # the index is stale
     return folder
+
+
+def _copied(model: BucketModel, *, weights: bool) -> Path:
+    folder = copy_files(model, model.matching((*SMALL_FILES, ADAPTER_WEIGHTS)))
+    if not weights:
+        return folder
+    check_config(folder)
+    return copy_files(model, weights_in_bucket(model, folder))
+
+
+def weights_in_bucket(model: BucketModel, folder: Path) -> list[str]:
+    """The weight files of a model in a bucket, of which the folder has the small files. Raises ModelRefused."""
+    names = [SINGLE] if SINGLE in model.files else _weight_names(folder)
+    if missing := [name for name in names if name not in model.files]:
+        raise ModelRefused(
+            f"the weight file {missing[0]} is missing in {model.url}; put it there, in safetensors: no other is read"
+        )
+    return names
 
 
 def check_config(folder: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from relabel.engine.checkpoint.adapter import find_adapter
+from relabel.engine.checkpoint.bucket import find_bucket_model, is_bucket
 from relabel.engine.checkpoint.files import (
     ADAPTER,
     ADAPTER_WEIGHTS,
@@ -19,6 +20,7 @@ from relabel.engine.checkpoint.files import (
     check_weights,
     is_folder,
     locate,
+    weights_in_bucket,
 )
 from relabel.engine.checkpoint.hub import find_commit
 
@@ -34,6 +36,8 @@ def model_identity(
 
     Without `weights` those need not be in the folder: they lie with whoever generates.
     """
+    if is_bucket(path):
+        return _of_bucket(path, revision, adapter, weights=weights)
     if not is_folder(path):
         identity = {"name": path, "revision": find_commit(path, revision)}
         return identity if adapter is None else {**identity, **_adapter(locate(path, identity["revision"]), adapter)}
@@ -47,6 +51,16 @@ def model_identity(
         **({"weights": _digest_of_weights(check_weights(folder))} if weights else {}),
         **_adapter(folder, adapter),
     }
+
+
+def _of_bucket(url: str, revision: str | None, adapter: str | None, *, weights: bool) -> dict[str, str]:
+    """What a listing tells; the weights stay where they are. An adapter beside them is one of the files."""
+    model = find_bucket_model(url, revision)
+    folder = locate(url, model.revision)
+    check_config(folder)
+    if weights:
+        weights_in_bucket(model, folder)
+    return {"revision": model.revision, **(_adapter(folder, adapter) if adapter is not None else {})}
 
 
 def _adapter(model: Path, path: str | None) -> dict[str, str]:
