@@ -145,8 +145,19 @@ ROOMS = {
     "bench": Room(
         knows={"engine", *ENGINE_ROOMS, "version.py"}, packages={"rich", "tokenizers", "torch", "transformers"}
     ),
+    "report": Room(
+        knows={
+            "spec",
+            *DATA_ROOMS,
+            "version.py",
+            "job/forecast/hours.py",
+            "job/sample/kept.py",
+            "job/stages/measure.py",
+        },
+        packages={"PIL", "jinja2", "numpy", "pyarrow"},
+    ),
     "demo": Room(knows={"spec", "job/run.py", "job/executor.py"}, packages={"PIL", "pyarrow", "rich"}),
-    "": Room(knows={"spec", "data", "job", "bench", "demo"}, packages={"rich", "typer"}),
+    "": Room(knows={"spec", "data", "job", "bench", "demo", "report"}, packages={"rich", "typer"}),
 }
 
 

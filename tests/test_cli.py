@@ -39,6 +39,7 @@ def test_the_commands_are_these():
         "verify",
         "bench",
         "demo",
+        "report",
         "export",
         "retry",
         "schema",
@@ -157,3 +158,16 @@ def test_run_status_and_verify_agree_and_a_missing_part_is_named(spec, tmp_path)
     verified = invoke("verify", tmp_path / "out")
     assert verified.exit_code == 1
     assert "b-00001.parquet" in verified.stderr
+
+
+def test_report_writes_a_page_and_with_json_the_figures_alone(first_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(first_run[0])
+    page = tmp_path / "page.html"
+    result = invoke("report", "out", "-o", page, "-n", "5")
+    assert result.exit_code == 0
+    assert figures_of(result)["page"] == {"file": str(page), "bytes": page.stat().st_size, "rows": 5, "no_room": 0}
+    alone = figures_of(invoke("report", "out", "--json", "-n", "5"))
+    assert alone == {key: value for key, value in figures_of(result).items() if key != "page"} | {
+        "runs": alone["runs"]  # whose words grow older
+    }
+    assert alone["state"] == "complete"

@@ -20,6 +20,7 @@ from relabel.ending import Commands, finish, warn
 from relabel.errors import SpecError
 from relabel.execution import executor_of
 from relabel.job.progress.console import console
+from relabel.looking import report
 from relabel.signals import Stop
 from relabel.spec import Spec, load_spec
 
@@ -189,6 +190,9 @@ def export(
     store = Store(out, create=False)
     written = export_store(store, file, format=format_, join=join, only_ok=only_ok, shard_mb=shard_mb)
     finish(written.to_json(), complete=written.complete)
+
+
+app.command()(report)
 
 
 @app.command()

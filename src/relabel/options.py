@@ -45,6 +45,14 @@ Join = Annotated[bool, typer.Option("--join", help="With all columns of the sour
 OnlyOk = Annotated[bool, typer.Option("--only-ok", help="Without the rejected rows.")]
 ShardSize = Annotated[int, typer.Option(min=1, help="The most megabytes of a shard of a WebDataset.")]
 
+PageFile = Annotated[Path, typer.Option("-o", "--out", metavar="FILE.html", help="Written whole or not at all.")]
+OldColumn = Annotated[
+    str | None, typer.Option("--old", metavar="COLUMN", help="Show labels against it; by default label.compare_to.")
+]
+PageRows = Annotated[int, typer.Option("-n", "--rows", min=0, help="How many rows to show.")]
+DrawSeed = Annotated[int, typer.Option("--seed", help="The same seed draws the same rows.")]
+FiguresAlone = Annotated[bool, typer.Option("--json", help="The figures alone, as one line: no page.")]
+
 DemoTask = Annotated[Task, typer.Option(help="caption, json: from the image; rewrite: from the alt text alone.")]
 DemoRows = Annotated[int, typer.Option(min=8, help="How many rows to draw.")]
 DemoFolder = Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")]

@@ -14,6 +14,7 @@ from typing import Any, cast
 from relabel.data.output.audit import conclude
 from relabel.data.output.census import Census
 from relabel.data.output.manifest import RUN, read_gates, run_of
+from relabel.data.output.recipe import fields_of
 from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
@@ -89,7 +90,7 @@ def retry(
     store = Store(url, create=False)
     known = run_of(store)
     gates = {name: gate.model_dump() for name, gate in read_gates(store).items()}
-    fields = _fields_of(known.recipe, gates, store.url)
+    fields = fields_of(known.recipe, gates, store.url)
     made_by = make_spec(fields, f"{store.url}/{RUN}")
     moved = [override for override in overrides if override.partition("=")[0] in MOVED]
     if moved:
@@ -123,21 +124,6 @@ def retry(
     for problem in [*report.problems, *([left.sentence()] if left else [])]:
         log.warning("%s", problem)
     return RetryReport(audit=report, figures=figures, budget=left and left.to_json())
-
-
-def _fields_of(recipe: Mapping[str, Any], gates: Mapping[str, object], url: str) -> dict[str, object]:
-    """The fields of the spec that a recipe was made from, less its resources."""
-    fields = {key: value for key, value in recipe.items() if key not in ("model_identity", "rules", "engine")}
-    if fields.get("labels"):
-        fields.pop("label", None)
-        fields["labels"] = [{**label, "gate": gates.get(label["name"], _UNCHECKED)} for label in fields["labels"]]
-    else:
-        fields["label"] = {**fields["label"], "gate": gates.get("", _UNCHECKED)}
-    return {**fields, "output": {**fields["output"], "path": url}}
-
-
-_UNCHECKED = {"max_rejected": None}
-"""The gate of an output that notes none: an earlier version made it."""
 
 
 def _changed(fields: Mapping[str, object], overrides: Collection[str]) -> dict[str, object]:

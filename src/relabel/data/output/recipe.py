@@ -35,6 +35,8 @@ _DECIDES_NOTHING: Mapping[str, Any] = {
     "labels": {"__all__": {"gate"}},
 }
 """Keys that change no label."""
+_UNCHECKED = {"max_rejected": None}
+"""The gate of an output that notes none: an earlier version made it."""
 _WHERE = {"model": ("path", "revision", "adapter"), "server": ("urls", "api_key_env")}
 """Keys that say where the model is or who runs it: they are there for whoever reads the recipe back, and do not count
 beside an identity of the model."""
@@ -64,6 +66,17 @@ def make_recipe(spec: Spec, model_identity: Mapping[str, object], engine: Mappin
         recipe[name] = getattr(spec, name).model_dump(mode="json", include=keys | set(_WHERE.get(name, ())))
         recipe["engine"] = dict(engine or {})
     return {**recipe, "model_identity": dict(model_identity)}
+
+
+def fields_of(recipe: Recipe, gates: Mapping[str, object], url: str) -> dict[str, object]:
+    """The fields of the spec that a recipe was made from, less its resources; `url` is that of its output."""
+    fields = {key: value for key, value in recipe.items() if key not in ("model_identity", "rules", "engine")}
+    if fields.get("labels"):
+        fields.pop("label", None)
+        fields["labels"] = [{**label, "gate": gates.get(label["name"], _UNCHECKED)} for label in fields["labels"]]
+    else:
+        fields["label"] = {**fields["label"], "gate": gates.get("", _UNCHECKED)}
+    return {**fields, "output": {**fields["output"], "path": url}}
 
 
 def fingerprint(recipe: Recipe) -> str:
