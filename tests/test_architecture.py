@@ -62,7 +62,7 @@ ROOMS = {
         packages={"numpy", "pyarrow", "pydantic"},
     ),
     "data/exports": Room(
-        knows={"spec", *(f"data/{name}" for name in ("sources", "storage", "images", "labels", "quality"))}
+        knows={"spec", "storage", *(f"data/{name}" for name in ("sources", "images", "labels", "quality"))}
         | {"data/store", "data/output"},
         packages={"numpy", "obstore", "pyarrow", "pydantic"},
     ),

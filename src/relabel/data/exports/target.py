@@ -16,8 +16,8 @@ from typing import BinaryIO, cast
 import obstore
 from obstore.exceptions import BaseError
 
-from relabel.data.storage.clouds import writable
 from relabel.errors import Refused, StoreFailed
+from relabel.storage.clouds import writable
 
 
 @contextmanager
