@@ -20,7 +20,7 @@ from relabel.ending import Commands, finish, warn
 from relabel.errors import SpecError
 from relabel.execution import executor_of
 from relabel.job.progress.console import console
-from relabel.looking import report
+from relabel.output_commands import export, report, status, verify
 from relabel.signals import Stop
 from relabel.spec import Spec, load_spec
 
@@ -140,59 +140,8 @@ def plan(
     finish(figures, complete=True)
 
 
-@app.command()
-def status(out: given.Folder, watch: given.Watch = False) -> None:
-    """Say how far the run into OUT has come, from any machine that reads it; exit code 0 where it is complete."""
-    from relabel.data.output.status import status as status_of
-    from relabel.data.runs.heard import Hearing
-    from relabel.data.store.store import Store
-    from relabel.watching import lines
-    from relabel.watching import watch as watch_runs
-
-    store = Store(out, create=False)
-    if watch:
-        watch_runs(Hearing(store), console)
-    found = status_of(store)
-    if not watch:
-        console.print("\n".join(lines(found.runs)), markup=False, highlight=False, soft_wrap=True)
-    finish(found.to_json(), complete=found.success and found.report.passed)
-
-
-@app.command()
-def verify(out: given.Folder) -> None:
-    """Read every part of OUT back: one part a unit, every row once, checksums, schema and fingerprint."""
-    from relabel.data.output.verify import verify as verify_store
-    from relabel.data.store.store import Store
-
-    verdict = verify_store(Store(out, create=False))
-    for problem in verdict.problems:
-        console.print(problem, markup=False, highlight=False, soft_wrap=True)
-    finish(verdict.to_json(), complete=verdict.complete)
-
-
-@app.command()
-def export(
-    out: given.Folder,
-    file: given.ExportFile,
-    format_: given.ExportKind = None,
-    join: given.Join = False,
-    only_ok: given.OnlyOk = False,
-    shard_mb: given.ShardSize = 500,
-) -> None:
-    """Write the rows of OUT to one file for others to read, in the order of the source.
-
-    The name says the format: .jsonl, .parquet, or .tar for the shards of a WebDataset. Of an output of OpenAI batch
-    files, .jsonl is a batch output file.
-    """
-    from relabel.data.exports.export import export as export_store
-    from relabel.data.store.store import Store
-
-    store = Store(out, create=False)
-    written = export_store(store, file, format=format_, join=join, only_ok=only_ok, shard_mb=shard_mb)
-    finish(written.to_json(), complete=written.complete)
-
-
-app.command()(report)
+for command in (status, verify, export, report):
+    app.command()(command)
 
 
 @app.command()
