@@ -29,7 +29,7 @@ ENGINE_ROOMS |= {f"engine/{name}" for name in ("sampling", "runner", "continuous
 WORDS_OF_VLLM = {"engine/vllm/sampling.py", "engine/vllm/outcome.py"}
 GUEST_ROOMS = {"engine/api", "engine/checkpoint", "engine/model", "engine/sampling"}
 DATA_ROOMS = {f"data/{name}" for name in ("sources", "images", "prompts", "labels", "quality", "store")}
-DATA_ROOMS |= {"storage", "data/runs", "data/output"}
+DATA_ROOMS |= {"storage", "data/runs", "data/output", "data/tables"}
 STAGE_ROOMS = {"spec", *DATA_ROOMS, "engine/__init__.py", "engine/api", "job/job.py", "job/engine.py", "job/receipt.py"}
 PLAN = {f"data/sources/{name}.py" for name in ("unit", "parts", "plan")}
 RUNNING = {"data/runs", "data/store", "job/course.py", "job/forecast/hours.py"}
@@ -65,6 +65,11 @@ ROOMS = {
         knows={"spec", "storage", *(f"data/{name}" for name in ("sources", "images", "labels", "quality"))}
         | {"data/store", "data/output"},
         packages={"numpy", "obstore", "pyarrow", "pydantic"},
+    ),
+    "data/tables": Room(
+        knows={"spec/running/table.py", "data/sources/files.py", "data/store", "data/output"}
+        | {"data/exports/published.py"},
+        packages={"deltalake", "lance", "pyarrow", "pyiceberg"},
     ),
     "engine/grammar": Room(packages={"llguidance", "regex"}),
     "engine/api": Room(knows={"engine/grammar"}, packages={"numpy"}),

@@ -1,4 +1,4 @@
-"""What may change between runs: budgets, and who is told."""
+"""What may change between runs: budgets, tables, and who is told."""
 
 from datetime import UTC, datetime
 
@@ -79,3 +79,17 @@ def test_who_is_told_is_named_in_one_way_and_never_by_a_secret(way, said):
     with pytest.raises(SpecError, match=said) as refused:
         make_spec({**FIELDS, "notify": [way]})
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({"format": "iceberg", "path": "x"}, "give its name as NAMESPACE.TABLE, and no path"),
+        ({"format": "iceberg", "name": "coco"}, "give its name as NAMESPACE.TABLE, and no path"),
+        ({"format": "delta"}, "a delta table is a folder: give its path, and no name or catalog"),
+        ({"format": "lance", "path": "x", "catalog": "prod"}, "a lance table is a folder"),
+    ],
+)
+def test_a_table_is_where_its_format_has_one(table, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        make_spec({**FIELDS, "output": {"path": "out", "table": table}})

@@ -18,6 +18,7 @@ from relabel.data.output.recipe import fields_of
 from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
+from relabel.data.tables.commit import commit_table
 from relabel.errors import Refused, SpecError
 from relabel.job.budget.guard import Guard, runs_before
 from relabel.job.budget.left import left_by
@@ -89,8 +90,8 @@ def retry(
     """
     store = Store(url, create=False)
     known = run_of(store)
-    gates = {name: gate.model_dump() for name, gate in read_gates(store).items()}
-    fields = fields_of(known.recipe, gates, store.url)
+    limits = {name: gate.model_dump() for name, gate in read_gates(store).items()}
+    fields = fields_of(known.recipe, limits, store.url)
     made_by = make_spec(fields, f"{store.url}/{RUN}")
     moved = [override for override in overrides if override.partition("=")[0] in MOVED]
     if moved:
@@ -118,7 +119,8 @@ def retry(
     guard = Guard(asked.resources, runs_before(asked.resources, store), rows_done=0)
     if units := todo[: guard.allow(len(todo), rows)]:
         figures = execute_units(units, job, execute or executor_at(address), guard, num_rows=sum(rows[: len(units)]))
-    report = conclude(plan, store, job.fingerprint, {query.name: query.label.gate for query in asked.queries})
+    gates = {query.name: query.label.gate for query in asked.queries}
+    report = conclude(plan, store, job.fingerprint, gates, commit_table)
     done = cast(int, figures["units"]) + cast(int, figures["failed"])
     left = left_by(guard, figures, units=len(todo) - done, rows=sum(rows) - cast(int, figures["rows"]))
     for problem in [*report.problems, *([left.sentence()] if left else [])]:

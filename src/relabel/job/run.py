@@ -14,6 +14,7 @@ from relabel.data.sources.listing import say
 from relabel.data.sources.plan import Plan, by_part
 from relabel.data.sources.planning import changed_files
 from relabel.data.store.store import Store
+from relabel.data.tables.commit import commit_table, take_table
 from relabel.errors import RecipeChanged, Refused
 from relabel.job.budget.guard import Guard, runs_before
 from relabel.job.budget.left import left_by
@@ -96,6 +97,7 @@ def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
     with Phases() as phases:
         phases.begin("looking at the model and the source")
         job, plan, encoder = prepare(spec, store, redo_changed=redo_changed, on_planned=phases.plan)
+        take_table(spec.output.table, store, job.fingerprint)
         phases.begin("looking at what is published")
         start = resume(plan, store, job.fingerprint)
     for part in start.bad.keys() - start.digests.keys():
@@ -130,7 +132,7 @@ def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
     except RecipeChanged:  # the output is another recipe's by now: that count takes back what is this run's
         conclude(plan, store, job.fingerprint)
         raise
-    report = conclude(plan, store, job.fingerprint, gates=gates)
+    report = conclude(plan, store, job.fingerprint, gates=gates, before_success=commit_table)
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
     forecast = _compared(figures, job, store)
     left = left_by(guard, figures, units=report.units - report.published, rows=report.planned_rows - report.rows)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from relabel.spec.engines.keys import EngineName
+from relabel.spec.running.table import Table
 from relabel.spec.section import RESERVED_COLUMNS, Section
 
 NOT_OF_THE_TEMPLATE = {
@@ -166,6 +167,9 @@ class Output(Section):
     or without any part yet."""
     keep: list[str] = []
     """Source columns that are copied to the output as they are, for example an id."""
+    table: Table | None = None
+    """The Delta, Iceberg or Lance table that all rows are committed to once they are complete. It may change between
+    runs of one recipe."""
 
     @field_validator("keep")
     @classmethod

@@ -6,7 +6,7 @@ Knows names and stamps, not rows: reading every row is the business of verify.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -144,11 +144,18 @@ def _count(plan: Plan, units: Parts, census: Census, store: Store, gates: Mappin
     )
 
 
-def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
+def conclude(
+    plan: Plan,
+    store: Store,
+    fingerprint: str,
+    gates: Mapping[str, Gate] = {},
+    before_success: Callable[[Store], None] | None = None,
+) -> Report:
     """At the end of a run: the audit, and `_SUCCESS` if all is there and passes the gates.
 
     A run whose plan is no longer the newest says nothing: who planned more counts more. Raises RecipeChanged where a
-    run of another recipe has begun in the output before this one had published its first part.
+    run of another recipe has begun in the output before this one had published its first part. What is to be done with
+    an output that passes is done by `before_success`, and where that fails `_SUCCESS` is not written.
     """
     before = store.version(SUCCESS)
     units = by_part(plan)
@@ -166,6 +173,8 @@ def conclude(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gat
     if run is not None and not _says_as_much(run.plan, plan):
         return report
     if report.passed:
+        if before_success is not None:
+            before_success(store)
         store.put_json(SUCCESS, {"fingerprint": fingerprint, **report.to_json()})
     elif store.version(SUCCESS) == before:  # not where another run found meanwhile that all is there
         store.delete(SUCCESS)

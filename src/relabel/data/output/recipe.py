@@ -30,7 +30,7 @@ _DECIDES_NOTHING: Mapping[str, Any] = {
     "vllm": True,
     "server": True,
     "source": {"removed"},
-    "output": {"path"},
+    "output": {"path", "table"},
     "label": {"gate"},
     "labels": {"__all__": {"gate"}},
 }
