@@ -73,6 +73,14 @@ def test_preview_shows_the_rendered_prompts_and_their_token_counts(spec):
     assert "<|turn|>user: Rewrite: a a circle, number 1<|end|>" in result.stderr
 
 
+def test_preview_writes_a_page_in_place_of_lines(spec, tmp_path):
+    result = invoke("preview", spec, "-n", "2", "--html", tmp_path / "page.html")
+    assert result.exit_code == 0
+    assert figures_of(result)["page"]["rows"] == 2
+    assert "a circle, number 1" in (tmp_path / "page.html").read_text()
+    assert "a circle" not in result.stderr
+
+
 def test_preview_with_generate_shows_labels_too(spec):
     result = invoke("preview", spec, "-n", "2", "--generate")
     assert result.exit_code == 0

@@ -91,19 +91,32 @@ def retry(
 @app.command()
 def preview(
     spec: given.SpecPath,
-    rows: Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows to show.")] = 5,
-    generate: Annotated[bool, typer.Option("--generate", help="Load the model and show their labels too.")] = False,
+    rows: given.FirstRows = 5,
+    generate: given.Generate = False,
+    html: given.PreviewPage = None,
     set_: given.Overrides = None,
 ) -> None:
-    """Show the rendered prompts and token counts of the first rows, without the model and without Ray."""
-    from relabel.job.preview import preview as preview_spec
-    from relabel.job.preview import rejects, show_preview
+    """Show the rendered prompts and token counts of the first rows, without the model and without Ray.
+
+    With --html on a page, with their pictures; the terminals of kitty and iTerm show those, too.
+    """
+    from relabel.job.preview import look, rejects, show_preview
+    from relabel.report.preview import Preview
+    from relabel.report.terminal import drawn, protocol_of
 
     loaded = load_spec(spec, set_)
-    table = preview_spec(loaded, rows, generate=generate)
-    tally = rejects(loaded, table)
+    found = look(loaded, rows, generate=generate)
+    tally = rejects(loaded, found.table)
     figures = {**tally.to_json(), "problem": tally.problem(loaded.queries)}
-    show_preview(table, console)
+    seen = Preview(
+        spec=found.spec, records=found.table.to_dict("records"), units=found.units, columns=found.columns.names
+    )
+    if html is not None:
+        figures["page"] = seen.page(spec.name).write(html)
+    else:
+        protocol = protocol_of(os.environ) if console.is_terminal else None
+        pictures = [[drawn(one, protocol) for one in row.pictures] for row in seen.rows()] if protocol else []
+        show_preview(found.table, console, ["\n".join(some) for some in pictures])
     warn(tally.problem(loaded.queries))
     finish(figures, complete=True)
 

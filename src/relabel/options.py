@@ -45,6 +45,12 @@ Join = Annotated[bool, typer.Option("--join", help="With all columns of the sour
 OnlyOk = Annotated[bool, typer.Option("--only-ok", help="Without the rejected rows.")]
 ShardSize = Annotated[int, typer.Option(min=1, help="The most megabytes of a shard of a WebDataset.")]
 
+FirstRows = Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows to show.")]
+Generate = Annotated[bool, typer.Option("--generate", help="Load the model and show their labels too.")]
+PreviewPage = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE.html", help="Write a page with pictures in place of lines.")
+]
+
 PageFile = Annotated[Path, typer.Option("-o", "--out", metavar="FILE.html", help="Written whole or not at all.")]
 OldColumn = Annotated[
     str | None, typer.Option("--old", metavar="COLUMN", help="Show labels against it; by default label.compare_to.")

@@ -13,7 +13,7 @@ ROW = Row(file="a.jsonl", number=0, status="ok", answers=(Answer(label="</script
 
 
 def page_of(rows, spec):
-    return Page(title="</title><b>", rows=rows, facts={"spec": spec, "spec_file": "spec.yaml"})
+    return Page(title="</title><b>", rows=rows, facts={"spec": spec})
 
 
 def data_of(path):

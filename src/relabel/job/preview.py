@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
-from dataclasses import replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -32,6 +32,19 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters, but for the tab and the end of a line."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """The first rows of a spec, and where they are from."""
+
+    table: pd.DataFrame
+    """As `preview` has it."""
+    spec: Spec
+    """As every process takes it, whatever its working directory."""
+    units: Sequence[Unit]
+    columns: pa.Schema
+    """Of the source, as far as it was looked at."""
+
+
 def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.DataFrame:
     """The first rows of a spec as a table: source_file, source_row, prompt, prompt_tokens, reason.
 
@@ -39,6 +52,11 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     too, and the table also has the columns of the output.
     Raises Refused where the spec, the source or the model cannot be used, and SourceUnreadable for a broken file.
     """
+    return look(spec, num_rows, generate=generate).table
+
+
+def look(spec: Spec, num_rows: int, *, generate: bool) -> Previewed:
+    """The same with where the rows are from, for whoever reads more of them."""
     store = existing(spec.output.path)
     spec = settled(spec, store)
     resolved = on_its_day(resolve(spec, {}), spec, {}, store)
@@ -50,19 +68,27 @@ def preview(spec: Spec, num_rows: int = 5, *, generate: bool = False) -> pd.Data
     take_columns(spec, encoder, columns)
     job = resolved.job(columns)
     table = pd.concat([_prompts(unit, encoder, job) for unit in units], ignore_index=True)
+    found = Previewed(table=table, spec=spec, units=units, columns=columns)
     if not generate:
-        return table
+        return found
     engine = engine_of(spec)
     blocks = [generate_unit(encode_unit(unit, encoder, job), engine, job) for unit in units]
     labels = pa.concat_tables([label_unit(block, job) for block in blocks]).to_pandas()
     places = ["source_file", "source_row", *spec.output.keep]
-    return table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
+    return replace(
+        found, table=table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
+    )
 
 
-def show_preview(table: pd.DataFrame, console: Console) -> None:
-    """Print the rows one below the other, a line for each column; texts as they are, but for what steers a terminal."""
-    for line in table.to_dict("records"):
+def show_preview(table: pd.DataFrame, console: Console, pictures: Sequence[str] = ()) -> None:
+    """Print the rows one below the other, a line for each column; texts as they are, but for what steers a terminal.
+
+    `pictures` has what draws those of each row in this terminal, where it can.
+    """
+    for at, line in enumerate(table.to_dict("records")):
         console.rule(f"{line.pop('source_file')} row {line.pop('source_row')}")
+        if pictures and pictures[at]:
+            console.file.write(f"{pictures[at]}\n")
         for name, value in line.items():
             is_null = value is None or value != value  # pandas spells a missing number NaN
             console.print(f"[bold]{name}[/]: ", end="")
