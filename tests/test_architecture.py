@@ -52,6 +52,9 @@ ROOMS = {
     "data/store": Room(
         knows={"data/sources/unit.py", "data/quality", "storage"}, packages={"obstore", "pyarrow", "pydantic"}
     ),
+    "data/hub": Room(
+        knows={"data/exports", "data/output", "data/store"}, packages={"huggingface_hub", "pyarrow", "yaml"}
+    ),
     "data/draft": Room(
         knows={"spec", "data/images", "data/prompts", "data/sources", "data/sources/formats/format.py"},
         packages={"pyarrow", "yaml"},

@@ -41,6 +41,7 @@ def test_the_commands_are_these():
         "demo",
         "report",
         "export",
+        "push",
         "retry",
         "schema",
     }

@@ -32,7 +32,7 @@ def whole(ways: Mapping[str, Way], task: Task, folder: Path) -> dict[str, Figure
             "rows_per_second": round(task.num_rows / run.seconds, 2),
             "rows_per_second_once_up": _rate(task.num_rows, run.first_seconds, run.last_seconds),
             "processor_seconds": round(run.processor_seconds, 1),
-            "texts_unlike_relabels": sum(outcome.texts.get(row) != own.get(row) for row in range(task.num_rows)),
+            "texts_unlike_relabels": sum(_differ(outcome.texts.get(row), own.get(row)) for row in range(task.num_rows)),
             **outcome.to_json(),
         }
         print(f"{task.name}: {name}: {found[name]}", flush=True)
@@ -49,7 +49,7 @@ def killed(ways: Mapping[str, Way], task: Task, folder: Path) -> dict[str, Figur
         kept = read_outcome(place / "out", task.num_rows)
         again = watch(way(task, place), place / "out", place / "log")
         found[name] = {
-            "killed": first.exit_code == -9,
+            "killed": first.exit_code == -9,  # else it ended by itself, before that many files were there
             "rows_kept": kept.times.total(),
             "processes_left_after_5_s": first.left,
             "exit_code": again.exit_code,
@@ -87,6 +87,11 @@ def at_once(ways: Mapping[str, Way], task: Task, folder: Path) -> dict[str, Figu
         found[name] = {"exit_codes": codes, **read_outcome(place / "out", task.num_rows).to_json()}
         print(f"two at once: {name}: {found[name]}", flush=True)
     return found
+
+
+def _differ(text: str | None, other: str | None) -> bool:
+    """Whether two texts differ in more than the space around them, which a label has not; none is empty."""
+    return (text or "").strip() != (other or "").strip()
 
 
 def _place(folder: Path, scenario: str, name: str) -> Path:

@@ -23,6 +23,8 @@ from relabel.demo.dataset import make_row
 NUM_FILES = 4
 UNIT_ROWS = 64
 """Of a unit of relabel, and of a block of Ray Data: what is lost with a process."""
+MARGIN = 8
+"""Tokens of a model's context that relabel leaves free."""
 TOO_LONG, NULL = 10, 20
 """Rows of a dataset with bad rows: one whose prompt is longer than the model's context, one without a text."""
 BAD_ROWS = (TOO_LONG, NULL)
@@ -92,7 +94,7 @@ def bench_task(folder: Path, num_rows: int) -> Task:
         num_rows=num_rows,
         before="",
         chat=False,
-        max_tokens=96 + workload.new_tokens,
+        max_tokens=96 + workload.new_tokens + MARGIN,
         max_new_tokens=workload.new_tokens,
         stop_token_ids=workload.stop,
     )

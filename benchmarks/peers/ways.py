@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.peers.tasks import UNIT_ROWS, Task
+from benchmarks.peers.tasks import MARGIN, UNIT_ROWS, Task
 
 ROOT = Path(__file__).parents[2]
 Command = list[str]
@@ -25,7 +25,7 @@ def spec_of(task: Task, output: Path, engine: str) -> dict[str, object]:
             "path": task.model,
             "dtype": "float32",
             "engine": engine,
-            "max_prompt_tokens": task.max_tokens - task.max_new_tokens - 8,
+            "max_prompt_tokens": task.max_tokens - task.max_new_tokens - MARGIN,
         },
         "sampling": {
             "max_new_tokens": task.max_new_tokens,

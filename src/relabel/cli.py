@@ -20,7 +20,7 @@ from relabel.ending import Commands, finish, warn
 from relabel.errors import SpecError
 from relabel.execution import executor_of
 from relabel.job.progress.console import console
-from relabel.output_commands import export, report, status, verify
+from relabel.output_commands import export, push, report, status, verify
 from relabel.signals import Stop
 from relabel.spec import Spec, load_spec
 
@@ -153,7 +153,7 @@ def plan(
     finish(figures, complete=True)
 
 
-for command in (status, verify, export, report):
+for command in (status, verify, export, push, report):
     app.command()(command)
 
 

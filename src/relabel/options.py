@@ -59,6 +59,11 @@ PageRows = Annotated[int, typer.Option("-n", "--rows", min=0, help="How many row
 DrawSeed = Annotated[int, typer.Option("--seed", help="The same seed draws the same rows.")]
 FiguresAlone = Annotated[bool, typer.Option("--json", help="The figures alone, as one line: no page.")]
 
+PushTarget = Annotated[str, typer.Argument(metavar="hf://datasets/OWNER/NAME", help="The dataset on the hub.")]
+Public = Annotated[bool, typer.Option("--public", help="Make the dataset public; else it is private.")]
+License = Annotated[str | None, typer.Option("--license", help="The licence on its card, in the hub's words.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Send nothing; show the card and the figures.")]
+
 DemoTask = Annotated[Task, typer.Option(help="caption, json: from the image; rewrite: from the alt text alone.")]
 DemoRows = Annotated[int, typer.Option(min=8, help="How many rows to draw.")]
 DemoFolder = Annotated[Path | None, typer.Option(help="Where data/ and labels/ go; by default relabel-demo-TASK.")]

@@ -61,6 +61,26 @@ def export(
     finish(written.to_json(), complete=written.complete)
 
 
+def push(
+    out: given.Folder,
+    target: given.PushTarget,
+    public: given.Public = False,
+    license: given.License = None,
+    dry_run: given.DryRun = False,
+) -> None:
+    """Send the labels of OUT to the Hugging Face hub, with a card that says how they were made.
+
+    The same command again goes on, and sends what is new.
+    """
+    from relabel.data.hub.push import push as push_store
+    from relabel.data.store.store import Store
+
+    pushed, card = push_store(Store(out, create=False), target, public=public, license=license, dry_run=dry_run)
+    if dry_run:
+        console.print(card, markup=False, highlight=False, soft_wrap=True)
+    finish(pushed.to_json(), complete=pushed.complete)
+
+
 def report(
     out: given.Folder,
     file: given.PageFile = Path("report.html"),

@@ -1,0 +1,1 @@
+"""An output as a dataset on the Hugging Face hub."""
