@@ -12,12 +12,19 @@ LABELS = [label(f"A circle, number {row}.") for row in range(7)] + [reject("imag
 BETWEEN = Between(low=1.0, mid=2.0, high=3.0)
 
 
+def page_of(found, tmp_path):
+    found.write(tmp_path / "page.html")
+    return (tmp_path / "page.html").read_text()
+
+
 def test_a_run_that_is_heard_of_is_running_and_one_that_is_not_is_silent(tmp_path):
     url = write_output(tmp_path, SOURCE, LABELS, without={3})
     say(Store(url), beat(period=3600.0))
     assert report(url).state == "running"
+    assert "on gpu-1: running" in page_of(report(url), tmp_path)
     say(Store(url), beat(period=0.000001))
     assert report(url).state == "silent"
+    assert "on gpu-1: not heard of for" in page_of(report(url), tmp_path)
     say(Store(url), beat(state="stopped"))
     assert report(url).state == "incomplete"
 
@@ -30,6 +37,7 @@ def test_a_limit_that_is_exceeded_is_said_beside_its_figure(tmp_path):
     assert (limits["rejected"].value, limits["rejected"].limit, limits["rejected"].is_exceeded) == (1 / 8, 0.1, True)
     assert (limits["duplicates"].value, limits["duplicates"].is_exceeded) == (0, False)
     assert limits["truncated"].limit is None
+    assert '<span class="verdict bad">exceeded</span>' in page_of(found, tmp_path)
 
 
 def test_what_was_predicted_stands_beside_what_all_runs_took(tmp_path):
@@ -47,3 +55,4 @@ def test_what_was_predicted_stands_beside_what_all_runs_took(tmp_path):
     assert found["rows"] == {"predicted": 16, "actual": 8}
     assert found["gpu_hours"] == {"predicted": {"low": 0.5, "mid": 1.0, "high": 1.5}, "actual": 0.5, "off_by": 1.0}
     assert found["rejected"] == {"predicted": 2.0, "actual": 2}
+    assert "+100.0%" in page_of(report(url), tmp_path)

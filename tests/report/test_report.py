@@ -102,6 +102,7 @@ def test_each_of_several_labels_has_its_own_figures_and_texts(tmp_path):
     ]
     assert {one.label for one in found.limits} == {"kind", "size"}
     assert "prompt tokens of kind" in {one.name for one in found.histograms}
+    assert found.write(tmp_path / "page.html")["rows"] == 2
 
 
 def test_each_of_several_samples_has_its_text(tmp_path):

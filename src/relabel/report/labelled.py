@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 from relabel.report.origin import Found
 from relabel.report.row import Answer, Row, shown
@@ -31,7 +30,7 @@ def labelled(
         answers.append(replace(answer, old=old if query.label.json_schema is None else _laid_out(old)))
     return Row(
         file=str(record["source_file"]),
-        number=cast(int, record["source_row"]),
+        number=one.number,
         status=str(record["status"]),
         reason=str(record["reason"] or ""),
         answers=tuple(answers),

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import cast
 
 from relabel.data.output.manifest import RUN, Run, read_gates, run_of
 from relabel.data.output.recipe import fields_of
@@ -110,7 +109,7 @@ def _read_again(drawn: Sequence[Drawn], spec: Spec, run: Run, olds: Mapping[str,
     rows = list[Row]()
     for unit, group in groupby(drawn, key=lambda one: one.unit):
         some = list(group)
-        again = origin.read(unit, [cast(int, one.record["source_row"]) for one in some])
+        again = origin.read(unit, [one.number for one in some])
         rows += (
             labelled(one, spec.queries, spec.output.keep, found, olds) for one, found in zip(some, again, strict=True)
         )

@@ -10,10 +10,9 @@ import hashlib
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from relabel.data.output.census import Census
 from relabel.data.output.manifest import Run
@@ -46,6 +45,11 @@ class Drawn:
     """By the name of each label."""
     flaws: Mapping[str, tuple[str, ...]]
     """Kinds, by the name of each label."""
+
+    @property
+    def number(self) -> int:
+        """Its place in the source file."""
+        return cast(int, self.record["source_row"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +93,21 @@ def draw(
     num_parts = 0
     for unit in [*drawn, *others]:
         try:
-            rows = store.read(unit.part).rows
+            part = store.read(unit.part)
         except PartDamaged:  # the count of the run says so
             continue
+        if not part.stamp.is_of(unit, run.fingerprint):  # it was replaced since it was counted
+            continue
         num_parts += 1
+        rows, num_random = _looked_at(unit, part.rows, seed)
+        measured = {query.name: measured_rows(query, rows) for query in queries}
         if unit in drawn:
-            _add_lengths(lengths, rows, queries)
-        for one in _rows(unit, rows, queries, seed):
+            _add_lengths(lengths, rows.slice(0, num_random), measured)
+        for one in _rows(unit, rows, measured):
             group = groups.setdefault(_group_of(one), Fewest(num_rows))
-            group.add(rank_of(seed, unit.file.path, str(one.record["source_row"])), one)
+            group.add(rank_of(seed, unit.file.path, str(one.number)), one)
     chosen = _chosen({name: list(group) for name, group in groups.items()}, num_rows)
-    chosen.sort(key=lambda one: (one.unit.file.path, one.unit.first_row, str(one.record["source_row"]).zfill(20)))
+    chosen.sort(key=lambda one: (one.unit.file.path, one.number))
     return Sample(rows=chosen, num_parts=num_parts, lengths=lengths)
 
 
@@ -137,15 +145,19 @@ def _of_flaws(run: Run, quality: Quality) -> Iterator[Unit]:
         yield from (unit for unit in files[path] if unit.first_row <= row < unit.first_row + unit.num_rows)
 
 
-def _rows(unit: Unit, rows: pa.Table, queries: Sequence[Query], seed: int) -> Iterator[Drawn]:
-    """The rows of a part that are looked at: of a large one so many at random, and so many rejects."""
-    if rows.num_rows > MOST_ROWS:
-        ranks = Fewest[int](MOST_ROWS)
-        for at in range(rows.num_rows):
-            ranks.add(rank_of(seed, unit.part, str(at)), at)
-        rejects = pc.indices_nonzero(pc.equal(rows["status"], "rejected")).to_pylist()[:MOST_ROWS]  # pyright: ignore
-        rows = rows.take(sorted({*ranks, *rejects}))
-    measured = {query.name: measured_rows(query, rows) for query in queries}
+def _looked_at(unit: Unit, rows: pa.Table, seed: int) -> tuple[pa.Table, int]:
+    """The rows of a part that are looked at: of a large one some at random, so many as is said, and then rejects."""
+    if rows.num_rows <= MOST_ROWS:
+        return rows, rows.num_rows
+    ranks = Fewest[int](MOST_ROWS)
+    for at in range(rows.num_rows):
+        ranks.add(rank_of(seed, unit.part, str(at)), at)
+    places = dict.fromkeys(ranks)
+    rejects = [at for at, status in enumerate(rows["status"].to_pylist()) if status == "rejected" and at not in places]
+    return rows.take([*places, *rejects[:MOST_ROWS]]), len(places)
+
+
+def _rows(unit: Unit, rows: pa.Table, measured: Mapping[str, Sequence[Measured]]) -> Iterator[Drawn]:
     for at, record in enumerate(row for batch in rows.to_batches(1024) for row in batch.to_pylist()):
         own = {name: each[at] for name, each in measured.items()}
         flaws = {name: tuple(_flaws(one)) for name, one in own.items()}
@@ -164,13 +176,12 @@ def _flaws(one: Measured) -> Iterator[str]:
             yield "refused"
 
 
-def _add_lengths(lengths: dict[str, list[int]], rows: pa.Table, queries: Sequence[Query]) -> None:
-    for query in queries:
-        behind = f" of {query.name}" if query.name else ""
+def _add_lengths(lengths: dict[str, list[int]], rows: pa.Table, measured: Mapping[str, Sequence[Measured]]) -> None:
+    for name, each in measured.items():
+        behind = f" of {name}" if name else ""
         for key, what in (("prompt_tokens", "prompt tokens"), ("output_tokens", "output tokens")):
-            found = rows[column_of(query.name, key)].drop_null().to_pylist()
-            lengths.setdefault(f"{what}{behind}", []).extend(found)
-        texts = [one.text for one in measured_rows(query, rows) if one.text is not None]
+            lengths.setdefault(f"{what}{behind}", []).extend(rows[column_of(name, key)].drop_null().to_pylist())
+        texts = [one.text for one in each[: rows.num_rows] if one.text is not None]
         lengths.setdefault(f"characters of the label{behind}", []).extend(map(len, texts))
 
 
