@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from relabel.data.labels.columns import output_schema
+from relabel.data.labels.columns import output_schema, own_columns
+from relabel.data.labels.kept import kept_columns
 from relabel.data.labels.reasoning_formats import ReasoningFormat, format_of
 from relabel.data.store.objects import Version
 from relabel.spec import Label, Spec
@@ -66,3 +67,9 @@ class Job:
         """The schema of every part."""
         labels = {query.name: query.label for query in self.spec.queries}
         return output_schema(self.kept, labels, self.spec.sampling.num_samples)
+
+
+def kept_of(spec: Spec, columns: pa.Schema) -> pa.Schema:
+    """Of the columns of a source those that stand in the output of a spec."""
+    labels = {query.name: query.label for query in spec.queries}
+    return kept_columns(spec.output.keep, columns, own_columns(labels, spec.sampling.num_samples))

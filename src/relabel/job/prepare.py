@@ -33,7 +33,7 @@ from relabel.job.encoding.columns import needed_columns, take_columns
 from relabel.job.encoding.row import RowEncoder
 from relabel.job.engine import constraint_of, in_words_of_the_spec
 from relabel.job.engines.choice import engine_identity, identity_of, settled
-from relabel.job.job import Job, Retry
+from relabel.job.job import Job, Retry, kept_of
 from relabel.job.stages.block import MAX_BLOCK_BYTES
 from relabel.spec import Spec
 from relabel.version import __version__
@@ -64,7 +64,7 @@ class Resolved:
             self.unit_rows(known),
             known and known.plan,
             redo_changed=redo_changed,
-            kept=self.spec.output.keep,
+            kept=None if self.spec.output.keep == "all" else self.spec.output.named,
             needed=needed_columns(self.spec, self.encoder),
             on_planned=on_planned,
         )
@@ -93,7 +93,7 @@ class Resolved:
         return Job(
             fingerprint=known or fingerprint(self.recipe),
             spec=self.spec,
-            kept=pa.schema([columns.field(name) for name in self.spec.output.keep]),
+            kept=kept_of(self.spec, columns),
             has_row=ROW in columns.names,
             reasoning=self.encoder.reasoning,
             retry=retry,

@@ -74,7 +74,7 @@ def look(spec: Spec, num_rows: int, *, generate: bool) -> Previewed:
     engine = engine_of(spec)
     blocks = [generate_unit(encode_unit(unit, encoder, job), engine, job) for unit in units]
     labels = pa.concat_tables([label_unit(block, job) for block in blocks]).to_pandas()
-    places = ["source_file", "source_row", *spec.output.keep]
+    places = ["source_file", "source_row", *job.kept.names]
     return replace(
         found, table=table.assign(**{str(name): labels[name] for name in labels.columns if name not in places})
     )
@@ -122,7 +122,7 @@ def _first_units(spec: Spec, encoder: RowEncoder, unit_rows: int, num_rows: int)
 
     Also what is to be said of the first file that has no such row.
     """
-    wanted = {*spec.output.keep, *encoder.columns}
+    wanted = {*spec.output.named, *encoder.columns}
     columns = Columns(union=format_of(spec.source).union)
     units: list[Unit] = []
     note = ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from relabel.data.labels.kept import not_kept
 from relabel.data.output.audit import conclude, resume
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
@@ -114,6 +115,9 @@ def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
         log.warning("%d source files are gone, and their labels go with them", len(plan.dropped))
     if plan.passed_over:
         log.warning("not read: %s", say(plan.passed_over))
+    for name, why in not_kept(plan.columns, set(job.schema.names) - set(job.kept.names)).items():
+        if spec.output.keep == "all":
+            log.warning("column %s is not kept: %s", name, why)
     for note in plan.notes:
         log.warning("%s", note)
     for path, why in plan.unreadable:

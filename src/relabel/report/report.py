@@ -81,7 +81,7 @@ def report(url: str, *, num_rows: int = NUM_ROWS, old: str | None = None, seed: 
     run = run_of(store)
     gates = {name: gate.model_dump() for name, gate in read_gates(store).items()}
     spec = make_spec(fields_of(run.recipe, gates, store.url), f"{store.url}/{RUN}")
-    if old is not None and old not in (known := {*run.plan.columns.names, *spec.output.keep}):
+    if old is not None and old not in (known := {*run.plan.columns.names, *run.kept.names}):
         raise SpecError(f"--old names {old!r}, and the source has no such column: it has {', '.join(sorted(known))}")
     found, forecast = status_of(store), read_forecast(store, run.fingerprint)
     sample = draw(store, run, spec.queries, found.report.quality, num_rows, seed)
@@ -111,6 +111,6 @@ def _read_again(drawn: Sequence[Drawn], spec: Spec, run: Run, olds: Mapping[str,
         some = list(group)
         again = origin.read(unit, [one.number for one in some])
         rows += (
-            labelled(one, spec.queries, spec.output.keep, found, olds) for one, found in zip(some, again, strict=True)
+            labelled(one, spec.queries, run.kept.names, found, olds) for one, found in zip(some, again, strict=True)
         )
     return rows

@@ -165,15 +165,30 @@ class Output(Section):
     path: str
     """The folder or URL of the output, local, s3://, gs:// or az://. It is new, empty, of the same recipe,
     or without any part yet."""
-    keep: list[str] = []
-    """Source columns that are copied to the output as they are, for example an id."""
+    keep: list[str] | Literal["all"] = []
+    """Source columns that are copied to the output as they are, for example an id. `all` is every column but those of
+    bytes and those whose names the output has."""
     table: Table | None = None
     """The Delta, Iceberg or Lance table that all rows are committed to once they are complete. It may change between
     runs of one recipe."""
 
+    @property
+    def named(self) -> list[str]:
+        """The columns that `keep` names, each of which the source must have."""
+        return [] if self.keep == "all" else self.keep
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _is_a_list(cls, keep: object) -> object:
+        if isinstance(keep, str) and keep != "all":
+            raise ValueError("write a list of columns, such as [id], or all")
+        return keep
+
     @field_validator("keep")
     @classmethod
-    def _are_free(cls, keep: list[str]) -> list[str]:
+    def _are_free(cls, keep: list[str] | Literal["all"]) -> list[str] | Literal["all"]:
+        if keep == "all":
+            return keep
         if taken := sorted(RESERVED_COLUMNS & set(keep)):
             raise ValueError(f"{taken[0]!r} is a column that relabel writes itself; rename it in the source")
         if len(set(keep)) < len(keep):

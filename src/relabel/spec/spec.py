@@ -75,7 +75,7 @@ class Spec(Section):
             check_query(query, f"labels {query.name}: " if query.name else "")
         check_engine(self.model, self.resources, self.vllm, self.server, self.queries)
         columns = [
-            *("source_file", "source_row", "status", "reason", *self.output.keep),
+            *("source_file", "source_row", "status", "reason", *self.output.named),
             *(column_of(query.name, key) for query in self.queries for key in query.columns),
         ]
         if clash := [name for name in columns if columns.count(name) > 1]:
@@ -91,7 +91,7 @@ class Spec(Section):
 
     def _way_out(self, column: str) -> str:
         """How not to have a column twice."""
-        ways = ["drop it from output.keep"] if column in self.output.keep else []
+        ways = ["drop it from output.keep"] if column in self.output.named else []
         if not self.labels and column not in BOOKKEEPING:
             ways.append("write labels: [{name: x, ...}] in place of label, whose columns then begin with x_")
         return ", or ".join([*ways, "rename it in the label, its pattern or its JSON schema"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from relabel.data.labels.kept import has_bytes
 from relabel.data.output.manifest import Run
 from relabel.data.sources import format_of, read, scan
 from relabel.data.sources.roots import absolute_source, source_root
@@ -77,14 +78,6 @@ def free_names(names: Collection[str], taken: Collection[str]) -> dict[str, str]
     return new
 
 
-def has_bytes(kind: pa.DataType) -> bool:
-    """Whether values of a type hold bytes that are no text: of an image, most often."""
-    if pa.types.is_nested(kind):
-        return any(has_bytes(kind.field(index).type) for index in range(kind.num_fields))
-    types = pa.types
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
-
-
 def _source_of(run: Run) -> Source:
     try:
         source = absolute_source(Source.model_validate(run.recipe.get("source")))
@@ -116,5 +109,5 @@ def _all_columns(run: Run, source: Source, *, binary: bool) -> tuple[pa.Schema, 
             left_out[name] = "a file has two columns of this name"
         elif not binary and has_bytes(schema.field(name).type):
             left_out[name] = "it holds bytes"
-    names = [name for name in schema.names if name not in left_out and name not in run.recorded.output.keep]
+    names = [name for name in schema.names if name not in left_out and name not in run.kept.names]
     return pa.schema([schema.field(name).remove_metadata() for name in names]), left_out

@@ -54,7 +54,7 @@ class BatchExport:
 def export_batch(store: Store, target: str) -> BatchExport:
     """Write the rows that are published to `target`. Raises Refused where no run keeps a `custom_id` there."""
     run = run_of(store)
-    if ID not in run.recorded.output.keep:
+    if ID not in run.schema.names:
         raise Refused(
             f"{store.url} has no column {ID}, by which answers are told apart: name it in output.keep and run into a "
             "new output.path"

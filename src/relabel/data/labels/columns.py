@@ -57,6 +57,11 @@ def output_schema(kept: pa.Schema, labels: Mapping[str, Label], num_samples: int
     )
 
 
+def own_columns(labels: Mapping[str, Label], num_samples: int = 1) -> list[str]:
+    """The names of the columns of every part that are not the source's."""
+    return output_schema(pa.schema([]), labels, num_samples).names
+
+
 def label_columns(label: Label, num_samples: int) -> dict[str, pa.DataType]:
     """The columns of a label's own values by key, each a list where every sample has its own value."""
     is_list = num_samples > 1 and not label.vote

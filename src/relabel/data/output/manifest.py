@@ -17,7 +17,8 @@ from weakref import WeakKeyDictionary
 import pyarrow as pa
 from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
-from relabel.data.labels.columns import labels_of, output_schema
+from relabel.data.labels.columns import labels_of, output_schema, own_columns
+from relabel.data.labels.kept import kept_columns
 from relabel.data.output.recipe import Recipe, fingerprint
 from relabel.data.output.recorded import RecordedSpec, read_recipe
 from relabel.data.sources.plan import Plan
@@ -60,13 +61,15 @@ class Run:
         return read_recipe(self.recipe)
 
     @property
+    def kept(self) -> pa.Schema:
+        """The columns of the source that stand in every part. Raises ValueError where the recipe is not sound."""
+        own = own_columns(labels_of(self.recipe), self.recorded.sampling.num_samples)
+        return kept_columns(self.recorded.output.keep, self.plan.columns, own)
+
+    @property
     def schema(self) -> pa.Schema:
         """The schema of every part. Raises ValueError where the recipe is not sound."""
-        recorded, columns = self.recorded, self.plan.columns
-        if lost := [name for name in recorded.output.keep if columns.names.count(name) != 1]:
-            raise ValueError(f"output.keep names {lost[0]!r}, and there is no one such column")
-        kept = pa.schema([columns.field(name) for name in recorded.output.keep])
-        return output_schema(kept, labels_of(self.recipe), recorded.sampling.num_samples)
+        return output_schema(self.kept, labels_of(self.recipe), self.recorded.sampling.num_samples)
 
     def to_json(self) -> dict[str, object]:
         """`_run.json` of a run that begins."""

@@ -6,7 +6,7 @@ Labels aside, which the room of labels reads. Knows nothing of fingerprints: rec
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
@@ -17,8 +17,8 @@ from relabel.data.output.recipe import Recipe
 class RecordedOutput:
     """The section `output`."""
 
-    keep: tuple[StrictStr, ...]
-    """The source columns that stand in every part."""
+    keep: tuple[StrictStr, ...] | Literal["all"]
+    """The source columns that stand in every part, or all that can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

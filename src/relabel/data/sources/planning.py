@@ -53,7 +53,7 @@ def make_plan(
     unit_rows: int,
     known: Plan | None = None,
     redo_changed: bool = False,
-    kept: Collection[str] = (),
+    kept: Collection[str] | None = (),
     needed: Collection[str] | None = None,
     on_planned: OnPlanned | None = None,
 ) -> Plan:
@@ -64,7 +64,7 @@ def make_plan(
     becomes of its labels. A file that cannot be read is noted and costs only itself: what is known of it stays, so
     that an upload that is under way costs no labels. A column of `kept` whose types in
     two files have none in common is refused with SourceRefused. Of columns that are not in `needed` the plan may know
-    less than there is; None for all.
+    less than there is. Of both, None is all.
     """
     old = {planned.file.path: planned for planned in known.files} if known else {}
     is_remote = any("://" in path for path in source.paths)
@@ -110,7 +110,7 @@ def make_plan(
 
 
 def _columns(
-    outcomes: Sequence[_Outcome], known: Plan | None, form: Format, kept: Collection[str]
+    outcomes: Sequence[_Outcome], known: Plan | None, form: Format, kept: Collection[str] | None
 ) -> tuple[pa.Schema, list[str]]:
     """The columns of the plan, and what is to be said of them.
 
@@ -120,8 +120,12 @@ def _columns(
     columns = Columns(union=form.union)
     for path, one in scanned:
         columns.add(one.columns, path)
-    clashes = dict(columns.clashes(kept))
     notes: list[str] = []
+    if kept is None and known is not None:
+        new = [name for name in columns.schema.names if name not in known.columns.names]
+        notes += [f"column {name} is not kept: the output has the columns of its first run" for name in new]
+    kept = (known.columns if known else columns.schema).names if kept is None else kept
+    clashes = dict(columns.clashes(kept))
     if known is None:
         _refuse_clashes(clashes)
         return columns.schema, [*_missing(scanned, kept, columns.schema), *_rounded(scanned, kept, columns.schema)]
@@ -137,7 +141,7 @@ def _columns(
 
 def _refuse_clashes(clashes: Mapping[str, str]) -> None:
     for name, why in clashes.items():
-        raise SourceRefused(f"output.keep: column {name!r} {why}, or leave it out of output.keep")
+        raise SourceRefused(f"output.keep: column {name!r} {why}, or name others in output.keep")
 
 
 def _missing(scanned: Sequence[tuple[str, Scanned]], kept: Collection[str], columns: pa.Schema) -> Iterator[str]:
