@@ -44,6 +44,14 @@ def test_what_would_steer_a_terminal_is_spelled_there():
     assert seen(LONG) == LONG
 
 
+def test_what_draws_the_pictures_of_a_row_stands_above_its_prompt():
+    sink = io.StringIO(newline="")
+    table = pd.DataFrame([{"source_file": "a", "source_row": row, "prompt": f"prompt {row}"} for row in range(2)])
+    show_preview(table, Console(file=sink, width=80), ["\x1b_Gpicture\x1b\\", ""])
+    _, first, *rest = sink.getvalue().splitlines()
+    assert (first, rest[0]) == ("\x1b_Gpicture\x1b\\", "prompt: prompt 0")
+
+
 def test_a_chat_names_images_by_paths_under_the_root_that_the_spec_names(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.png").write_bytes(png((64, 64), "red"))

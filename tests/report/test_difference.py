@@ -2,7 +2,7 @@
 
 import pytest
 
-from relabel.report.difference import MOST_WORDS, difference
+from relabel.report.difference import difference
 
 
 def marked(pieces):
@@ -14,8 +14,9 @@ def marked(pieces):
     ("old", "new", "marked_old", "marked_new"),
     [
         ("a red cat", "a red cat", "a red cat", "a red cat"),
-        ("a red cat", "a blue cat", "a [red] cat", "a [blue] cat"),
-        ("the big red cat sat", "the small blue cat sat", "the [big red] cat sat", "the [small blue] cat sat"),
+        ("a red cat", "a blue cat", "a[ red] cat", "a[ blue] cat"),
+        ("a  red\ncat ", "a red cat", "a  red\ncat[ ]", "a red cat"),
+        ("the big red cat sat", "the small blue cat sat", "the[ big red] cat sat", "the[ small blue] cat sat"),
         ("a cat", "a cat.", "a cat", "a cat[.]"),
         ("红色的猫", "蓝色的猫", "[红]色的猫", "[蓝]色的猫"),
         ("un café noir", "un café", "un café[ noir]", "un café"),
@@ -31,5 +32,6 @@ def test_texts_with_little_in_common_are_not_marked():
     assert difference("IMG_2034.jpg", "A cat sleeps on a chair.") == (None, None)
 
 
-def test_texts_that_are_too_long_to_be_compared_are_not_marked():
-    assert difference("a " * MOST_WORDS, "a " * MOST_WORDS) == (None, None)
+def test_a_loop_is_not_compared_with_a_loop():
+    """It took minutes: each of its words is in each place of the other."""
+    assert difference("ha " * 1000, "ha ho " * 1000) == (None, None)
