@@ -14,6 +14,7 @@ from relabel.data.output.audit import SUCCESS
 from relabel.data.output.ledger import LEDGER
 from relabel.data.output.manifest import GATES, RUN
 from relabel.data.runs.heard import FOLDER
+from relabel.data.tables.commit import NOTE as TABLE
 from relabel.job.metrics.table import IDS, METRICS
 from relabel.job.metrics.table import RUN as RUN_LABEL
 from relabel.job.sample.kept import FORECAST
@@ -45,6 +46,7 @@ FILES = {
     "_plan-00001.json, ...": "What changed in the plan later, such as files that were added.",
     LEDGER: "What each part said when it was last read, and which version of it: a cache, which may be deleted.",
     GATES: "The limits that the newest run was judged by.",
+    TABLE: "The table of the newest run, which a retry commits to. Only with `output.table`.",
     FORECAST: "What `relabel plan --sample` predicted of the run, which is held against it at its end.",
     f"{FOLDER}/<run>.json": "What a run says of itself every ten seconds and at its end: `relabel status` and budgets "
     "read it. No part is counted by it.",

@@ -128,3 +128,13 @@ def test_shards_go_to_an_object_store(store, s3_url, tmp_path):
     assert export(store, f"{s3_url}/x.tar", shard_mb=1).files == 3
     assert list(Store(s3_url).names()) == [f"x-00000{shard}.tar" for shard in range(3)]
     assert export(Failing(store.url, 0), f"{s3_url}/x.tar", shard_mb=1).files == 3
+
+
+def test_where_prompts_show_no_images_the_source_is_not_opened(tmp_path):
+    write_lines(tmp_path, "a", [{"alt": "x"}] * 4)
+    store = labelled(tmp_path)
+    (tmp_path / "source/a.jsonl").unlink()
+    assert export(store, str(tmp_path / "x.tar")).complete
+    assert [sorted(sample) for sample in samples_of(tmp_path / "x-000000.tar").values()] == [["json", "txt"]] * 3 + [
+        ["json"]
+    ]

@@ -15,11 +15,11 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from relabel.data.exports.again import SourceAgain, open_again
+from relabel.data.exports.chosen import ChosenRows
 from relabel.data.exports.jsonl import write_jsonl
 from relabel.data.exports.openai_batch import export_batch
 from relabel.data.exports.parquet import write_parquet
 from relabel.data.exports.progress import SUFFIX, Progress
-from relabel.data.exports.selection import Selection
 from relabel.data.exports.webdataset import NO_IMAGE, write_webdataset
 from relabel.data.labels.columns import labels_of
 from relabel.data.output.manifest import Run, run_of
@@ -51,7 +51,7 @@ class Exported:
     unreadable: int
     """Source files without units, because they could not be planned."""
     files: int = 1
-    """Written by this call, and where shards were there already with them."""
+    """Of a WebDataset its shards, also those that an earlier call wrote."""
     without_image: int = 0
     """Samples of a WebDataset none of whose images can be read; most are rejects for that."""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -93,29 +93,29 @@ def export(
     be, SourceUnreadable where a file that has to be opened again is not what was labelled.
     """
     run = run_of(store)
-    chosen = format or _format_of(target, run)
-    if chosen == "openai":
+    kind = format or _format_of(target, run)
+    if kind == "openai":
         if join or only_ok:
             raise SpecError("a batch file has one line for each request and no columns: leave out --join and --only-ok")
         return export_batch(store, target)
-    if chosen == "webdataset" and not target.endswith(SUFFIX):
+    if kind == "webdataset" and not target.endswith(SUFFIX):
         raise SpecError(
             f"{target}: end it in {SUFFIX}; the shards of NAME.tar are NAME-000000.tar, NAME-000001.tar, ..."
         )
-    images = chosen == "webdataset"
-    source = open_again(run, join=join, images=images, binary=chosen == "parquet") if join or images else None
-    selection = Selection(store=store, run=run, source=source, only_ok=only_ok)
-    counts, files = selection.counts, 1
-    if chosen == "webdataset":
+    images = kind == "webdataset" and bool(run.recorded.prompt.image)
+    source = open_again(run, join=join, images=images, binary=kind == "parquet") if join or images else None
+    rows = ChosenRows(store=store, run=run, source=source, only_ok=only_ok)
+    counts, files = rows.counts, 1
+    if kind == "webdataset":
         progress = Progress(target, _digest(store, run, [join, only_ok, shard_mb]))
         if not progress.is_complete:
-            write_webdataset(selection, progress, text=_text_column(run), shard_bytes=shard_mb * 10**6)
+            write_webdataset(rows, progress, text=_text_column(run), shard_bytes=shard_mb * 10**6)
         counts, files = progress.counts, progress.num_files
-    elif chosen == "parquet":
-        write_parquet(selection, target)
+    elif kind == "parquet":
+        write_parquet(rows, target)
     else:
-        write_jsonl(selection, target)
-    return _exported(chosen, run, source, counts, files)
+        write_jsonl(rows, target)
+    return _exported(kind, run, source, counts, files)
 
 
 def _exported(format: ExportFormat, run: Run, source: SourceAgain | None, counts: Counter[str], files: int) -> Exported:

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from relabel.data.exports.chosen import ChosenRows, UnitRows
 from relabel.data.exports.plain import lines_of
 from relabel.data.exports.progress import Progress, Shard
-from relabel.data.exports.selection import Selection, UnitRows
 from relabel.data.exports.target import whole
 from relabel.data.images.root import Root, open_root
 from relabel.data.images.value import each_image, encoded_bytes
@@ -53,12 +53,12 @@ class _Sample:
         return sum(block + -(-len(data) // block) * block for _, data in self.members)
 
 
-def write_webdataset(selection: Selection, progress: Progress, *, text: str | None, shard_bytes: int) -> None:
+def write_webdataset(chosen: ChosenRows, progress: Progress, *, text: str | None, shard_bytes: int) -> None:
     """Write the shards that are not there yet, of at most so many bytes each, or of one sample.
 
     `text` is the column of the label, if that holds one text.
     """
-    samples = _samples(selection, progress.next, text)
+    samples = _samples(chosen, progress.next, text)
     sample = next(samples, None)
     while sample is not None:
         name, counts, num_bytes = progress.next_name, Counter[str](), 0
@@ -71,15 +71,15 @@ def write_webdataset(selection: Selection, progress: Progress, *, text: str | No
                 num_bytes += sample.num_bytes
                 counts.update(sample.counts)
                 sample = next(samples, None)
-        progress.add(Shard(name=name, counts=dict(counts)), sample and sample.place, selection.counts["missing"])
-    progress.finish(selection.counts["missing"])
+        progress.add(Shard(name=name, counts=dict(counts)), sample and sample.place, chosen.counts["missing"])
+    progress.finish(chosen.counts["missing"])
 
 
-def _samples(selection: Selection, begin: tuple[int, int], text: str | None) -> Iterator[_Sample]:
+def _samples(chosen: ChosenRows, begin: tuple[int, int], text: str | None) -> Iterator[_Sample]:
     """The samples from a row on."""
-    source = selection.source
+    source = chosen.source
     root = open_root(source.image_root) if source and source.image_columns else None
-    for unit in selection.each(begin[0]):
+    for unit in chosen.each(begin[0]):
         for row, (place, line) in enumerate(zip(unit.places, lines_of(unit.rows), strict=True)):
             if (unit.number, place) >= begin:
                 yield _sample(unit, row, line, text, root)

@@ -28,7 +28,7 @@ class UnitRows:
     first: int
     """How many rows of the source stand before it."""
     rows: pa.Table
-    """In the schema of the selection."""
+    """In the schema of the export."""
     places: Sequence[int]
     """The number of each row in the unit."""
     images: Sequence[Sequence[object]]
@@ -36,7 +36,7 @@ class UnitRows:
 
 
 @dataclass(slots=True, kw_only=True)
-class Selection:
+class ChosenRows:
     """The rows of an output that are exported, in the order of the source."""
 
     store: Store
