@@ -124,6 +124,7 @@ ROOMS = {
         knows={*STAGE_ROOMS, "engine/model", "job/encoding", "job/faults", "job/rejects/tally.py", "job/stream"},
         packages={"numpy", "pyarrow", "safetensors"},
     ),
+    "job/tail": Room(knows={"job/progress", "job/stages", "job/stream", "job/worker.py"}, packages={"pyarrow"}),
     "job/rejects": Room(knows={"spec", "data/sources", "job/job.py", "job/encoding"}, packages={"pyarrow"}),
     "job/forecast": Room(knows={"engine/scheduling", "engine/model/sizes.py"}, packages={"numpy", "pydantic"}),
     "job/sample": Room(
@@ -136,7 +137,7 @@ ROOMS = {
     ),
     "job/cluster": Room(
         knows={*STAGE_ROOMS, "job/course.py", "job/faults", "job/stages/block.py", "job/stream"}
-        | {"job/metrics", "job/progress/ticker.py", "job/worker.py"},
+        | {"job/metrics", "job/progress/ticker.py", "job/tail", "job/worker.py"},
         packages={"pyarrow", "ray"},
     ),
     "job": Room(

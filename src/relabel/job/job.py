@@ -53,6 +53,16 @@ class Job:
         return format_of(label.reasoning, self.reasoning)
 
     @property
+    def makes_copies(self) -> bool:
+        """Whether engines that have nothing to do at the end make copies of units that others are slow with.
+
+        A budget counts what begins, and a retry merges with what is there: neither has any.
+        """
+        resources = self.spec.resources
+        is_free = self.retry is None and not resources.budget.is_set
+        return resources.copies and resources.most_actors > 1 and is_free
+
+    @property
     def output(self) -> str:
         """Where the parts go."""
         return self.spec.output.path

@@ -73,10 +73,13 @@ class Reader:
 class Generator:
     """Generates the texts of a block; several threads may call it, for units side by side."""
 
-    def __init__(self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Engine, waits: Waits) -> None:
+    def __init__(
+        self, job: Job, log: AttemptLog, watchdog: Watchdog, engine: Engine, waits: Waits, *, process: str = ""
+    ) -> None:
+        """`process`: what its reports are known by, where there is another one around the same engine."""
         self._job, self._log, self._watchdog, self._engine, self._waits = job, log, watchdog, engine, waits
         self._lock = SharedLock()
-        self._process = uuid.uuid4().hex
+        self._process = process or uuid.uuid4().hex
         self._threads = ThreadPoolExecutor(MOST_UNITS_AT_ONCE)  # begun where units come several together
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -110,6 +113,10 @@ class Generator:
             else []
         )
         return [block if is_over(block) else next(done) for block in blocks]
+
+    def counted_by(self, log: AttemptLog) -> Generator:
+        """The same around the same engine, whose attempts somebody else counts."""
+        return Generator(self._job, log, self._watchdog, self._engine, self._waits, process=self._process)
 
     def _generate(self, block: pa.Table, unit: Unit, how: UnitAttempt) -> pa.Table:
         try:

@@ -70,6 +70,7 @@ SPEED = {
     "batch_tokens": 64,
     "kv_memory": "20GiB",
     "deadline": 60,
+    "copies": True,
     "price": {"gpu_hour": 2.5},
     "budget": {"gpu_hours": 5, "until": "06:00Z"},
 }
@@ -106,8 +107,7 @@ def test_the_table_above_has_every_field_that_decides_the_result():
     sections = {name: field.annotation for name, field in Spec.model_fields.items() if name not in others}
     every = {f"{name}.{field}" for name, section in sections.items() for field in section.model_fields}
     elsewhere = {"source.removed", "output.path", "output.table", "label.gate"}
-    elsewhere |= {"model.path", "model.revision", "model.adapter"}
-    elsewhere.add("model.engine")  # see test_recipe_of_engines.py
+    elsewhere |= {f"model.{key}" for key in ("path", "revision", "adapter", "engine")}  # see test_recipe_of_engines.py
     assert CHANGES.keys() == every - elsewhere
     assert SPEED.keys() == Resources.model_fields.keys()
 

@@ -11,7 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 import ray
+import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from relabel.job.faults.attempt_log import Counted
@@ -19,6 +21,7 @@ from relabel.job.faults.deaths import DeathCounter
 from relabel.job.faults.poison_search import PoisonSearch
 from relabel.job.metrics.seen import Seen
 from relabel.job.stream.allowance import Allowance
+from relabel.job.stream.tail import Tail
 from relabel.job.stream.whereabouts import Whereabouts
 from relabel.job.stream.window import Gate
 
@@ -28,6 +31,9 @@ LATEST_SECONDS = 0.5
 """After which it is known that a unit ended, where no next one of the process has brought the news before."""
 _LAST_WORD_SECONDS = 5.0
 """For the last word of a process that ends."""
+
+GENERATING = "generating"
+"""The stage that is shared out at the end of a run."""
 
 End = tuple[str, str, str]
 """Stage, file and part of a unit that ended."""
@@ -41,18 +47,37 @@ class _Desk(DeathCounter, Gate):
     def __init__(self, deadline: float) -> None:
         super().__init__(deadline)
         self._allowance, self._whereabouts = Allowance(), Whereabouts()
+        self._tail = Tail[list[ray.ObjectRef]]()
 
     def begin(self, stage: str, file: str, part: str, num_rows: int, *, in_company: bool = False) -> PoisonSearch | str:
         found = super().begin(stage, file, part, num_rows, in_company=in_company)
         if isinstance(found, str):
             self._whereabouts.leave(part)
+            self._tail.end(part)
         else:
             self._whereabouts.begin(stage, part)
+            if stage == GENERATING:
+                self._tail.begin(part)
         return found
 
     def end(self, stage: str, file: str, part: str) -> None:
         super().end(stage, file, part)
         self._whereabouts.end(stage, part)
+        if stage == GENERATING:
+            self._tail.end(part)
+
+    def copies(self, parts: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        return self._tail.receipts(parts), self._tail.wanted(parts)
+
+    def offer(self, part: str, block: list[ray.ObjectRef]) -> None:
+        self._tail.offer(part, block)
+
+    def take(self) -> tuple[str, list[ray.ObjectRef]] | None:
+        is_read = not self._whereabouts.counts.get(("reading", "working"))
+        return self._tail.take() if is_read else None
+
+    def made(self, part: str, receipt: str) -> None:
+        self._tail.made(part, receipt)
 
     def begin_at_most(self, number: int) -> None:
         self._allowance.begin_at_most(number)
@@ -156,6 +181,26 @@ class Beside:
     def lose_device(self, stage: str, parts: Sequence[str]) -> None:
         """This process ends itself at these units, because its device is lost."""
         ray.wait([self._desk.lose_device.remote(stage, parts)], timeout=_LAST_WORD_SECONDS)
+
+    def copies(self, parts: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        """Of units that this process generates the receipts of copies, and those that somebody else may have, too."""
+        return ray.get(self._desk.copies.remote(parts))
+
+    def offer(self, part: str, block: pa.Table) -> None:
+        """Let somebody else generate the unit of this block, too."""
+        self._desk.offer.remote(part, [ray.put(block)])  # in a list: Ray would hand on the block itself
+
+    def take(self) -> tuple[str, pa.Table] | None:
+        """A unit that another process is slow with, where all are read; None where there is none, or none any more."""
+        found = ray.get(self._desk.take.remote())
+        try:
+            return None if found is None else (found[0], ray.get(found[1][0]))
+        except ray.exceptions.ObjectLostError:  # with the process that offered it
+            return None
+
+    def made(self, part: str, receipt: str) -> None:
+        """The copy of a unit is published."""
+        ray.get(self._desk.made.remote(part, receipt))
 
     def said(self) -> tuple[int, Seen]:
         """How many engines were loaded so far, by actors that live and by others, and what is known of all units."""

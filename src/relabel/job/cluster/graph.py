@@ -25,6 +25,7 @@ from relabel.job.cluster.pools import pools_of
 from relabel.job.cluster.settings import settle_context
 from relabel.job.cluster.source import Units
 from relabel.job.course import Course
+from relabel.job.faults.deaths import DeathCounter
 from relabel.job.faults.parent import end_with_parent
 from relabel.job.faults.watchdog import Watchdog
 from relabel.job.job import Job
@@ -39,6 +40,7 @@ from relabel.job.stream.pace import Pace
 from relabel.job.stream.packed import packed, unpacked
 from relabel.job.stream.rows import units_of_row
 from relabel.job.stream.waits import Waits
+from relabel.job.tail.copies import Copies
 from relabel.job.worker import Generator, LoadEngine, Publisher, Reader, units_at_once
 
 log = logging.getLogger("relabel")
@@ -90,6 +92,11 @@ class Generate:
         follow_engine(RayMeter(run), EngineLook(uuid.uuid4().hex[:8], waits, lambda: engine.goodput))
         watchdog = Watchdog(job.spec.resources.deadline, lambda: engine.goodput.num_forwards)
         self._generate = Generator(job, beside, watchdog, engine, waits)
+        self._copies: Copies | None = None
+        if job.makes_copies:
+            log = DeathCounter()
+            publish = Publisher(job, log, Watchdog(job.spec.resources.deadline))
+            self._copies = Copies(beside, waits, self._generate.counted_by(log), publish)
         self._beside, self._is_limited = beside, job.spec.resources.budget.is_set
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -97,7 +104,9 @@ class Generate:
             raise self._refusal
         blocks = self._allowed(unpacked(block)) if self._is_limited else unpacked(block)
         try:
-            return packed(self._generate.each(blocks))
+            if self._copies is None:
+                return packed(self._generate.each(blocks))
+            return packed(self._copies.beside(self._generate.each, blocks))
         except DeviceLost:
             self._beside.lose_device("generating", [unit_of(one).part for one in blocks])
             os._exit(1)  # Ray starts another process, and the attempts are counted
@@ -133,7 +142,7 @@ def receipts(units: Sequence[Unit], job: Job, load: LoadEngine, *, num_rows: int
     resources = job.spec.resources
     num_planned = _planned_rows(units)
     together = units_together(len(units), num_planned)
-    settle_context(resources.deadline)
+    settle_context(resources.deadline, keep_idle=job.makes_copies)
     beside = open_desk(resources.deadline)
     source = Units(units, beside, together=together)
     pools = pools_of(

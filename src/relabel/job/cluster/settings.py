@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+import ray
+from ray.actor import ActorHandle
 from ray.data import DataContext
 
 from relabel.job.faults.poison_search import MAX_DEATHS
@@ -15,8 +17,8 @@ NO_PROGRESS_SECONDS = 4 * 3600
 """It must outlast loading the model and the slowest unit."""
 
 
-def settle_context(deadline: float) -> None:
-    """Set what every run needs; `deadline` is that of the spec, in seconds."""
+def settle_context(deadline: float, *, keep_idle: bool = False) -> None:
+    """Set what every run needs; `deadline` is that of the spec, in seconds. `keep_idle`: see `Keeping`."""
     settings = DataContext.get_current()
     settings.execution_options.preserve_order = False
     settings.target_max_block_size = None
@@ -32,9 +34,9 @@ def settle_context(deadline: float) -> None:
     settings.enable_progress_bars = False
     settings.enable_operator_progress_bars = False
     settings.print_on_execution_start = False
-    if Forgetting not in settings.custom_execution_callback_classes:
-        # its base class is internal to Ray Data, which asks for the methods alone
-        settings.custom_execution_callback_classes.append(Forgetting)  # pyright: ignore[reportArgumentType]
+    others = [one for one in settings.custom_execution_callback_classes if one not in (Forgetting, Keeping)]
+    # their base class is internal to Ray Data, which asks for the methods alone
+    settings.custom_execution_callback_classes = [*others, Forgetting, *[Keeping] * keep_idle]  # pyright: ignore[reportAttributeAccessIssue]
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
@@ -50,6 +52,16 @@ class Operator(Protocol):
     def get_stats(self) -> Mapping[str, list[object]]:
         """What it keeps of each block that it has made."""
         ...
+
+    def get_autoscaling_actor_pools(self) -> Sequence[Pool]:
+        """Its actors, where it has any."""
+        ...
+
+
+class Pool(Protocol):
+    """The actors of a stage."""
+
+    _running_actors: Iterable[ActorHandle]
 
 
 class Execution(Protocol):
@@ -78,3 +90,31 @@ class Forgetting:
 
     def after_execution_fails(self, executor: Execution, error: Exception) -> None:
         """It goes with the dataset."""
+
+
+class Keeping:
+    """Lets actors live until the run ends, where Ray Data lets go of those that have nothing to do at the end.
+
+    Then they are ended at once, also those that are slow with a unit that nobody waits for any more.
+    """
+
+    def __init__(self) -> None:
+        self._kept = set[ActorHandle]()
+
+    def before_execution_starts(self, executor: Execution) -> None:
+        """There are none yet."""
+
+    def on_execution_step(self, executor: Execution) -> None:
+        """Whom the driver holds by a name of its own lives on."""
+        for operator in executor._topology:
+            for pool in operator.get_autoscaling_actor_pools():
+                self._kept.update(pool._running_actors)
+
+    def after_execution_succeeds(self, executor: Execution) -> None:
+        """Nobody needs them any more."""
+        while self._kept:
+            ray.kill(self._kept.pop())
+
+    def after_execution_fails(self, executor: Execution, error: Exception) -> None:
+        """The same."""
+        self.after_execution_succeeds(executor)

@@ -30,6 +30,7 @@ from relabel.job.stages.measure import Measured, measure_labels, measured_outcom
 from relabel.job.stages.outcome import LabelOutcome, Sample, make_outcome
 from relabel.job.stages.output_rows import label_table, row_status
 from relabel.job.stages.rejects import replace_rejects
+from relabel.job.stream.elsewhere import receipt_of
 from relabel.spec import Query
 
 
@@ -38,6 +39,8 @@ def publish_unit(
 ) -> Receipt:
     """Parse one unit, publish its part, and return the receipt. Raises RecipeChanged where `binding` is no more."""
     unit, queries = blocks.unit_of(block), job.spec.queries
+    if (receipt := receipt_of(block)) is not None:
+        return Receipt.from_text(receipt)
     if (why := blocks.failure_of(block)) is not None:
         return Receipt(part=unit.part, failure=why, changed=blocks.CHANGED in block.column_names)
     if (digest := blocks.same_of(block)) is not None:

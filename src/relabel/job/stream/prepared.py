@@ -17,3 +17,8 @@ def as_prepared(block: pa.Table) -> pa.Table:
 def prepared_of(block: pa.Table) -> float:
     """In seconds since 1970; now, where nobody says."""
     return block[PREPARED][0].as_py() if PREPARED in block.column_names else time.time()
+
+
+def without_time(block: pa.Table) -> pa.Table:
+    """The block as if it were ready just now."""
+    return block.drop_columns([PREPARED]) if PREPARED in block.column_names else block

@@ -65,6 +65,9 @@ class Resources(Section):
     deadline: Annotated[float, Field(gt=0, le=7 * 86400)] = 1800.0
     """Seconds in which a unit must be read or published and the model must make a step. A process that hangs for longer
     is ended, and its unit is tried again."""
+    copies: bool = False
+    """Whether at the end of a run an actor that has nothing to do generates a unit that another one has had for twice
+    as long as most units take; the first to publish it wins. Not with a budget, and not in a retry."""
     price: Price = Price()
     """What the machines cost, where a prediction shall say what the run does."""
     budget: Budget = Budget()
