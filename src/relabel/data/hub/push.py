@@ -16,7 +16,7 @@ from typing import TypeVar
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from relabel.data.exports.selection import Selection
+from relabel.data.exports.chosen import ChosenRows
 from relabel.data.hub.card import Row, card_of
 from relabel.data.hub.shards import SHARD_BYTES, shards_of
 from relabel.data.output.audit import audit
@@ -77,8 +77,8 @@ def push(
     name = _name_in(target)
     run = run_of(store)
     report = audit(run.plan, store, run.fingerprint, read_gates(store))
-    selection = Selection(store=store, run=run, source=None, only_ok=False)
-    card = card_of(run, report, _some_rows(selection), name=name.partition("/")[2], license=license)
+    chosen = ChosenRows(store=store, run=run, source=None, only_ok=False)
+    card = card_of(run, report, _some_rows(chosen), name=name.partition("/")[2], license=license)
     hub = _Hub(name=name, api=api or HfApi())
     num_files, num_bytes = 0, sum(listed.size for listed in store.parts().values())
     if not dry_run:
@@ -91,9 +91,9 @@ def _send(hub: _Hub, run: Run, store: Store, card: str, shard_bytes: int) -> tup
     """The number of files and of bytes that were sent, or were there."""
     names: list[str] = []
     num_bytes = 0
-    selection = Selection(store=store, run=run, source=None, only_ok=False)
+    chosen = ChosenRows(store=store, run=run, source=None, only_ok=False)
     with tempfile.TemporaryDirectory(prefix="relabel-push-") as folder:
-        for path in shards_of(selection, Path(folder), shard_bytes):
+        for path in shards_of(chosen, Path(folder), shard_bytes):
             names.append(f"data/{path.name}")
             num_bytes += path.stat().st_size
             log.info("sending %s (%.1f MB) to %s", names[-1], path.stat().st_size / 1e6, hub.name)
@@ -157,10 +157,10 @@ def _name_in(target: str) -> str:
     return f"{owner}/{name}"
 
 
-def _some_rows(selection: Selection) -> list[Row]:
+def _some_rows(chosen: ChosenRows) -> list[Row]:
     """The first rows that have a label."""
     found: list[Row] = []
-    for unit in selection.each():
+    for unit in chosen.each():
         found += [row for row in unit.rows.slice(0, 1000).to_pylist() if row["status"] == "ok"]
         if len(found) >= NUM_SHOWN:
             break

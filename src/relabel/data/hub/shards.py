@@ -11,31 +11,31 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relabel.data.exports.selection import Selection
+from relabel.data.exports.chosen import ChosenRows
 
 SHARD_BYTES = 500 * 10**6
 """Of rows in memory, before which no file ends: as Parquet some 100 to 500 MB."""
 GROUP_BYTES = 64 * 2**20
 
 
-def shards_of(selection: Selection, folder: Path, shard_bytes: int = SHARD_BYTES) -> Iterator[Path]:
+def shards_of(chosen: ChosenRows, folder: Path, shard_bytes: int = SHARD_BYTES) -> Iterator[Path]:
     """The rows in the order of the source, as files in the folder; each may be deleted before the next is asked for.
 
     The same rows make the same files, byte for byte, by one version of pyarrow.
     """
     number, writer, written, group = 0, None, 0, list[pa.Table]()
-    for unit in selection.each():
+    for unit in chosen.each():
         group.append(unit.rows)
         if sum(rows.nbytes for rows in group) < min(GROUP_BYTES, shard_bytes):
             continue
-        writer = writer or _open(folder, number, selection.schema)
+        writer = writer or _open(folder, number, chosen.schema)
         written += _write(writer, group)
         if written >= shard_bytes:
             writer.close()
             yield folder / _name(number)
             number, writer, written = number + 1, None, 0
     if group or number == 0:
-        writer = writer or _open(folder, number, selection.schema)
+        writer = writer or _open(folder, number, chosen.schema)
         _write(writer, group)
     if writer is not None:
         writer.close()
