@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relabel.engine.checkpoint.bucket import find_bucket_model, is_bucket
-from relabel.engine.checkpoint.files import locate
+from relabel.engine.checkpoint.bucket import find_bucket_model
+from relabel.engine.checkpoint.files import is_bucket, locate
 from relabel.engine.checkpoint.identity import model_identity
 from relabel.errors import ArgumentRefused, ModelRefused
 

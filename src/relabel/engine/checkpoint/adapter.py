@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from relabel.engine.checkpoint.bucket import is_bucket
-from relabel.engine.checkpoint.files import ADAPTER, ADAPTER_WEIGHTS, header_of, read_json
+from relabel.engine.checkpoint.files import ADAPTER, ADAPTER_WEIGHTS, header_of, is_bucket, read_json
 from relabel.errors import ArgumentRefused, ModelRefused
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import BaseError, PreconditionError
 
 from relabel.errors import ArgumentRefused, ModelRefused
-from relabel.storage.clouds import SCHEMES, canonical, writable
+from relabel.storage.clouds import canonical, writable
 
 NUM_TRIES = 3
 """Of one file, with 2 and 4 seconds between: a body that breaks off is none of the requests that obstore asks again."""
@@ -52,11 +52,6 @@ class BucketModel:
         """The names that match one of the patterns."""
         wanted = tuple(patterns)
         return [name for name in self.files if any(fnmatch(name, pattern) for pattern in wanted)]
-
-
-def is_bucket(path: str) -> bool:
-    scheme, mark, _ = path.partition("://")
-    return bool(mark) and scheme in SCHEMES - {"http", "https"}
 
 
 def find_bucket_model(url: str, revision: str | None = None) -> BucketModel:

@@ -10,13 +10,16 @@ import os
 import re
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transformers import CONFIG_MAPPING
 
-from relabel.engine.checkpoint.bucket import BucketModel, copy_files, find_bucket_model, is_bucket
 from relabel.engine.checkpoint.hub import download, find_commit
 from relabel.engine.checkpoint.lookalikes import check_pointers, check_task, models_below, weights_instead
 from relabel.errors import ArgumentRefused, ModelRefused
+
+if TYPE_CHECKING:
+    from relabel.engine.checkpoint.bucket import BucketModel
 
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 """Configs, tokenizer, processor, chat templates; patterns for a download as well."""
@@ -28,7 +31,7 @@ ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 def locate(path: str, revision: str | None = None, *, weights: bool = False) -> Path:
     """The folder of a model: as named, or copied from a bucket or the hub; weights only if asked for."""
     if is_bucket(path):
-        return _copied(find_bucket_model(path, revision), weights=weights)
+        return _copied(path, revision, weights=weights)
     if is_folder(path):
         if revision is not None:
             raise ArgumentRefused("", "revision", f" belongs to a model of the hub, but {path} is a folder; remove it")
@@ -48,7 +51,19 @@ def locate(path: str, revision: str | None = None, *, weights: bool = False) -> 
     return folder
 
 
-def _copied(model: BucketModel, *, weights: bool) -> Path:
+def is_bucket(path: str) -> bool:
+    """Whether a path is the URL of a folder in an object store."""
+    scheme, mark, _ = path.partition("://")
+    return bool(mark) and scheme not in ("file", "http", "https", "hf")
+
+
+def _copied(url: str, revision: str | None, *, weights: bool) -> Path:
+    from relabel.engine.checkpoint.bucket import (
+        copy_files,
+        find_bucket_model,
+    )  # obstore, which the bare engine needs not
+
+    model = find_bucket_model(url, revision)
     folder = copy_files(model, model.matching((*SMALL_FILES, ADAPTER_WEIGHTS)))
     if not weights:
         return folder

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from relabel.engine.checkpoint.adapter import find_adapter
-from relabel.engine.checkpoint.bucket import find_bucket_model, is_bucket
 from relabel.engine.checkpoint.files import (
     ADAPTER,
     ADAPTER_WEIGHTS,
@@ -18,6 +17,7 @@ from relabel.engine.checkpoint.files import (
     SMALL_FILES,
     check_config,
     check_weights,
+    is_bucket,
     is_folder,
     locate,
     weights_in_bucket,
@@ -55,6 +55,8 @@ def model_identity(
 
 def _of_bucket(url: str, revision: str | None, adapter: str | None, *, weights: bool) -> dict[str, str]:
     """What a listing tells; the weights stay where they are. An adapter beside them is one of the files."""
+    from relabel.engine.checkpoint.bucket import find_bucket_model  # obstore, which the bare engine needs not
+
     model = find_bucket_model(url, revision)
     folder = locate(url, model.revision)
     check_config(folder)
