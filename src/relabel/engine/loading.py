@@ -16,6 +16,7 @@ from relabel.engine.api.verdict import Verdict
 from relabel.engine.continuous.engine import ContinuousEngine
 from relabel.engine.continuous.limits import measured_limits
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
+from relabel.engine.model.gpu_share import take_share
 from relabel.engine.model.processor import load_processor, load_tokenizer
 from relabel.engine.model.traits import attention_of, why_not_packed
 from relabel.engine.model.weights import first_line, load_model
@@ -44,13 +45,16 @@ def load_engine(
     adapter: str | None = None,
     batch_tokens: int | None = None,
     kv_memory: int | None = None,
+    gpu_share: float = 1.0,
 ) -> Engine:
     """Load the model at `path` (a folder or a hub name), find the fastest way to run it that is right, make it ready.
 
     `batching` is auto, continuous or static; both of the first fall back to static where they must, and say why.
     `adapter` is the folder of a LoRA adapter, which is merged into the model.
     `batch_tokens` bounds a batch of the static engine, `kv_memory` is bytes of keys and values of the continuous one.
+    `gpu_share` is what this process may take of the GPU's memory, above 0 and at most 1, where others have the rest.
     """
+    take_share(device, gpu_share)
     if batching not in ("auto", "continuous", "static"):
         raise ModelRefused(f"batching {batching!r} is not known; use auto, continuous or static")
     model = load_model(path, revision=revision, adapter=adapter, dtype=dtype, device=device)

@@ -61,6 +61,7 @@ def _own(spec: Spec) -> Engine:
         adapter=spec.model.adapter,
         batch_tokens=spec.resources.batch_tokens,
         kv_memory=spec.resources.kv_memory,
+        gpu_share=min(1.0, spec.resources.gpus_per_actor or 1.0),
         sampling=sampling_of(spec.queries[0]),
     )
 

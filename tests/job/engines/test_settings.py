@@ -42,3 +42,8 @@ def test_images_are_laid_out_for_where_there_may_be_some():
     assert settings().max_images == 0
     assert settings(prompt={"user": "x", "image": "image"}).max_images > 0
     assert settings(prompt={"messages": "chat"}).max_images > 0
+
+
+@pytest.mark.parametrize(("gpus", "share"), [(0.5, 0.45), (1, 0.9), (4, 0.9)])
+def test_actors_that_share_a_gpu_divide_its_memory(gpus, share):
+    assert settings(resources={"gpus_per_actor": gpus}).gpu_memory == pytest.approx(share)

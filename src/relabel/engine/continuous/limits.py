@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from relabel.engine.api.request import Request
+from relabel.engine.model.gpu_share import gpu_bytes_left
 from relabel.engine.model.sizes import CUDA_ROWS, FREE_FRACTION, free_bytes, kv_bytes, max_tokens, token_bytes
 from relabel.engine.runner.cuda_graphs import BUCKETS
 from relabel.engine.runner.forward import Forward, RaggedAttention
@@ -39,8 +40,8 @@ def measured_limits(model: PreTrainedModel, kv_memory: int | None = None) -> Lim
         # logits of all rows, float32 copies of them to choose from, and those that each graph keeps for itself
         logits = text.vocab_size * (num_slots * 4 * 6 + sum(BUCKETS) * model.dtype.itemsize)
         peak = _peak_bytes(model, step_tokens)
-        torch.cuda.empty_cache()  # what the allocator holds back is not free to `mem_get_info`
-        left = int((torch.cuda.mem_get_info(model.device)[0] - logits - peak) * 0.9)
+        torch.cuda.empty_cache()  # what the allocator holds back is not free
+        left = int((gpu_bytes_left(model.device) - logits - peak) * 0.9)
     kv_tokens = max(1, (kv_memory if kv_memory is not None else left) // per_token)
     return Limits(kv_tokens=kv_tokens, num_slots=num_slots, step_tokens=step_tokens)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from relabel.engine.model.gpu_share import gpu_bytes_left
 from relabel.engine.model.sizes import CUDA_ROWS, FREE_FRACTION, token_bytes
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def first_bounds(model: PreTrainedModel, device: torch.device) -> tuple[int, int
     """Padded tokens and rows of the first batches."""
     if device.type != "cuda":
         return CPU_TOKENS, CPU_ROWS
-    free = int(torch.cuda.mem_get_info(device)[0] * FREE_FRACTION)
+    free = int(gpu_bytes_left(device) * FREE_FRACTION)
     text = model.config.get_text_config(decoder=True)
     # logits leave the model in its own type and are copied to float32; sampling makes about four more such copies
     max_rows = max(1, min(CUDA_ROWS, free // 4 // (text.vocab_size * 4 * 6)))

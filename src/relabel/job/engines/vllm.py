@@ -26,7 +26,7 @@ def settings_of(spec: Spec) -> VllmSettings:
         num_gpus=max(1, int(resources.gpus_per_actor)),
         max_tokens=_max_tokens(spec),
         max_images=MOST_IMAGES if has_images else 0,
-        gpu_memory=own.gpu_memory,
+        gpu_memory=own.gpu_memory * min(1.0, resources.gpus_per_actor or 1.0),
         kv_memory=resources.kv_memory,
         max_rows=own.max_rows,
         step_tokens=own.step_tokens,

@@ -20,8 +20,8 @@ class Vllm(Section):
     """How vLLM runs the model, where `model.engine` is `vllm`. Nothing else can be handed to it."""
 
     gpu_memory: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """The share of a GPU's whole memory that one actor takes, weights and KV cache together. Two actors on one GPU need
-    less than half each. It decides speed alone."""
+    """The share of a GPU's whole memory that one actor takes, weights and KV cache together; where actors share a GPU,
+    of the actor's part of it. It decides speed alone."""
     max_rows: Annotated[int, Field(ge=1)] | None = None
     """The most rows in one step of the model. The default is vLLM's own. It decides speed alone."""
     step_tokens: Annotated[int, Field(ge=1)] | None = None

@@ -52,8 +52,8 @@ class Resources(Section):
     """The number of processes that each hold the model and generate; or from how many to how many, as in
     `{min: 2, max: 64}`, where machines come and go: as many as the cluster has room for, from moment to moment."""
     gpus_per_actor: Annotated[float, Field(ge=0, le=64)] = 1.0
-    """GPUs for each actor. 0 runs the model on CPUs; a fraction lets actors share one GPU, whose memory `kv_memory`
-    then divides. Above 1, with `model.engine: vllm`, the model lies on so many GPUs of one node."""
+    """GPUs for each actor. 0 runs the model on CPUs; a fraction lets actors share one GPU, each with that share of its
+    memory. Above 1, with `model.engine: vllm`, the model lies on so many GPUs of one node."""
     batching: Literal["auto", "continuous", "static"] = "auto"
     """The engine: `continuous` never pads and never waits for the longest row, `static` runs left-padded batches.
     `auto` is continuous; where the model does not allow that, both fall back to static and the log says why."""
