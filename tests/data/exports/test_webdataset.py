@@ -138,3 +138,23 @@ def test_where_prompts_show_no_images_the_source_is_not_opened(tmp_path):
     assert [sorted(sample) for sample in samples_of(tmp_path / "x-000000.tar").values()] == [["json", "txt"]] * 3 + [
         ["json"]
     ]
+
+
+def test_a_shard_that_a_kill_left_without_a_note_goes_with_the_others(store, tmp_path):
+    """Whoever reads all shards would read its rows twice; other names are nobody's business here."""
+    others = ["x-00000.tar", "x-0000000.tar", "x-000000.tar.gz", "xx-000000.tar", "x-000000.json", "x.tar"]
+    (tmp_path / "folder").mkdir()
+    for name in [*others, "x-000007.tar", "folder/x-000000.tar"]:
+        (tmp_path / name).write_bytes(b"of before")
+    assert export(store, str(tmp_path / "x.tar"), shard_mb=2).files == 2
+    (tmp_path / "x-000002.tar").write_bytes(b"killed before its note")
+    assert export(store, str(tmp_path / "x.tar"), shard_mb=4).files == 1
+    assert sorted(path.name for path in tmp_path.glob("x-??????.tar")) == ["x-000000.tar"]
+    assert all((tmp_path / name).read_bytes() == b"of before" for name in [*others, "folder/x-000000.tar"])
+
+
+def test_shards_without_a_note_go_from_an_object_store_too(store, s3_url):
+    for shard in (1, 2, 7):
+        Store(s3_url).put_json(f"x-00000{shard}.tar", "of before")
+    assert export(store, f"{s3_url}/x.tar", shard_mb=2).files == 2
+    assert list(Store(s3_url).names()) == ["x-000000.tar", "x-000001.tar"]

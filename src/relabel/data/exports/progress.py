@@ -5,6 +5,7 @@ Knows names and counts; nothing of what is in the files.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,8 @@ class Progress:
     """The files `NAME-000000.tar`, `NAME-000001.tar`, ... of an export to `NAME.tar`."""
 
     def __init__(self, target: str, what: str) -> None:
-        """Files of another export to the same target are deleted; of the same one they stay.
+        """Files of the same export to the same target stay. Else all with names of such files are deleted, also those
+        that no document names: a kill comes between a file and its note.
 
         Raises Refused where the folder cannot be reached, or the document there is another.
         """
@@ -54,15 +56,18 @@ class Progress:
         self._store = Store(folder or ("/" if target.startswith("/") else str(Path.cwd())))
         try:
             found = self._store.read_json(self._name)
-            self._now = _Document(what=what) if found is None else _DOCUMENT.validate_python(found)
+            known = None if found is None else _DOCUMENT.validate_python(found)
         except ValueError as error:
             raise Refused(f"{self.url(self._name)} is not what this version writes: {first_fault(error)}") from error
-        if self._now.what != what:
-            for shard in self._now.shards:
-                self._store.delete(shard.name)
-            self._store.delete(self._name)
-            self._now = _Document(what=what)
+        self._now = known if known is not None and known.what == what else self._begin(what)
         self._missing_before = self._now.missing
+
+    def _begin(self, what: str) -> _Document:
+        is_ours = re.compile(rf"{re.escape(self._stem)}-\d{{6}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
+        self._store.delete(self._name)  # first: no document names files that are gone
+        for name in filter(is_ours, self._store.files()):
+            self._store.delete(name)
+        return _Document(what=what)
 
     @property
     def next(self) -> tuple[int, int]:

@@ -77,6 +77,12 @@ class Objects:
             batches = obstore.list(self._objects, folder, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
             return {meta["path"]: _listed(meta) for batch in batches for meta in batch}
 
+    def listed_directly(self) -> dict[str, Listed]:
+        """Every name that is in no folder of this one, without a look into these."""
+        with self._doing("list", ""):
+            found = obstore.list_with_delimiter(self._objects)  # pyright: ignore[reportUnknownMemberType]
+            return {meta["path"]: _listed(meta) for meta in found["objects"]}
+
     def create(self, name: str, data: bytes) -> bool:
         """Write a new name; False, and nothing is written, where it is taken."""
         with self._doing("write", name):

@@ -66,6 +66,10 @@ class Store:
         found = self._objects.listed()
         return {name: found[name] for name in sorted(found) if not _HIDDEN.search(name)}
 
+    def files(self) -> dict[str, Listed]:
+        """What lies directly in the folder, hidden or not, by name."""
+        return self._objects.listed_directly()
+
     def documents(self, folder: str) -> dict[str, Listed]:
         """The names below one folder, hidden or not; none where there is no such folder."""
         return self._objects.listed(folder)
