@@ -12,7 +12,7 @@ TIMED = re.compile(r"perf_counter|process_time|(monotonic|time)\(\) *-|timeit")
 """A deadline for what may hang is none: it adds. What chaos runs time is no test."""
 
 PATCHED = re.compile(
-    r"mock\.patch|patch\.object|(?:monkeypatch|patch)\.setattr\((?!torch\.cuda,|huggingface_hub\.constants,)"
+    r"mock\.patch|patch\.object|(?:monkeypatch|patch)\.setattr\((?!torch\.(?:cuda|cuda\.memory|_C),|huggingface_hub\.constants,)"
 )
 """What a test exchanges stands behind a seam that ships; what is exchanged of libraries has none."""
 

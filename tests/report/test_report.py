@@ -38,6 +38,8 @@ def test_the_one_reject_is_there_however_few_rows_are_shown(tmp_path):
     (reason,) = found.reasons
     assert (reason.code, reason.rows) == ("parse", 1)
     assert reason.examples == ({"file": "rows.jsonl", "row": 5, "detail": "empty", "text": ""},)
+    told = {"file": "rows.jsonl", "row": 5, "detail": "empty"}
+    assert found.to_json()["rejects"][0]["examples"] == [told], "figures end in logs, which have no text of a row"
 
 
 def test_a_label_that_has_a_flaw_is_there_however_few_rows_are_shown(tmp_path):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 from relabel.data.output.manifest import RUN, Run, read_gates, run_of
 from relabel.data.output.recipe import fields_of
@@ -50,12 +51,12 @@ class Report:
     """That were read for the rows."""
 
     def to_json(self) -> dict[str, object]:
-        """The figures, without the rows."""
+        """The figures, without a text of a row: they end in logs."""
         return {
             "state": self.state,
             **self.status.to_json(),
             "limits": [{**asdict(one), "exceeded": one.is_exceeded} for one in self.limits],
-            "rejects": [asdict(one) for one in self.reasons],
+            "rejects": [_without_texts(asdict(one)) for one in self.reasons],
             "histograms": [one.to_json() for one in self.histograms],
             "forecast": self.forecast,
             "sample": {"rows": len(self.rows), "parts": self.num_parts},
@@ -69,6 +70,11 @@ class Report:
             facts={"report": self, "spec": self.spec},
         )
         return {**self.to_json(), "page": page.write(path)}
+
+
+def _without_texts(reason: dict[str, object]) -> dict[str, object]:
+    examples = cast(Sequence[Mapping[str, object]], reason["examples"])
+    return {**reason, "examples": [{k: v for k, v in one.items() if k != "text"} for one in examples]}
 
 
 def report(url: str, *, num_rows: int = NUM_ROWS, old: str | None = None, seed: int = 0) -> Report:

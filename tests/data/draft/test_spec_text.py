@@ -17,7 +17,7 @@ COLUMNS = st.lists(
         Column,
         name=NAMES
         | st.sampled_from(["row", "loop", "self", "range", "none", "caption", "answer", "text", "status", "id"]),
-        kind=st.sampled_from(["string", "struct<bytes: binary, path: string>"]),
+        kind=st.sampled_from(["string", "struct<bytes: binary, path: string>", "struct<a\nb: string>"]),
         holds=st.sampled_from(Holds),
         num_characters=st.integers(0, 10**6),
         question=st.sampled_from(["", "[0].content"]),

@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import HfApi
 
 from relabel import make_spec, run
-from relabel.data.hub.push import push
+from relabel.data.hub.push import _Hub, push
 from relabel.data.store.store import Store
 from relabel.errors import Refused, SpecError, StoreFailed
 from relabel.job.local import InProcess
@@ -103,6 +103,12 @@ def test_without_the_right_to_write_it_is_refused_and_the_token_is_not_told(outp
     with pytest.raises(Refused, match=r"HTTP 401.*set HF_TOKEN") as refused:
         push(output, TARGET, api=HfApi(endpoint=hub.endpoint, token="hf_a_secret"))
     assert "hf_a_secret" not in str(refused.value)
+
+
+def test_a_dataset_that_goes_while_it_is_sent_to_is_a_refusal(output, hub, api):
+    push(output, TARGET, api=api)
+    with pytest.raises(Refused, match="there is no dataset me/other on the hub, or HF_TOKEN may not write to it"):
+        _Hub(name="me/other", api=api).finish([], "card")
 
 
 @pytest.mark.parametrize("target", ["me/labels", "hf://me/labels", "hf://datasets/me", "hf://datasets/me/a/b"])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from relabel.data.draft.columns import look
 from relabel.data.draft.form import find_data
 from relabel.data.draft.spec_text import spec_text
 from relabel.errors import Refused
-from relabel.spec import load_spec
+from relabel.spec import make_spec
+from relabel.spec.words import load_yaml
 
 _NVIDIA = Path("/dev/nvidia0")
 
@@ -24,13 +26,13 @@ def init(paths: Sequence[str], spec: Path, *, model: str | None = None) -> dict[
     data = find_data(paths)
     columns = look(data)
     text = spec_text(data, columns, model=model, output=_output(paths[0]), has_gpu=_NVIDIA.exists())
+    make_spec(cast(Mapping[str, object], load_yaml(text)), str(spec))
     try:
         with spec.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         remedy = "name another by -o" if error.errno == errno.EEXIST else "name a file that can be written by -o"
         raise Refused(f"{spec}: {error.strerror}; {remedy}") from error
-    load_spec(spec)
     return {
         "spec": str(spec),
         "format": data.source.format,

@@ -136,7 +136,9 @@ def _what(column: Column) -> str:
         return f"text of some {column.num_characters} characters"
     if column.holds is Holds.ADDRESS:
         return "web addresses, which are not fetched: download what they name, and read it from a folder"
-    return f"{column.holds} ({column.kind})" if len(column.kind) < 40 else str(column.holds)
+    return (
+        f"{column.holds} ({column.kind})" if len(column.kind) < 40 and column.kind.isprintable() else str(column.holds)
+    )
 
 
 def _max_prompt_tokens(columns: Sequence[Column]) -> int:

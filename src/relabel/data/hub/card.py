@@ -7,6 +7,7 @@ JSON, where nothing of them is read as Markdown.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -43,7 +44,7 @@ def card_of(run: Run, report: Report, rows: Sequence[Row], *, name: str, license
         f"## What was asked\n\n{_block('yaml', _recipe(run))}",
     ]
     if rows:
-        lines = "\n".join(json.dumps({k: _cut(v) for k, v in row.items()}, ensure_ascii=False) for row in rows)
+        lines = "\n".join(json.dumps(_cut(dict(row)), ensure_ascii=False) for row in rows)
         sections.append(f"## Some rows\n\n{_block('json', lines)}")
     sections.append("## Columns\n\n" + _columns(run))
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(sections) + "\n"
@@ -91,11 +92,19 @@ def _cell(text: str) -> str:
 
 
 def _cut(value: object) -> object:
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
+    """A value as JSON has it: long texts cut, bytes counted, and what JSON does not know as text."""
+    if isinstance(value, dict):
+        return {str(key): _cut(one) for key, one in cast(dict[object, object], value).items()}
     if isinstance(value, list):
         return [_cut(one) for one in cast(list[object], value)[:5]]
-    return f"{value[:MAX_TEXT]} ..." if isinstance(value, str) and len(value) > MAX_TEXT else value
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    text = str(value)
+    return f"{text[:MAX_TEXT]} ..." if len(text) > MAX_TEXT else text
 
 
 def _block(language: str, text: str) -> str:

@@ -35,6 +35,10 @@ _NO_RIGHT = (401, 403)
 Answer = TypeVar("Answer")
 
 
+class _NotThere(Refused):
+    """The hub knows no such dataset, or says so to who may not see it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
     """What is on the hub now, or with a dry run would be."""
@@ -114,7 +118,7 @@ class _Hub:
         """Make it where it is not there."""
         try:
             is_private = self._ask(lambda: self.api.dataset_info(self.name).private)
-        except RepositoryNotFoundError:
+        except _NotThere:
             self._ask(lambda: self.api.create_repo(self.name, repo_type="dataset", private=not public, exist_ok=True))
             return
         if not is_private and not public:
@@ -134,8 +138,10 @@ class _Hub:
     def _ask(self, call: Callable[[], Answer]) -> Answer:
         try:
             return call()
-        except RepositoryNotFoundError:
-            raise
+        except RepositoryNotFoundError as error:  # so says the client of a 401, too
+            raise _NotThere(
+                f"there is no dataset {self.name} on the hub, or HF_TOKEN may not write to it: check both"
+            ) from error
         except HfHubHTTPError as error:
             code = error.response.status_code
             if code in _NO_RIGHT:

@@ -11,8 +11,9 @@ import torch
 
 def take_share(device: torch.device | str, share: float) -> None:
     """Hold this process to a share of the memory of a GPU, above 0 and at most 1."""
-    if torch.device(device).type == "cuda" and share < 1:
-        torch.cuda.set_per_process_memory_fraction(share, device)
+    gpu = torch.device(device)
+    if gpu.type == "cuda" and share < 1:
+        torch.cuda.set_per_process_memory_fraction(share, gpu.index)  # which takes no device without an index
 
 
 def gpu_bytes_left(device: torch.device) -> int:
