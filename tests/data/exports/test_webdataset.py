@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 
 import pytest
@@ -128,6 +129,9 @@ def test_shards_go_to_an_object_store(store, s3_url, tmp_path):
     assert export(store, f"{s3_url}/x.tar", shard_mb=1).files == 3
     assert list(Store(s3_url).names()) == [f"x-00000{shard}.tar" for shard in range(3)]
     assert export(Failing(store.url, 0), f"{s3_url}/x.tar", shard_mb=1).files == 3
+    Store(s3_url).put_json("x-000002.tar", "another")
+    assert export(store, f"{s3_url}/x.tar", shard_mb=1).files == 3
+    assert Store(s3_url).names()["x-000002.tar"].size > len("another")
 
 
 def test_where_prompts_show_no_images_the_source_is_not_opened(tmp_path):
@@ -138,6 +142,25 @@ def test_where_prompts_show_no_images_the_source_is_not_opened(tmp_path):
     assert [sorted(sample) for sample in samples_of(tmp_path / "x-000000.tar").values()] == [["json", "txt"]] * 3 + [
         ["json"]
     ]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_shards_that_are_not_as_they_were_written_are_written_anew(store, tmp_path, is_killed, damage):
+    """Also where the note says that all are there."""
+    whole, other = tmp_path / "whole", tmp_path / "other"
+    expected = export(store, str(whole / "x.tar"), shard_mb=1)
+    if is_killed:
+        with pytest.raises(StoreFailed):
+            export(Failing(store.url, 3), str(other / "x.tar"), shard_mb=1)
+    else:
+        export(store, str(other / "x.tar"), shard_mb=1)
+    if damage == "gone":
+        (other / "x-000000.tar").unlink()
+    else:
+        os.truncate(other / "x-000000.tar", 10240)
+    assert export(store, str(other / "x.tar"), shard_mb=1) == expected
+    assert shards_of(other) == shards_of(whole)
 
 
 def test_a_shard_that_a_kill_left_without_a_note_goes_with_the_others(store, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Shard:
     """A file that is there whole."""
 
     name: str
+    size: int
+    """Bytes."""
     counts: dict[str, int]
     """Rows by status, and what else is counted of them."""
 
@@ -46,8 +49,9 @@ class Progress:
     """The files `NAME-000000.tar`, `NAME-000001.tar`, ... of an export to `NAME.tar`."""
 
     def __init__(self, target: str, what: str) -> None:
-        """Files of the same export to the same target stay. Else all with names of such files are deleted, also those
-        that no document names: a kill comes between a file and its note.
+        """Files of the same export to the same target stay, if all that are noted are there as long as they were. Else
+        all with names of such files are deleted, also those that no document names: a kill comes between a file and
+        its note.
 
         Raises Refused where the folder cannot be reached, or the document there is another.
         """
@@ -59,13 +63,17 @@ class Progress:
             known = None if found is None else _DOCUMENT.validate_python(found)
         except ValueError as error:
             raise Refused(f"{self.url(self._name)} is not what this version writes: {first_fault(error)}") from error
-        self._now = known if known is not None and known.what == what else self._begin(what)
+        listed = self._store.files()
+        is_whole = known is not None and all(
+            shard.name in listed and listed[shard.name].size == shard.size for shard in known.shards
+        )
+        self._now = known if known is not None and known.what == what and is_whole else self._begin(what, listed)
         self._missing_before = self._now.missing
 
-    def _begin(self, what: str) -> _Document:
+    def _begin(self, what: str, listed: Iterable[str]) -> _Document:
         is_ours = re.compile(rf"{re.escape(self._stem)}-\d{{6}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
         self._store.delete(self._name)  # first: no document names files that are gone
-        for name in filter(is_ours, self._store.files()):
+        for name in filter(is_ours, listed):
             self._store.delete(name)
         return _Document(what=what)
 

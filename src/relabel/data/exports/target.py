@@ -68,9 +68,15 @@ class _Pieces(io.RawIOBase):
 
     def __init__(self, upload: obstore.WritableFile) -> None:
         self._upload = upload
+        self._num_bytes = 0
 
     def writable(self) -> bool:
         return True
 
+    def tell(self) -> int:
+        return self._num_bytes
+
     def write(self, data: object, /) -> int:
-        return self._upload.write(bytes(cast(bytes, data)))  # obstore copies no other buffers
+        written = self._upload.write(bytes(cast(bytes, data)))  # obstore copies no other buffers
+        self._num_bytes += written
+        return written

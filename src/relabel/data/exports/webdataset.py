@@ -62,16 +62,20 @@ def write_webdataset(chosen: ChosenRows, progress: Progress, *, text: str | None
     sample = next(samples, None)
     while sample is not None:
         name, counts, num_bytes = progress.next_name, Counter[str](), 0
-        with whole(progress.url(name)) as file, tarfile.open(fileobj=file, mode="w|") as tar:
-            while sample is not None and (not num_bytes or num_bytes + sample.num_bytes <= shard_bytes):
-                for member, data in sample.members:
-                    header = tarfile.TarInfo(member)
-                    header.size = len(data)
-                    tar.addfile(header, io.BytesIO(data))
-                num_bytes += sample.num_bytes
-                counts.update(sample.counts)
-                sample = next(samples, None)
-        progress.add(Shard(name=name, counts=dict(counts)), sample and sample.place, chosen.counts["missing"])
+        with whole(progress.url(name)) as file:
+            with tarfile.open(fileobj=file, mode="w|") as tar:
+                while sample is not None and (not num_bytes or num_bytes + sample.num_bytes <= shard_bytes):
+                    for member, data in sample.members:
+                        header = tarfile.TarInfo(member)
+                        header.size = len(data)
+                        tar.addfile(header, io.BytesIO(data))
+                    num_bytes += sample.num_bytes
+                    counts.update(sample.counts)
+                    sample = next(samples, None)
+            size = file.tell()
+        progress.add(
+            Shard(name=name, size=size, counts=dict(counts)), sample and sample.place, chosen.counts["missing"]
+        )
     progress.finish(chosen.counts["missing"])
 
 
