@@ -71,7 +71,7 @@ ROOMS = {
     ),
     "data/tables": Room(
         knows={"spec/running/table.py", "data/sources/files.py", "data/store", "data/output"}
-        | {"data/exports/published.py"},
+        | {"data/sources/finding.py", "data/exports/published.py"},
         packages={"deltalake", "lance", "pyarrow", "pyiceberg"},
     ),
     "engine/grammar": Room(packages={"llguidance", "regex"}),

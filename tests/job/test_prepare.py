@@ -77,6 +77,14 @@ def test_an_output_inside_its_own_source_is_refused(fields, jsonl_source):
         prepare(make_spec(fields), Store(str(jsonl_source / "labels")))
 
 
+def test_a_table_inside_its_output_is_refused_before_anything_is_written(fields, tmp_path):
+    out = tmp_path / "apart"
+    fields["output"] = {"path": str(out), "table": {"format": "delta", "path": str(out / "table")}}
+    with pytest.raises(SpecError, match="lie one in the other"):
+        prepare(make_spec(fields), Store(str(out)))
+    assert not list(out.iterdir())
+
+
 def test_what_is_relative_here_is_absolute_for_the_workers(fields, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fields["output"]["path"] = "out"

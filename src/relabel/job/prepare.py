@@ -27,6 +27,7 @@ from relabel.data.sources.plan import Plan, PlannedFile
 from relabel.data.sources.planning import OnPlanned, changed_files, make_plan
 from relabel.data.sources.roots import absolute_source, source_root
 from relabel.data.store.store import Store
+from relabel.data.tables.place import refuse_place
 from relabel.engine.api.constraint import check_constraint
 from relabel.errors import PartDamaged, Refused, SourceRefused, SpecError
 from relabel.job.encoding.columns import needed_columns, take_columns
@@ -120,7 +121,7 @@ def prepare(
     spec = settled(spec, store)
     identity = identity_of(spec)
     resolved = on_its_day(resolve(spec, identity), spec, identity, store)
-    _refuse_output_in_source(resolved.spec, store.url)
+    _refuse_places(resolved.spec, store.url)
     plan = partial(resolved.plan, redo_changed=redo_changed, on_planned=on_planned)
     run = open_run(
         store,
@@ -241,8 +242,9 @@ def _versions() -> dict[str, str]:
     return {"relabel": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
-def _refuse_output_in_source(spec: Spec, output: str) -> None:
-    """The next run would take the parts of this one for new source files."""
-    for pattern in spec.source.paths:
-        if spec.source.format == "parquet" and matches(pattern, f"{output}/part.parquet"):
+def _refuse_places(spec: Spec, output: str) -> None:
+    """The next run would take the parts of this one, or the files of its table, for new source files."""
+    for pattern in (parquet := spec.source.paths if spec.source.format == "parquet" else []):
+        if matches(pattern, f"{output}/part.parquet"):
             raise SpecError(f"output.path {output} lies inside source.path {pattern}; name a folder outside of it")
+    refuse_place(spec.output.table, output, parquet)
