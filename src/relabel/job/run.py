@@ -98,7 +98,7 @@ def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
     with Phases() as phases:
         phases.begin("looking at the model and the source")
         job, plan, encoder = prepare(spec, store, redo_changed=redo_changed, on_planned=phases.plan)
-        take_table(spec.output.table, store, job.fingerprint)
+        take_table(spec.output.table, store, job.fingerprint, job.schema)
         phases.begin("looking at what is published")
         start = resume(plan, store, job.fingerprint)
     for part in start.bad.keys() - start.digests.keys():

@@ -15,7 +15,7 @@ from relabel.errors import Refused, SpecError, StoreFailed
 from relabel.spec import make_spec
 from relabel.spec.running.table import Table
 from tests.data.tables.place import EMPTY, FORMATS, Place
-from tests.outputs import RECIPE, begin, planned_file, publish
+from tests.outputs import RECIPE, SCHEMA, begin, planned_file, publish
 
 A, B = planned_file("a.jsonl", 10), planned_file("b.jsonl", 3)
 MINE = fingerprint(RECIPE)
@@ -36,7 +36,7 @@ def to_the_end(store, *files, place):
     run = begin(store, *files)
     for unit in run.plan.units:
         publish(store, unit, MINE)
-    take_table(place.section, store, MINE)
+    take_table(place.section, store, MINE, SCHEMA)
     return conclude(run.plan, store, MINE, before_success=commit_table)
 
 
@@ -76,7 +76,7 @@ def test_rows_that_came_and_rows_that_were_replaced_make_one_new_version_with_al
 def test_an_output_that_is_not_complete_is_not_committed(store, place):
     run = begin(store, A)
     publish(store, next(run.plan.units), MINE)
-    take_table(place.section, store, MINE)
+    take_table(place.section, store, MINE, SCHEMA)
     assert not conclude(run.plan, store, MINE, before_success=commit_table).passed
     assert open_table(place.section).look() is None
 
@@ -84,13 +84,13 @@ def test_an_output_that_is_not_complete_is_not_committed(store, place):
 def test_a_table_of_others_is_refused_before_the_run(store, place):
     place.make_foreign()
     with pytest.raises(Refused, match="relabel did not make"):
-        take_table(place.section, store, MINE)
+        take_table(place.section, store, MINE, SCHEMA)
 
 
 def test_a_table_of_another_recipe_is_refused_before_the_run(store, place):
     to_the_end(store, A, place=place)
     with pytest.raises(Refused, match="the rows of another recipe: name another table"):
-        take_table(place.section, store, fingerprint({**RECIPE, "sampling": {"seed": 2}}))
+        take_table(place.section, store, fingerprint({**RECIPE, "sampling": {"seed": 2}}), SCHEMA)
 
 
 def reader(num_rows):
@@ -125,7 +125,7 @@ def test_a_part_that_goes_while_it_is_read_commits_nothing(store, place, tmp_pat
 
 def test_a_run_without_a_table_forgets_that_of_an_earlier_one(store, place):
     to_the_end(store, A, place=place)
-    take_table(None, store, MINE)
+    take_table(None, store, MINE, SCHEMA)
     to_end = conclude(begin(store, A).plan, store, MINE, before_success=commit_table)
     assert to_end.passed
     assert store.read_json(NOTE) is None

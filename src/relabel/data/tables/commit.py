@@ -54,12 +54,17 @@ def open_table(section: TableSection) -> Table:
         ) from error
 
 
-def take_table(section: TableSection | None, store: Store, fingerprint: str) -> None:
-    """Before a run: note its table for the end. Raises Refused where it is another's, or cannot be reached."""
+def take_table(section: TableSection | None, store: Store, fingerprint: str, schema: pa.Schema) -> None:
+    """Before a run whose parts have this schema: note its table for a retry.
+
+    Raises Refused where the table is another's, cannot be reached, or has no type for a column.
+    """
     if section is None:
         store.delete(NOTE)
         return
-    _refuse_others(open_table(section), fingerprint)
+    table = open_table(section)
+    table.check(schema)
+    _refuse_others(table, fingerprint)
     note = section.model_copy(update={"path": section.path and absolute(section.path)}).model_dump(exclude_unset=True)
     if store.read_json(NOTE) != note:
         store.put_json(NOTE, note)

@@ -7,7 +7,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from relabel.data.sources.files import sentence
-from relabel.data.tables.table import OUTPUT, STATE, Mark
+from relabel.data.tables.table import OUTPUT, STATE, Mark, check_columns
 from relabel.errors import Refused, StoreFailed
 
 
@@ -30,6 +30,10 @@ class Delta:
             raise Refused(f"output.table {self.where} is a table that relabel did not make: name another")
         return Mark(output=f"{output:015x}", state=f"{state:015x}")
 
+    def check(self, schema: pa.Schema) -> None:
+        # deltalake.Schema refuses times of zones and of seconds, which writing converts: so this is a table in memory
+        check_columns(schema, "Delta", lambda columns: write_deltalake("memory://", columns.empty_table()))
+
     def replace(self, rows: pa.RecordBatchReader, mark: Mark) -> bool:
         marks = [Transaction(OUTPUT, int(mark.output, 16)), Transaction(STATE, int(mark.state, 16))]
         # without retries: a later version is another one than was looked at
@@ -41,7 +45,7 @@ class Delta:
                 write_deltalake(self._seen, rows, mode="overwrite", schema_mode="overwrite", commit_properties=how)
         except CommitFailedError:
             return False
-        except (DeltaError, OSError, ValueError) as error:
+        except Exception as error:  # for a type that Delta has not deltalake raises a bare one, of Rust
             if self._seen is None and DeltaTable.is_deltatable(self.where):
                 return False
             raise StoreFailed(f"cannot commit to {self.where}: {sentence(error)}") from error

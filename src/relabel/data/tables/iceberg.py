@@ -8,7 +8,7 @@ from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableA
 from pyiceberg.table import Table as Loaded
 
 from relabel.data.sources.files import sentence
-from relabel.data.tables.table import OUTPUT, STATE, Mark
+from relabel.data.tables.table import OUTPUT, STATE, Mark, check_columns
 from relabel.errors import Refused, StoreFailed
 
 _TAKEN = (CommitFailedException, TableAlreadyExistsError, ValidationException)
@@ -35,6 +35,10 @@ class Iceberg:
         if output is None or state is None:
             raise Refused(f"output.table {self.where} is a table that relabel did not make: name another")
         return Mark(output=output, state=state)
+
+    def check(self, schema: pa.Schema) -> None:
+        # what creating a table does first; by a public name there is only the creation itself
+        check_columns(schema, "Iceberg", Catalog._convert_schema_if_needed)  # pyright: ignore[reportPrivateUsage]
 
     def replace(self, rows: pa.RecordBatchReader, mark: Mark) -> bool:
         marks = {OUTPUT: mark.output, STATE: mark.state}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import lance
 import pyarrow as pa
+from lance.schema import LanceSchema
 
 from relabel.data.sources.files import sentence
-from relabel.data.tables.table import OUTPUT, STATE, Mark
+from relabel.data.tables.table import OUTPUT, STATE, Mark, check_columns
 from relabel.errors import Refused, StoreFailed
 
 _TAKEN = ("commit conflict", "already exists")
@@ -35,6 +36,14 @@ class Lance:
         if not output or not state:
             raise Refused(f"output.table {self.where} is a dataset that relabel did not make: name another")
         return Mark(output=output, state=state)
+
+    def check(self, schema: pa.Schema) -> None:
+        if dotted := [name for name in schema.names if "." in name]:
+            raise Refused(
+                f"output.table: column {dotted[0]} has a dot in its name, which Lance takes for a field of a struct; "
+                "rename it in the source, or leave it out of output.keep"
+            )
+        check_columns(schema, "Lance", LanceSchema.from_pyarrow)
 
     def replace(self, rows: pa.RecordBatchReader, mark: Mark) -> bool:
         schema = rows.schema.with_metadata({OUTPUT: mark.output, STATE: mark.state})

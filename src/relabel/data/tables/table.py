@@ -5,10 +5,14 @@ Knows no format of tables.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
+
+from relabel.data.sources.files import sentence
+from relabel.errors import Refused
 
 OUTPUT, STATE = "relabel.output", "relabel.state"
 """The names under which a table keeps its mark."""
@@ -31,6 +35,25 @@ class Mark:
         return cls(output=fingerprint[:_DIGITS], state=digest[:_DIGITS])
 
 
+def check_columns(schema: pa.Schema, format: str, take: Callable[[pa.Schema], object]) -> None:
+    """Raise Refused where `take`, which a format's own library does with a schema, fails for a column or for all."""
+    for column in schema:
+        try:
+            take(pa.schema([column]))
+        except Exception as error:  # of any library: deltalake raises bare ones, pyiceberg and pylance what they like
+            raise Refused(
+                f"output.table: column {column.name} is {column.type}, which {format} has no type for; "
+                "cast it in the source, or leave it out of output.keep"
+            ) from error
+    try:
+        take(schema)
+    except Exception as error:  # as above
+        raise Refused(
+            f"output.table: {format} does not take the columns together: {sentence(error)}; "
+            "rename one in the source, or leave it out of output.keep"
+        ) from error
+
+
 class Table(Protocol):
     """A table, which is there or not."""
 
@@ -44,6 +67,10 @@ class Table(Protocol):
 
         Raises Refused where there is a table without a mark, or where it cannot be reached.
         """
+        ...
+
+    def check(self, schema: pa.Schema) -> None:
+        """Raise Refused where rows of this schema cannot be committed, naming the column."""
         ...
 
     def replace(self, rows: pa.RecordBatchReader, mark: Mark) -> bool:
