@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import contextmanager
 
 import duckdb
 import pytest
@@ -32,7 +33,7 @@ def source(tmp_path):
     return tmp_path / "source"
 
 
-def to_the_end(output, source, section, on_failpoint=hear_nothing):
+def to_the_end(output, source, section, on_failpoint=hear_nothing, execute=execute):
     spec = spec_of(output, source)
     label = spec.label.model_copy(update={"gate": Gate(max_rejected=None)})
     spec = spec.model_copy(update={"label": label, "output": spec.output.model_copy(update={"table": section})})
@@ -91,6 +92,20 @@ def test_a_retry_commits_its_rows_once_also_where_it_is_killed(place, source, tm
     assert retry(output, execute=execute).complete
     assert (place.rows_by_place(), place.num_commits) == (ROWS, 2)
     assert set(place.rows()["status"].to_pylist()) == {"ok"}
+
+
+def test_a_run_commits_to_its_table_while_another_one_has_none(place, source, tmp_path):
+    """The other one begins and ends between the last part of the first and its commit."""
+    output = str(tmp_path / "out")
+
+    @contextmanager
+    def execute_while_another_runs(units, job, **how):
+        with execute(units, job, **how) as receipts:
+            yield receipts
+        assert to_the_end(output, source, None).complete
+
+    assert to_the_end(output, source, place.section, execute=execute_while_another_runs).complete
+    assert (place.rows_by_place(), place.num_commits) == (ROWS, 1)
 
 
 def test_killed_at_any_moment_of_a_run_the_same_command_leaves_one_commit(place, source, tmp_path, monkeypatch):

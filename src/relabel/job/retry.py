@@ -9,6 +9,7 @@ import copy
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from relabel.data.output.audit import conclude
@@ -18,7 +19,7 @@ from relabel.data.output.recipe import fields_of
 from relabel.data.output.report import Report
 from relabel.data.sources.unit import Unit
 from relabel.data.store.store import Store
-from relabel.data.tables.commit import commit_table
+from relabel.data.tables.commit import commit_table, noted_table
 from relabel.errors import Refused, SpecError
 from relabel.job.budget.guard import Guard, runs_before
 from relabel.job.budget.left import left_by
@@ -89,7 +90,7 @@ def retry(
     the same again. Stopped in between, the same call goes on with what is still rejected.
     """
     store = Store(url, create=False)
-    known = run_of(store)
+    known, table = run_of(store), noted_table(store)
     limits = {name: gate.model_dump() for name, gate in read_gates(store).items()}
     fields = fields_of(known.recipe, limits, store.url)
     made_by = make_spec(fields, f"{store.url}/{RUN}")
@@ -120,7 +121,7 @@ def retry(
     if units := todo[: guard.allow(len(todo), rows)]:
         figures = execute_units(units, job, execute or executor_at(address), guard, num_rows=sum(rows[: len(units)]))
     gates = {query.name: query.label.gate for query in asked.queries}
-    report = conclude(plan, store, job.fingerprint, gates, commit_table)
+    report = conclude(plan, store, job.fingerprint, gates, partial(commit_table, table))
     done = cast(int, figures["units"]) + cast(int, figures["failed"])
     left = left_by(guard, figures, units=len(todo) - done, rows=sum(rows) - cast(int, figures["rows"]))
     for problem in [*report.problems, *([left.sentence()] if left else [])]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 from relabel.data.labels.kept import not_kept
@@ -136,7 +137,9 @@ def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
     except RecipeChanged:  # the output is another recipe's by now: that count takes back what is this run's
         conclude(plan, store, job.fingerprint)
         raise
-    report = conclude(plan, store, job.fingerprint, gates=gates, before_success=commit_table)
+    report = conclude(
+        plan, store, job.fingerprint, gates=gates, before_success=partial(commit_table, spec.output.table)
+    )
     write_gates(store, gates)  # after the count, which raises where the output is another recipe's by now
     forecast = _compared(figures, job, store)
     left = left_by(guard, figures, units=report.units - report.published, rows=report.planned_rows - report.rows)

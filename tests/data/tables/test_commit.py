@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -9,7 +10,7 @@ from relabel.data.output.audit import conclude
 from relabel.data.output.manifest import SUCCESS
 from relabel.data.output.recipe import fingerprint, make_recipe
 from relabel.data.store.store import Store
-from relabel.data.tables.commit import NOTE, commit_table, open_table, take_table
+from relabel.data.tables.commit import NOTE, commit_table, noted_table, open_table, take_table
 from relabel.data.tables.table import Mark
 from relabel.errors import Refused, SpecError, StoreFailed
 from relabel.spec import make_spec
@@ -37,7 +38,7 @@ def to_the_end(store, *files, place):
     for unit in run.plan.units:
         publish(store, unit, MINE)
     take_table(place.section, store, MINE, SCHEMA)
-    return conclude(run.plan, store, MINE, before_success=commit_table)
+    return conclude(run.plan, store, MINE, before_success=partial(commit_table, place.section))
 
 
 ALL = [("a.jsonl", row) for row in range(10)] + [("b.jsonl", row) for row in range(3)]
@@ -77,7 +78,7 @@ def test_an_output_that_is_not_complete_is_not_committed(store, place):
     run = begin(store, A)
     publish(store, next(run.plan.units), MINE)
     take_table(place.section, store, MINE, SCHEMA)
-    assert not conclude(run.plan, store, MINE, before_success=commit_table).passed
+    assert not conclude(run.plan, store, MINE, before_success=partial(commit_table, place.section)).passed
     assert open_table(place.section).look() is None
 
 
@@ -118,17 +119,28 @@ def test_a_part_that_goes_while_it_is_read_commits_nothing(store, place, tmp_pat
     (tmp_path / "out/a-00002.parquet").unlink()
     store.put_json(SUCCESS, {})
     with pytest.raises(StoreFailed, match="cannot commit to"):
-        commit_table(store)
+        commit_table(place.section, store)
     assert (place.rows().num_rows, place.num_commits) == (10, 1)
     assert store.version(SUCCESS) is None
 
 
 def test_a_run_without_a_table_forgets_that_of_an_earlier_one(store, place):
     to_the_end(store, A, place=place)
+    assert noted_table(store) == place.section
     take_table(None, store, MINE, SCHEMA)
-    to_end = conclude(begin(store, A).plan, store, MINE, before_success=commit_table)
-    assert to_end.passed
-    assert store.read_json(NOTE) is None
+    assert noted_table(store) is None
+
+
+def test_a_run_at_work_commits_to_its_own_table_whatever_another_one_notes(store, place):
+    """One without a table begins, and ends, before it."""
+    run = begin(store, A)
+    take_table(place.section, store, MINE, SCHEMA)
+    take_table(None, store, MINE, SCHEMA)
+    for unit in run.plan.units:
+        publish(store, unit, MINE)
+    for section in (None, place.section):
+        assert conclude(run.plan, store, MINE, before_success=partial(commit_table, section)).passed
+    assert (place.rows().num_rows, place.num_commits) == (10, 1)
 
 
 @pytest.mark.parametrize(("format", "package"), [("delta", "deltalake"), ("iceberg", "pyiceberg"), ("lance", "lance")])
@@ -145,7 +157,7 @@ def test_a_package_that_is_not_installed_is_named_by_its_extra(monkeypatch, form
 def test_a_damaged_note_is_refused_by_its_name(store):
     store.put_json(NOTE, {"format": "xlsx"})
     with pytest.raises(Refused, match=r"_table\.json is not what this version writes"):
-        commit_table(store)
+        noted_table(store)
     assert json.dumps(store.read_json(NOTE))
 
 

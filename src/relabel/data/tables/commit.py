@@ -70,18 +70,24 @@ def take_table(section: TableSection | None, store: Store, fingerprint: str, sch
         store.put_json(NOTE, note)
 
 
-def commit_table(store: Store) -> None:
-    """Commit the rows of an output that is complete, if it has a table and that has not these rows yet.
+def noted_table(store: Store) -> TableSection | None:
+    """The table of the newest run, if that has one. Raises Refused where the note is not sound."""
+    note = store.read_json(NOTE)
+    try:
+        return None if note is None else TableSection.model_validate(note)
+    except ValueError as error:
+        raise Refused(f"{store.url}/{NOTE} is not what this version writes: {first_fault(error)}") from error
+
+
+def commit_table(section: TableSection | None, store: Store) -> None:
+    """Commit the rows of an output that is complete, if there is to be a table and that has not these rows yet.
 
     All rows are replaced by one commit, part by part read. Where that takes place, `_SUCCESS` is deleted before.
     Raises Refused or StoreFailed; the parts stay, and the next run commits them.
     """
-    if (note := store.read_json(NOTE)) is None:
+    if section is None:
         return
-    try:
-        table = open_table(TableSection.model_validate(note))
-    except ValueError as error:
-        raise Refused(f"{store.url}/{NOTE} is not what this version writes: {first_fault(error)}") from error
+    table = open_table(section)
     for _ in range(MOST_TRIES):
         run = run_of(store)
         mark = Mark.of(run.fingerprint, _digest(store, run))
