@@ -60,7 +60,8 @@ def take_table(section: TableSection | None, store: Store, fingerprint: str, sch
     Raises Refused where the table is another's, cannot be reached, or has no type for a column.
     """
     if section is None:
-        store.delete(NOTE)
+        if store.version(NOTE) is not None:
+            store.delete(NOTE)
         return
     table = open_table(section)
     table.check(schema)
