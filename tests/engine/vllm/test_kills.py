@@ -92,7 +92,9 @@ def while_generating(run: Watched) -> Family:
 
 def while_publishing(run: Watched) -> Family:
     """Bytes of one more part are there or have just got their name, and most units are yet to come."""
-    family, before, staged = run.new_family(), run.num_parts(), run.staged()
+    family = run.new_family()
+    run.wait_for(family.is_up)  # while it loads, what the one before it generated may still be published
+    before, staged = run.num_parts(), run.staged()
     run.wait_for(lambda: run.staged() - staged or run.num_parts() > before, every=0.001)
     return family
 
