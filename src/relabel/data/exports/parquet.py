@@ -1,6 +1,10 @@
-"""An export as one Parquet file. Knows row groups, not what is in them."""
+"""Rows as a Parquet file, in row groups of a size that readers like. Knows row groups, not what is in them."""
 
 from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,20 +16,38 @@ GROUP_BYTES, GROUP_ROWS = 64 * 2**20, 128 * 1024
 """Of a row group, in memory: one is written as soon as it has either."""
 
 
+class RowGroups:
+    """A Parquet file that is written group by group. The same rows make the same bytes, by one version of pyarrow."""
+
+    def __init__(self, file: BinaryIO | Path, schema: pa.Schema, group_bytes: int = GROUP_BYTES) -> None:
+        self._writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
+        self._group_bytes = group_bytes
+        self._group: list[pa.Table] = []
+        self.num_bytes = 0
+        """Of the rows that are written, in memory."""
+
+    def add(self, rows: pa.Table) -> None:
+        """Write the rows, as soon as there are enough for a group."""
+        self._group.append(rows)
+        num_rows = sum(one.num_rows for one in self._group)
+        if num_rows >= GROUP_ROWS or sum(one.nbytes for one in self._group) >= self._group_bytes:
+            self._write()
+
+    def close(self) -> None:
+        """Write what is left, and the end of the file."""
+        self._write()
+        self._writer.close()
+
+    def _write(self) -> None:
+        if self._group:
+            rows = pa.concat_tables(self._group)
+            self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+            self._group.clear()
+            self.num_bytes += rows.nbytes
+
+
 def write_parquet(chosen: ChosenRows, target: str) -> None:
     """Write all rows to one file, which is there whole or not at all."""
-    schema = chosen.schema
-    with whole(target) as file, pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
-        group: list[pa.Table] = []
+    with whole(target) as file, closing(RowGroups(file, chosen.schema)) as groups:
         for unit in chosen.each():
-            group.append(unit.rows)
-            if sum(rows.num_rows for rows in group) >= GROUP_ROWS or sum(rows.nbytes for rows in group) >= GROUP_BYTES:
-                _write(writer, group)
-        _write(writer, group)
-
-
-def _write(writer: pq.ParquetWriter, group: list[pa.Table]) -> None:
-    if group:
-        rows = pa.concat_tables(group)
-        writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-        group.clear()
+            groups.add(unit.rows)

@@ -37,20 +37,24 @@ class Mark:
 
 def check_columns(schema: pa.Schema, format: str, take: Callable[[pa.Schema], object]) -> None:
     """Raise Refused where `take`, which a format's own library does with a schema, fails for a column or for all."""
-    for column in schema:
-        try:
-            take(pa.schema([column]))
-        except Exception as error:  # of any library: deltalake raises bare ones, pyiceberg and pylance what they like
-            raise Refused(
-                f"output.table: column {column.name} is {column.type}, which {format} has no type for; "
-                "cast it in the source, or leave it out of output.keep"
-            ) from error
     try:
         take(schema)
-    except Exception as error:  # as above
+    except Exception as error:  # of any library: deltalake raises bare ones, pyiceberg and pylance what they like
+        for column in schema:
+            _check_column(column, format, take)
         raise Refused(
             f"output.table: {format} does not take the columns together: {sentence(error)}; "
             "rename one in the source, or leave it out of output.keep"
+        ) from error
+
+
+def _check_column(column: pa.Field, format: str, take: Callable[[pa.Schema], object]) -> None:
+    try:
+        take(pa.schema([column]))
+    except Exception as error:  # as above
+        raise Refused(
+            f"output.table: column {column.name} is {column.type}, which {format} has no type for; "
+            "cast it in the source, or leave it out of output.keep"
         ) from error
 
 
