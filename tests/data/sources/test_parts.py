@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 
 import pytest
 
@@ -67,3 +68,10 @@ def test_some_units_are_a_sequence_of_their_own():
     assert some != [UNITS[1]]
     assert not Selection(parts_of(), ())
     assert make_plan(A, B).num_rows == 13
+
+
+def test_what_is_sent_of_a_selection_are_its_own_units():
+    parts = parts_of(planned_file("a.jsonl", 40_000), EMPTY, B)
+    some = Selection(parts, [10_000, 3, 2, 9_999])
+    assert pickle.loads(pickle.dumps(some)) == some
+    assert len(pickle.dumps(some)) < 2_000, "of ten thousand"

@@ -31,6 +31,10 @@ class Cut(Sequence[Unit]):
         same._first_rows, same._num_rows, same._offsets = self._first_rows, self._num_rows, self._offsets
         return same
 
+    def some(self, indices: Iterable[int]) -> Cut:
+        """Only these units, numbered anew."""
+        return Cut(self.file, ((self._first_rows[at], self._num_rows[at], self._offsets[at]) for at in indices))
+
     @property
     def num_rows(self) -> int:
         """Of all units together."""

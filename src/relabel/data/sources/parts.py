@@ -47,6 +47,18 @@ class Parts(Mapping[str, Unit]):
             if (cut.file.state != "gone") == are_there:
                 yield from range(first, first + len(cut))
 
+    def pieces(self, places: Iterable[int]) -> list[tuple[Cut, array[int]]]:
+        """The units at these places, those of one file that follow each other together; and which of its units."""
+        found: list[tuple[int, array[int]]] = []
+        first = end = 0
+        for place in places:
+            if not first <= place < end:
+                number = bisect_right(self._firsts, place) - 1
+                first, end = self._firsts[number], self._firsts[number + 1]
+                found.append((number, array("q")))
+            found[-1][1].append(place - first)
+        return [(self._cuts[number].some(indices), indices) for number, indices in found]
+
     @property
     def num_rows(self) -> int:
         """Of all units together."""
@@ -71,7 +83,7 @@ class Parts(Mapping[str, Unit]):
 
 
 class Selection(Sequence[Unit]):
-    """Some of the units, in order, in 8 bytes each."""
+    """Some of the units, in order, in 8 bytes each. Another process that is sent them is sent no others."""
 
     def __init__(self, parts: Parts, places: Iterable[int]) -> None:
         self._parts, self._places = parts, array("q", places)
@@ -95,3 +107,14 @@ class Selection(Sequence[Unit]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(cast("Sequence[object]", other))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _units_of, (self._parts.pieces(self._places),)
+
+
+def _units_of(pieces: Iterable[tuple[Cut, Iterable[int]]]) -> tuple[Unit, ...]:
+    return tuple(
+        Unit(file=cut.file, index=index, first_row=first_row, num_rows=num_rows, offset=offset)
+        for cut, indices in pieces
+        for index, (first_row, num_rows, offset) in zip(indices, cut.ranges, strict=True)
+    )

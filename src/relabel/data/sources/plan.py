@@ -82,7 +82,7 @@ class Plan:
                 "size": planned.file.size,
                 "version": planned.file.version,
                 **({"state": planned.file.state} if planned.file.state != "there" else {}),
-                "units": [list(one) for one in planned.units.ranges],
+                "units": list(planned.units.ranges),
                 **({"stem": planned.file.own_stem} if planned.file.own_stem else {}),
                 **({"passed_over": dict(planned.passed_over)} if planned.passed_over else {}),
             }

@@ -40,19 +40,26 @@ class Units(Datasource):
 
     def get_read_tasks(self, parallelism: int, *_: object, **__: object) -> list[ReadTask]:
         size = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
+        together = self._together
         return [
-            ReadTask(partial(_hand_out, places.start, [self._text(place) for place in places], self._beside), size)
+            ReadTask(
+                partial(
+                    _hand_out,
+                    places.start,
+                    self._units[places.start * together : places.stop * together],
+                    together,
+                    self._beside,
+                ),
+                size,
+            )
             for places in chunks(self.num_handfuls)
         ]
 
-    def _text(self, place: int) -> str:
-        return text_of_handful(self._units[place * self._together : (place + 1) * self._together])
 
-
-def _hand_out(place: int, handfuls: Sequence[str], beside: Beside) -> list[pa.Table]:
+def _hand_out(place: int, units: Sequence[Unit], together: int, beside: Beside) -> list[pa.Table]:
     try:
         beside.pass_gate(place)
-        return [rows_of(handfuls)]
+        return [rows_of([text_of_handful(units[at : at + together]) for at in range(0, len(units), together)])]
     except KeyboardInterrupt:
         # Ray cancels what a run that ended left waiting, and gives the process to the next run; an import that was cut
         # off would fail there ever after
