@@ -8,9 +8,9 @@ import sys
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from relabel.cli import app
+from tests.invoking import figures_of, invoke
 from tests.reading import assert_every_row_once
 
 
@@ -19,14 +19,6 @@ def spec(fields, tmp_path):
     path = tmp_path / "spec.yaml"
     path.write_text(yaml.safe_dump(fields))
     return path
-
-
-def invoke(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def figures_of(result):
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 def test_the_commands_are_these():

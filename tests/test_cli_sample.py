@@ -1,12 +1,9 @@
 """`relabel plan --sample` as a person meets it: a table on stderr, one line of JSON on stdout, and refusals."""
 
-import json
-
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from relabel.cli import app
+from tests.invoking import figures_of, invoke
 
 
 @pytest.fixture
@@ -16,14 +13,10 @@ def spec(fields, tmp_path):
     return path
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
 def test_the_line_has_the_plan_and_what_it_costs(spec):
     result = invoke("plan", spec, "--sample", 64, "--measure", "--set", "resources.price.gpu_hour=2.5")
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout.splitlines()[-1])
+    found = figures_of(result)
     assert (found["rows"], found["units"], found["sample"]) == (120, 12, 64)
     assert {"mean", "p50", "p95", "p99", "max"} <= set(found["prompt_tokens"])
     assert {"low", "mid", "high"} == set(found["gpu_hours"]) == set(found["dollars"])

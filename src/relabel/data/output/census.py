@@ -117,8 +117,9 @@ class Census:
         broken = {number for number, group in enumerate(ledger.groups) if alive[number] != group.num_parts}
         self._groups.drop(broken)
         numbers[:] = [ALONE if number in broken else number for number in numbers]
-        self._is_changed |= bool(broken) or not is_there.all()
-        tables.append(ledger.rows.filter(pa.array(is_there)))
+        is_whole = bool(is_there.all())
+        self._is_changed |= bool(broken) or not is_whole
+        tables.append(ledger.rows if is_whole else ledger.rows.filter(pa.array(is_there)))  # the array imports pandas
 
     def _counted(self, part: str, stamp: Stamp | None, is_as_listed: bool) -> Counted:
         unit = self._units.get(part)
@@ -128,6 +129,8 @@ class Census:
     def _read_qualities(self) -> None:
         """Those of the sound parts that are in no group."""
         rows = np.flatnonzero(self._is_sound & (self._numbers == ALONE)).tolist()
+        if not rows:
+            return
         names = self._rows["part"].take(pa.array(rows, pa.int64())).to_pylist()
         read = self._store.read_stamps({part: self.parts[part] for part in names})
         for row, (part, stamp, is_as_listed) in zip(rows, read, strict=True):

@@ -38,6 +38,8 @@ _ROW_BYTES, _FIGURES_BYTES = 1024, 64 * 2**20
 _TEXTS = ("part", "e_tag", "fingerprint", "source_file", "source_version", "reasons", "digest")
 _NUMBERS = ("size", "modified", "source_size", "unit", "first_row", "num_rows", "ok", "rejected", "group")
 _SCHEMA = pa.schema([*((name, pa.string()) for name in _TEXTS), *((name, pa.int64()) for name in _NUMBERS)])
+_NO_ROWS = pa.Table.from_batches([], _SCHEMA)
+"""Not made by `empty_table()` nor of empty arrays: those import pandas, which takes 0.2 s."""
 _BATCH_ROWS = 8192
 
 
@@ -51,7 +53,7 @@ class Ledger:
     """See Groups."""
 
 
-_NONE = Ledger(rows=_SCHEMA.empty_table(), groups=(), below={})
+_NONE = Ledger(rows=_NO_ROWS, groups=(), below={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,9 @@ def rows_of(parts: list[tuple[str, Listed, Stamp, int]]) -> pa.Table:
         )
         for part, listed, stamp, group in parts
     ]
-    columns = zip(*rows, strict=True) if rows else [()] * len(_SCHEMA)
+    if not rows:
+        return _NO_ROWS
+    columns = zip(*rows, strict=True)
     return pa.table([pa.array(values, field.type) for values, field in zip(columns, _SCHEMA, strict=True)], _SCHEMA)
 
 
@@ -143,9 +147,9 @@ def _checked(rows: pa.Table, note: object) -> Ledger:
     found = _NOTE.validate_python(note)
     for text in rows["reasons"].unique().to_pylist():
         _REASONS.validate_json(cast(str, text or ""))
-    numbers = rows["group"].to_numpy()
     if any(column.null_count for column in rows.columns) or len(rows["part"].unique()) != len(rows):
         raise ValueError("a value is missing, or a part stands there twice")
+    numbers = np.from_dlpack(rows["group"].combine_chunks())  # to_numpy() imports pandas
     counts = np.bincount(numbers[numbers >= 0], minlength=len(found.groups)).tolist()
     if counts != [group.num_parts for group in found.groups] or bool((numbers < ALONE).any()):
         raise ValueError("its groups are not those of its parts")

@@ -12,8 +12,6 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformers import CONFIG_MAPPING
-
 from relabel.engine.checkpoint.hub import download, find_commit
 from relabel.engine.checkpoint.lookalikes import check_pointers, check_task, models_below, weights_instead
 from relabel.errors import ArgumentRefused, ModelRefused
@@ -93,7 +91,7 @@ def check_config(folder: Path) -> dict[str, object]:
     check_pointers(file for pattern in (*SMALL_FILES, "*.safetensors") for file in folder.glob(pattern))
     config = read_json(folder / "config.json")
     kind = config.get("model_type")
-    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+    if not isinstance(kind, str) or not _is_known(kind):
         if "auto_map" in config:
             raise ModelRefused(
                 f"{folder} needs code from its own repository (auto_map), which is never run; use a model that "
@@ -107,6 +105,17 @@ def check_config(folder: Path) -> dict[str, object]:
         raise ModelRefused(f"{folder} is an encoder-decoder model; use a causal or an image-text-to-text model")
     check_task(folder, config)
     return config
+
+
+def _is_known(kind: str) -> bool:
+    """Whether transformers has a config of this type. Most are in a table that is read without torch."""
+    from transformers.models.auto import auto_mappings
+
+    if kind in auto_mappings.CONFIG_MAPPING_NAMES:
+        return True
+    from transformers import CONFIG_MAPPING
+
+    return kind in CONFIG_MAPPING
 
 
 def check_weights(folder: Path) -> list[Path]:

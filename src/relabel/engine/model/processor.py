@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from transformers import AutoTokenizer
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-
 from relabel.engine.checkpoint.files import check_config, locate
+from relabel.engine.checkpoint.tokenizer_class import usual_loader
 from relabel.errors import ModelRefused
 
 if TYPE_CHECKING:
@@ -30,11 +28,15 @@ def load_processor(path: str, revision: str | None = None) -> PreTrainedTokenize
     Also the tokenizer of a model that sees and has no file that says how: it will do where no image is asked.
     """
     folder = locate(path, revision)
-    sees = check_config(folder)["model_type"] in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-    if not sees or not any((folder / name).is_file() for name in PROCESSOR_FILES):
-        return _load(AutoTokenizer.from_pretrained, folder)
-    from transformers import AutoProcessor  # 3 s of imports that text does not need
+    config = check_config(folder)
+    if not any((folder / name).is_file() for name in PROCESSOR_FILES):
+        return _tokenizer(folder, config)
+    # 3 s of imports that text does not need
+    from transformers import AutoProcessor
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
+    if config["model_type"] not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return _tokenizer(folder, config)
     processor: ProcessorMixin = _load(AutoProcessor.from_pretrained, folder)
     processor.tokenizer.padding_side = "left"
     return processor
@@ -45,7 +47,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> PreTrainedTokenize
     folder = locate(path, revision)
     if not (folder / "tokenizer_config.json").is_file() and not (folder / "tokenizer.json").is_file():
         return None
-    return _load(AutoTokenizer.from_pretrained, folder)
+    return _tokenizer(folder, check_config(folder))
 
 
 def within(seconds: float, call: Callable[[], Loaded]) -> Loaded:
@@ -67,6 +69,14 @@ def within(seconds: float, call: Callable[[], Loaded]) -> Loaded:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _tokenizer(folder: Path, config: Mapping[str, object]) -> PreTrainedTokenizerBase:
+    if (load := usual_loader(folder, config)) is not None:
+        return _load(load, folder)
+    from transformers import AutoTokenizer  # torch
+
+    return _load(AutoTokenizer.from_pretrained, folder)
 
 
 def _load(load: Callable[..., Loaded], folder: Path) -> Loaded:

@@ -18,9 +18,10 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
 )
 
-from relabel.engine.checkpoint.adapter import find_adapter, merge_adapter, without_adapter
+from relabel.engine.checkpoint.adapter import find_adapter, without_adapter
 from relabel.engine.checkpoint.files import check_config, check_weights, locate
 from relabel.engine.checkpoint.lookalikes import renamed
+from relabel.engine.checkpoint.merge import merge_adapter
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.sizes import free_bytes
 from relabel.errors import ArgumentRefused, ModelRefused
