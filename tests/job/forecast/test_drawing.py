@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relabel.job.forecast.drawing import draw_rows
+from relabel.job.forecast.drawing import MOST_LOOKED_AT, draw_rows, num_looked_at, spread_along
 
 plans = st.lists(st.integers(0, 40), min_size=1, max_size=30)
 
@@ -41,3 +41,29 @@ def test_no_row_is_likelier_than_another_also_where_units_are_drawn_first():
         wanted = 8 * num_draws * rows / sum(unit_rows)
         chance = 4 * (4 * wanted) ** 0.5  # four rows come together: four deviations of that
         assert abs(counts[unit] - wanted) < chance
+
+
+@settings(max_examples=80)
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 20), st.integers(0, 9))
+def test_places_are_taken_once_and_of_each_step_along_the_lengths_one(lengths, num_rows, seed):
+    taken = spread_along(lengths, num_rows, seed)
+    assert taken == spread_along(lengths, num_rows, seed)
+    assert taken == sorted(set(taken))
+    assert len(taken) == min(num_rows, len(lengths))
+    for length in set(lengths):
+        share = num_rows * lengths.count(length) / len(lengths)
+        assert len(lengths) <= num_rows or abs(sum(lengths[place] == length for place in taken) - share) < 2
+
+
+def test_no_place_is_likelier_than_another():
+    lengths, counts = [5, 1, 9, 9, 2, 700, 3], Counter()
+    for seed in range(3000):
+        counts.update(spread_along(lengths, 3, seed))
+    assert all(abs(counts[place] - 3000 * 3 / 7) < 100 for place in range(7))
+
+
+def test_more_prompts_are_looked_at_where_that_is_cheap_and_says_more():
+    assert num_looked_at(num_units=40, num_rows=8) == 128
+    assert num_looked_at(num_units=10**6, num_rows=128) == MOST_LOOKED_AT
+    assert num_looked_at(num_units=10**6, num_rows=10**4) == 10**4
+    assert num_looked_at(num_units=65, num_rows=64) == 64, "each row of a unit of its own"

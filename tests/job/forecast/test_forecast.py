@@ -4,12 +4,17 @@ from hypothesis import strategies as st
 
 from relabel.engine.scheduling.step import Limits
 from relabel.job.forecast.cost import LinearCost
-from relabel.job.forecast.forecast import Fleet, Speed, mean_of, store_requests, times_of
+from relabel.job.forecast.forecast import Fleet, Speed, mean_of, store_requests
+from relabel.job.forecast.forecast import times_of as times_of_sample
 from relabel.job.forecast.interval import UNKNOWN
 from relabel.job.forecast.texts import SampledRow, Text
 
 LIMITS = Limits(kv_tokens=10_000, num_slots=16, step_tokens=128)
 SPEED = Speed(cost=LinearCost(step=0.01, prompt=1e-4, decoded=1e-3), limits=LIMITS, basis="measured")
+
+
+def times_of(*arguments, seed):
+    return times_of_sample(*arguments, seed, looked_at=64)
 
 
 def fleet(actors=1, gpus=1.0):
@@ -60,7 +65,7 @@ def test_a_row_that_is_rejected_before_it_is_generated_takes_no_time():
 
 
 def test_a_figure_that_a_row_does_not_have_is_not_known():
-    assert mean_of([*sample(), SampledRow(drawn=0, texts=())], lambda row: row.output_tokens, 100, 0) == UNKNOWN
+    assert mean_of([*sample(), SampledRow(drawn=0, texts=())], lambda row: row.output_tokens, 100, 0, 64) == UNKNOWN
 
 
 def test_each_unit_is_one_write():

@@ -68,9 +68,13 @@ def test_rows_have_the_prompts_that_a_run_gives_them(tmp_path, model, form, writ
     ids = sample.block["id"].to_pylist()
     assert len(set(ids)) == 40
     assert [whole[row] for row in ids] == sample.block[blocks.PROMPT_IDS].to_pylist()
-    assert sample.rows_read < 90
+    assert (sample.looked_at, len(sample.lengths)) == (90, 90), "more prompts are looked at than are taken"
+    assert list(sample.prompts) == [len(whole[row]) for row in ids]
     assert len(sample.units) == blocks.unit_of(sample.block).num_rows == 40
     assert len(set(sample.units)) > 3, "the sample is of all files"
+    *_, few = drawn(tmp_path / "data", model, form, 2)
+    assert (few.block.num_rows, few.looked_at) == (2, 32)
+    assert few.rows_read < 90
 
 
 def test_a_unit_that_cannot_be_read_is_left_out_and_named(tmp_path, model):

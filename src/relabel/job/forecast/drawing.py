@@ -1,6 +1,7 @@
 """Which rows of a plan are looked at: drawn by a seed, every row as likely as any other, in a bounded number of units.
 
-Plain integers: knows units by their number of rows, and nothing of files.
+Of those whose prompts were looked at some are generated: they are spread along the lengths of the prompts. Plain
+integers: knows units by their number of rows, and nothing of files.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from itertools import accumulate
 
 MOST_UNITS = 64
 """Units that are read: each costs an opened file and all its rows up to the last that was drawn."""
+
+LOOKED_AT, MOST_LOOKED_AT = 16, 2048
+"""Prompts that are looked at for each that is generated, and of how many: a second or so of reading and tokenizing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +59,27 @@ def draw_rows(unit_rows: Sequence[int], num_rows: int, seed: int, most_units: in
 def are_apart(num_units: int, num_rows: int, most_units: int = MOST_UNITS) -> bool:
     """Whether so many rows of so many units are drawn one by one, and not several of a unit that was drawn first."""
     return num_units <= most_units or num_rows <= most_units
+
+
+def num_looked_at(num_units: int, num_rows: int, most_units: int = MOST_UNITS) -> int:
+    """Rows whose prompts are looked at so that `num_rows` are spread along their lengths.
+
+    No more than those where each is of a unit of its own: more rows of the same units would say less.
+    """
+    if num_units > most_units and num_rows <= most_units:
+        return num_rows
+    return max(num_rows, min(MOST_LOOKED_AT, LOOKED_AT * num_rows))
+
+
+def spread_along(lengths: Sequence[int], num_rows: int, seed: int) -> list[int]:
+    """Places of `num_rows` of these lengths, in order: at equal steps from the shortest to the longest.
+
+    From a random start, so that every place is as likely as any other and the mean of what is found there is that of
+    all, with no more or fewer of the long ones than there are. Of equal lengths those that stand first come first.
+    """
+    if len(lengths) <= num_rows:
+        return list(range(len(lengths)))
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    step = len(order) / num_rows
+    start = random.Random(seed).random() * step
+    return sorted(order[min(len(order) - 1, int(start + at * step))] for at in range(num_rows))

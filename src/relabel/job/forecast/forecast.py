@@ -13,7 +13,7 @@ from typing import Literal
 from relabel.engine.scheduling.step import Limits
 from relabel.job.forecast.cost import StepCost, Work
 from relabel.job.forecast.hours import gpu_hours
-from relabel.job.forecast.interval import UNKNOWN, Interval, interval_of_mean
+from relabel.job.forecast.interval import UNKNOWN, Interval, interval_of_mean, interval_of_spread
 from relabel.job.forecast.memory import rows_at_once
 from relabel.job.forecast.play import seconds_of
 from relabel.job.forecast.texts import SampledRow, Text
@@ -61,8 +61,10 @@ class Times:
     rows_at_once: int
 
 
-def times_of(sample: Sequence[SampledRow], num_rows: int, speed: Speed, fleet: Fleet, seed: int) -> Times:
-    """What `num_rows` rows such as those of the sample take."""
+def times_of(
+    sample: Sequence[SampledRow], num_rows: int, speed: Speed, fleet: Fleet, seed: int, *, looked_at: int
+) -> Times:
+    """What `num_rows` rows such as those of the sample take, for which so many were looked at."""
     longest = longest_of(sample)
     slots = rows_at_once(speed.limits, longest)
     actors = max(1, min(fleet.actors, -(-num_rows // fleet.unit_rows)))
@@ -75,7 +77,7 @@ def times_of(sample: Sequence[SampledRow], num_rows: int, speed: Speed, fleet: F
         units_at_once=fleet.units_at_once,
         num_rows=own_rows,
     )
-    spread = mean_of(sample, lambda row: _seconds_alone(row.texts, speed.cost, slots), num_rows, seed)
+    spread = mean_of(sample, lambda row: _seconds_alone(row.texts, speed.cost, slots), num_rows, seed, looked_at)
     seconds = spread.times(played / spread.mid) if spread.mid else Interval(low=played, mid=played, high=played)
     return Times(
         seconds=seconds,
@@ -85,15 +87,22 @@ def times_of(sample: Sequence[SampledRow], num_rows: int, speed: Speed, fleet: F
 
 
 def mean_of(
-    sample: Sequence[SampledRow], value: Callable[[SampledRow], float | None], num_rows: int, seed: int
+    sample: Sequence[SampledRow],
+    value: Callable[[SampledRow], float | None],
+    num_rows: int,
+    seed: int,
+    looked_at: int,
 ) -> Interval:
-    """The mean of a value over all rows; unknown where a row has none."""
-    draws: dict[int, list[float]] = {}
-    for row in sample:
+    """The mean of a value over all rows, of which so many were looked at; unknown where a row has none."""
+    draws, values = dict[int, list[float]](), list[float]()
+    for row in sorted(sample, key=lambda row: row.prompt):
         if (found := value(row)) is None:
             return UNKNOWN
+        values.append(found)
         draws.setdefault(row.drawn, []).append(found)
-    return interval_of_mean(list(draws.values()), seed, num_rows)
+    if len(draws) < len(values):  # rows of one unit are alike, and how long their prompts are says the less
+        return interval_of_mean(list(draws.values()), seed, num_rows)
+    return interval_of_spread(values, seed, looked_at, num_rows)
 
 
 def longest_of(sample: Sequence[SampledRow]) -> int:

@@ -34,5 +34,7 @@ class SampledRow:
     """Which draw it is of: rows of one unit that was drawn first are alike, and say less together."""
     texts: tuple[Text, ...]
     """All attempts at all its texts; none of a row that is rejected before it is generated."""
+    prompt: int = 0
+    """Tokens of its prompts for all labels, along which the rows of a sample are spread."""
     output_tokens: int | None = None
     """Tokens that were generated for it, those that ended texts not counted; None where none was generated."""

@@ -34,7 +34,6 @@ from relabel.job.sample.measure import Measured, measure
 from relabel.job.sample.requested import Asked, texts_by_row
 from relabel.job.sample.watch import Clock
 from relabel.job.stages import block as blocks
-from relabel.job.stages.block import of_query
 from relabel.job.stages.generate import requests_of
 from relabel.job.stages.publish import label_unit
 from relabel.job.worker import UNITS_AT_ONCE, LoadEngine
@@ -96,10 +95,11 @@ def predict(plan: Plan, encoder: RowEncoder, job: Job, ask: Ask, *, rows_left: i
         unit_rows=unit_rows,
         units_at_once=UNITS_AT_ONCE,
     )
-    times = times_of(rows, rows_left, machine.speed, fleet, ask.seed) if machine.speed and rows_left else None
+    times = None
+    if machine.speed and rows_left:
+        times = times_of(rows, rows_left, machine.speed, fleet, ask.seed, looked_at=sample.looked_at)
     reasons = sample.reasons([query.name for query in queries]) if labels is None else _reasons(labels)
-    lengths = [length for query in queries for length in _lengths(sample.block, query) if length is not None]
-    tokens = mean_of(rows, lambda row: row.output_tokens, plan.num_rows, ask.seed)
+    tokens = mean_of(rows, lambda row: row.output_tokens, plan.num_rows, ask.seed, sample.looked_at)
     output = tokens.times(rows_left)
     price = spec.resources.price.gpu_hour
     hours = times.gpu_hours if times else UNKNOWN
@@ -111,8 +111,12 @@ def predict(plan: Plan, encoder: RowEncoder, job: Job, ask: Ask, *, rows_left: i
         "sampled_units": len(set(sample.units)),
         "rows_read": sample.rows_read,
         "seed": ask.seed,
-        "prompt_tokens": Lengths.of(lengths).to_json()
-        | {"total": round(sum(lengths) / num_sampled * rows_left), "labels": len(queries)},
+        "prompt_tokens": Lengths.of(sample.lengths).to_json()
+        | {
+            "total": round(sum(sample.lengths) / sample.looked_at * rows_left),
+            "rows": sample.looked_at,
+            "labels": len(queries),
+        },
         "rejects": {
             "rows": num_rejected,
             "share": round(num_rejected / num_sampled, 4),
@@ -157,6 +161,7 @@ def _made(sample: Sample, measured: Measured, labels: pa.Table, queries: Sequenc
     return [
         SampledRow(
             drawn=drawn,
+            prompt=sample.prompts[row],
             texts=tuple(measured.texts.get(row, ())),
             output_tokens=sum(column[row] or 0 for column in columns),
         )
@@ -179,6 +184,7 @@ def _unmade(sample: Sample, job: Job, rate: Rate | None, unit_rows: int) -> list
     return [
         SampledRow(
             drawn=drawn,
+            prompt=sample.prompts[row],
             texts=tuple(texts.get(row, ())),
             output_tokens=sum(text.chosen for text in texts.get(row, ())),
         )
@@ -189,10 +195,6 @@ def _unmade(sample: Sample, job: Job, rate: Rate | None, unit_rows: int) -> list
 def _reasons(labels: pa.Table) -> list[str | None]:
     pairs = zip(labels["status"].to_pylist(), labels["reason"].to_pylist(), strict=True)
     return [reason if status == "rejected" else None for status, reason in pairs]
-
-
-def _lengths(block: pa.Table, query: Query) -> list[int | None]:
-    return [None if ids is None else len(ids) for ids in block[of_query(blocks.PROMPT_IDS, query.name)].to_pylist()]
 
 
 def _remarks(sample: Sample, measured: Measured | None, plan: Plan) -> list[str]:
