@@ -32,6 +32,7 @@ from relabel.data.output.recipe import fingerprint
 from relabel.data.output.status import status
 from relabel.data.quality.distinct import Distinct
 from relabel.data.quality.figures import Quality
+from relabel.data.quality.hashes import Hashes
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.planning import make_plan
 from relabel.data.sources.unit import Unit
@@ -151,7 +152,7 @@ def publish(url: str, units: list[Unit]) -> None:
 def part_of(unit: Unit) -> bytes:
     generator = np.random.default_rng([unit.index, int(unit.file.path[:6])])
     hashes = np.sort(generator.integers(0, 2**64, 1024, np.uint64)).tolist()
-    distinct = Distinct(total=1024, below=hashes[256], parts=dict.fromkeys(hashes[:256], 1))
+    distinct = Distinct(total=1024, below=hashes[256], parts=Hashes.of(hashes[:256]))
     quality = Quality(num_rows=1024, num_labels=1024, length=40_000, distinct=distinct)
     return encode_part(ROWS, make_stamp(unit, MINE, ROWS, {"": quality}, digest=generator.bytes(16).hex()).to_json())
 

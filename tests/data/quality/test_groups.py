@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from relabel.data.quality.distinct import ALL, NUM_OF_RUN, Distinct
 from relabel.data.quality.figures import Quality
 from relabel.data.quality.groups import GROUP_PARTS, MOST_HASHES, NUM_KEPT, Groups
+from relabel.data.quality.hashes import Hashes
 from relabel.data.quality.measure import measure
 from relabel.data.quality.merge import merge
 
@@ -21,7 +22,7 @@ def sampled(seed, num_hashes=256, share=4):
     """As of a part of `num_hashes * share` different labels, of which a sample is kept."""
     number = random.Random(seed)
     hashes = [number.randrange(ALL // share) for _ in range(num_hashes)]
-    distinct = Distinct(total=num_hashes * share, below=ALL // share, parts=dict.fromkeys(hashes, 1))
+    distinct = Distinct(total=num_hashes * share, below=ALL // share, parts=Hashes.of(hashes))
     return Quality(num_rows=1024, num_labels=1024, distinct=distinct)
 
 

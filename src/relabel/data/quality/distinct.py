@@ -7,13 +7,14 @@ parts have is found again. Knows hashes, not labels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import ConfigDict, StrictInt, StrictStr, TypeAdapter, with_config
+from pydantic import ConfigDict, Field, StrictInt, StrictStr, TypeAdapter, with_config
+
+from relabel.data.quality.hashes import Hashes
 
 ALL = 2**64
 NUM_OF_PART, NUM_OF_RUN = 256, 65_536
@@ -30,7 +31,7 @@ class Distinct:
     """Distinct labels of each part, summed: what a part has twice is counted exactly, and once."""
     below: int = ALL
     """The sample is all labels whose hash is below: every label, or a fraction of `below / ALL` of them."""
-    parts: Mapping[int, int] = field(default_factory=dict)
+    parts: Hashes = field(default_factory=lambda: Hashes.of(()))
     """The hash of each label in the sample, and in how many parts it is."""
 
     def count(self) -> float:
@@ -47,18 +48,17 @@ class Distinct:
         sampled = len(self.parts)
         if self.below == ALL or not sampled:
             return sampled
-        by_parts = self.total * sampled / sum(self.parts.values())
+        by_parts = self.total * sampled / int(self.parts.counts.sum())
         share = self.below / ALL
         by_share = sampled / share
         error = by_share * ((1 - share) / sampled) ** 0.5
         return by_share if by_share + _SURE * error < by_parts else by_parts
 
     def to_json(self) -> dict[str, object]:
-        hashes = sorted(self.parts)
-        counts = [self.parts[hash] for hash in hashes]
+        counts = self.parts.counts.tolist()
         return {
             "total": self.total,
-            "hashes": np.array(hashes, ">u8").tobytes().hex(),
+            "hashes": self.parts.hashes.astype(">u8").tobytes().hex(),
             **({"below": self.below} if self.below < ALL else {}),
             **({"parts": counts} if max(counts, default=1) > 1 else {}),
         }
@@ -67,9 +67,12 @@ class Distinct:
     def from_json(cls, value: object) -> Self:
         """The sample that `to_json` wrote. Raises ValueError for anything else."""
         found = _COMPACT.validate_python(value)
-        hashes = np.frombuffer(bytes.fromhex(found.hashes), ">u8").tolist()
-        parts = dict.fromkeys(hashes, 1) if found.parts is None else dict(zip(hashes, found.parts, strict=True))
+        hashes = np.frombuffer(bytes.fromhex(found.hashes), ">u8").astype(np.uint64)
+        parts = Hashes(hashes, None if found.parts is None else np.array(found.parts, np.int64))
         return cls(total=found.total, below=found.below, parts=parts)
+
+
+_Count = Annotated[StrictInt, Field(ge=1, lt=2**63)]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -80,7 +83,7 @@ class _Compact:
     total: StrictInt
     hashes: StrictStr
     below: StrictInt = ALL
-    parts: list[StrictInt] | None = None
+    parts: list[_Count] | None = None
 
 
 _COMPACT = TypeAdapter(_Compact)
@@ -88,8 +91,8 @@ _COMPACT = TypeAdapter(_Compact)
 
 def distinct(labels: Iterable[str], at_most: int = NUM_OF_PART) -> Distinct:
     """The distinct labels of one part, from a sample of at most so many."""
-    hashes = {hash_of(label) for label in labels}
-    return _smallest(dict.fromkeys(hashes, 1), len(hashes), ALL, at_most)
+    hashes = Hashes.of({hash_of(label) for label in labels})
+    return _smallest(hashes, len(hashes), ALL, at_most)
 
 
 def merge_distinct(samples: Iterable[Distinct], at_most: int = NUM_OF_RUN, below: int = ALL) -> Distinct:
@@ -97,18 +100,7 @@ def merge_distinct(samples: Iterable[Distinct], at_most: int = NUM_OF_RUN, below
     groups, the same."""
     samples = list(samples)
     below = min((below, *(sample.below for sample in samples)))
-    size = sum(len(sample.parts) for sample in samples)
-    hashes = np.fromiter(chain.from_iterable(sample.parts for sample in samples), np.uint64, size)
-    counts = np.fromiter(chain.from_iterable(sample.parts.values() for sample in samples), np.int64, size)
-    if below < ALL:
-        is_below = hashes < np.uint64(below)
-        hashes, counts = hashes[is_below], counts[is_below]
-    order = np.argsort(hashes)
-    hashes, counts = hashes[order], counts[order]
-    starts = np.flatnonzero(np.concatenate(([True], hashes[1:] != hashes[:-1]))[: len(hashes)])
-    parts = dict(
-        zip(hashes[starts].tolist(), np.add.reduceat(counts, starts).tolist() if len(starts) else (), strict=True)
-    )
+    parts = Hashes.together(sample.parts.below(below) for sample in samples)
     return _smallest(parts, sum(sample.total for sample in samples), below, at_most)
 
 
@@ -116,9 +108,7 @@ def hash_of(label: str) -> int:
     return int.from_bytes(hashlib.blake2b(label.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def _smallest(parts: Mapping[int, int], total: int, below: int, most: int) -> Distinct:
+def _smallest(parts: Hashes, total: int, below: int, most: int) -> Distinct:
     if len(parts) > most:
-        hashes = sorted(parts)
-        below = hashes[most]
-        parts = {hash: parts[hash] for hash in hashes[:most]}
-    return Distinct(total=total, below=below, parts=dict(parts))
+        below = int(parts.hashes[most])
+    return Distinct(total=total, below=below, parts=parts.first(most))

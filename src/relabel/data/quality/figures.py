@@ -81,6 +81,8 @@ class Quality:
 
     def in_file(self, file: str) -> Quality:
         """The same, with the name of the file that the part was made from."""
+        if not self.examples:
+            return self
         examples = {
             kind: tuple((name or file, row) for name, row in references) for kind, references in self.examples.items()
         }

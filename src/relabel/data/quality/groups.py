@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from relabel.data.quality.distinct import ALL, NUM_OF_RUN
 from relabel.data.quality.figures import Quality
+from relabel.data.quality.hashes import Hashes
 from relabel.data.quality.merge import merge
 
 GROUP_PARTS = 256
-"""Parts of a group: their figures, some 30 KB each in memory, are held one by one until it is full."""
+"""Parts of a group: their figures, some 5 KB each in memory, are held one by one until it is full."""
 NUM_KEPT = NUM_OF_RUN * 5 // 4
 """Hashes that are kept of a label over all groups: the sample of a run stays exact until a fifth of them is gone."""
 MOST_HASHES = 4 * NUM_OF_RUN
@@ -103,14 +102,10 @@ class Groups:
         """Leave out the hashes beyond the smallest; where labels are in most groups, make groups fewer, too."""
         names = {name for group in self._groups.values() for name in group.figures}
         for name in names:
-            hashes = {
-                hash
-                for group in self._groups.values()
-                if name in group.figures
-                for hash in group.figures[name].distinct.parts
-            }
+            parts = (group.figures[name].distinct.parts for group in self._groups.values() if name in group.figures)
+            hashes = Hashes.together(parts).hashes
             if len(hashes) > most:
-                self._below[name] = int(np.partition(np.fromiter(hashes, np.uint64, len(hashes)), most)[most])
+                self._below[name] = int(hashes[most])
         self._groups = {numbers: _joined([group], self._below) for numbers, group in self._groups.items()}
         size = GROUP_PARTS
         while self._num_hashes() > MOST_HASHES and len(self._groups) > 1:

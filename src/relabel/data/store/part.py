@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relabel.data.store.fault import first_fault
+from relabel.data.store.footer import says_rows, value_in
 from relabel.data.store.stamp import Stamp, read_stamp
 from relabel.errors import PartDamaged
 
@@ -56,18 +57,31 @@ def footer_size(tail: bytes | bytearray | memoryview) -> int:
 
 def decode_stamp(tail: bytes | memoryview, where: str) -> Stamp:
     """The stamp in the last bytes of a part. Raises PartDamaged naming `where`."""
-    num_rows, text = decode_footer(tail, where)
+    footer = _sealed(tail, where)
+    text = value_in(footer, "relabel")
+    if text is None:
+        text = decode_footer(tail, where)[1]
     try:
         stamp = read_stamp(text)
     except ValueError as error:
         raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
-    if num_rows != stamp.num_rows:
+    if not says_rows(footer, stamp.num_rows) and (num_rows := decode_footer(tail, where)[0]) != stamp.num_rows:
         raise PartDamaged(f"{where} has {num_rows} rows, its stamp says {stamp.num_rows}")
     return stamp
 
 
 def decode_footer(tail: bytes | memoryview, where: str) -> tuple[int, bytes]:
     """The number of rows and the stamp as text, by a footer that is as it was written. Raises PartDamaged."""
+    _sealed(tail, where)
+    try:
+        metadata = pq.read_metadata(pa.BufferReader(tail))
+        return metadata.num_rows, (metadata.metadata or {})[b"relabel"]
+    except _DAMAGE as error:
+        raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
+
+
+def _sealed(tail: bytes | memoryview, where: str) -> bytearray:
+    """The footer, if it is as it was written. Raises PartDamaged."""
     footer = bytearray(tail[-footer_size(tail) :])
     at = footer.rfind(_SEAL) + len(_SEAL)
     if at < len(_SEAL):
@@ -75,11 +89,7 @@ def decode_footer(tail: bytes | memoryview, where: str) -> tuple[int, bytes]:
     claimed, footer[at : at + len(_OPEN)] = bytes(footer[at : at + len(_OPEN)]), _OPEN
     if claimed != b"%08x" % zlib.crc32(footer):
         raise PartDamaged(f"{where} has a damaged footer: it does not match its checksum")
-    try:
-        metadata = pq.read_metadata(pa.BufferReader(tail))
-        return metadata.num_rows, (metadata.metadata or {})[b"relabel"]
-    except _DAMAGE as error:
-        raise PartDamaged(f"{where} cannot be read back: {first_fault(error)}") from error
+    return footer
 
 
 def decode_table(data: pa.Buffer, schema: pa.Schema, at_most: int, where: str) -> tuple[pa.Table, object]:
