@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relabel.data.prompts.origin import Traced, own, own_of
-from relabel.data.prompts.outline import MAX_OUTLINES, Outlines, outline_of
+from relabel.data.prompts.outline import MAX_FAILED, MAX_OUTLINES, Outlines, outline_of
 from relabel.data.prompts.template import PromptTemplate
 from relabel.errors import RowRejected
 from relabel.spec import Prompt
@@ -155,7 +155,7 @@ def test_whoever_looks_at_a_blank_in_any_other_way_gets_no_outline(look):
             raise RuntimeError from None
         return [texts[0]]
 
-    assert outline_of([Traced("12")], write) is None
+    assert Outlines().text("", [Traced("12")], write) is None
 
 
 def test_a_filter_that_takes_an_error_for_an_answer_gets_no_outline():
@@ -170,3 +170,28 @@ def test_the_limit_of_whoever_renders_ends_an_outline_too():
 
     with pytest.raises(TimeoutError):
         outline_of(["a"], write)
+
+
+def fails_at(*bad):
+    calls = []
+
+    def write(texts):
+        calls.append(texts)
+        if texts[0] in bad:
+            raise ValueError("of this row alone")
+        return [own("<|"), texts[0]]
+
+    return write, calls
+
+
+def test_a_row_for_which_the_template_fails_takes_no_outline_from_the_others():
+    """It did, for as long as the process lived, where it was the first."""
+    outlines, (write, calls) = Outlines(), fails_at("bad")
+    assert [outlines.text("", [text], write) for text in ("bad", "a", "bad", "b", "c")] == [None, "<|a", None, "<|b", "<|c"]
+    assert len(calls) < 5
+
+
+def test_a_template_that_fails_for_every_row_is_not_tried_for_ever():
+    outlines, (write, calls) = Outlines(), fails_at(*map(str, range(99)))
+    assert [outlines.text("", [str(number)], write) for number in range(99)] == [None] * 99
+    assert len(calls) == MAX_FAILED

@@ -8,6 +8,7 @@ there is no outline, and each row is rendered by itself. Knows nothing of Jinja,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import itemgetter
 from typing import NoReturn, cast
@@ -21,6 +22,9 @@ Write = Callable[[Sequence[Traced]], Iterable[str]]
 
 MAX_OUTLINES = 8
 """Of texts that answer differently. Rows beyond them are rendered by themselves."""
+MAX_FAILED = 8
+"""Rows for which a template fails before no further outline is tried. One row may fail where the next does not; a
+template that cannot take a blank fails for all of them, and each would be rendered twice."""
 MAX_KEYS = 256
 """Shapes of rows, such as the numbers of messages in their chats."""
 
@@ -173,13 +177,14 @@ class Outlines:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, list[Outline] | None] = {}
+        self._num_failed = Counter[Hashable]()
 
     def text(self, key: Hashable, texts: Sequence[str], write: Write) -> Traced | None:
         """What the template writes of these texts, or None where it is to be rendered.
 
         `key`: whatever else its text depends on.
         """
-        outlines = self._known.get(key, ())
+        outlines = self._known.get(key, [])
         if outlines is None:
             return None
         for outline in outlines:
@@ -187,19 +192,31 @@ class Outlines:
                 return text
         if len(outlines) == MAX_OUTLINES or (not outlines and len(self._known) == MAX_KEYS):
             return None
-        outline = outline_of(texts, write)
+        if self._num_failed[key] == MAX_FAILED:
+            return None
+        try:
+            outline = outline_of(texts, write)
+        except TimeoutError:  # the limit of whoever renders
+            raise
+        except Exception:  # noqa: BLE001  whatever it raises, it raises again where the row is rendered
+            self._known[key] = outlines
+            self._num_failed[key] += 1
+            return None
         self._known[key] = None if outline is None else [*outlines, outline]
         return outline and outline.filled(texts)
 
 
 def outline_of(texts: Sequence[str], write: Write) -> Outline | None:
-    """That of these texts and of all that answer like them; None where the template looks into them."""
+    """That of these texts and of all that answer like them; None where the template looks into them.
+
+    Raises what the template raises, of texts that it does not look into.
+    """
     trace = _Trace(tuple(texts))
     blanks = [Blank(itemgetter(at), trace) for at in range(len(texts))]
     try:
         whole = joined(write(cast("Sequence[Traced]", blanks)))
-    except TimeoutError:  # the limit of whoever renders
+    except Exception:
+        if trace.is_looked_at:
+            return None
         raise
-    except Exception:  # noqa: BLE001  whatever it raises, it raises again where the row is rendered
-        return None
     return None if trace.is_looked_at else Outline(_filling((whole,)), trace.answers)
