@@ -42,7 +42,8 @@ def execute_units(
 
     Where nearly all of the first rows are rejected for one reason it ends there: `stopped` in the figures says why.
     Where the guard lets no more begin, what has begun is finished: `reached` has the limit. `changed` has the parts
-    whose units have other rows now, where there are any.
+    whose units have other rows now, where there are any; `copies` how many of the last units were made twice, where
+    that may be.
     """
     tally, stopped, changed, course = RejectTally(), None, list[str](), guard.course
     heartbeat = Heartbeat(
@@ -72,7 +73,8 @@ def execute_units(
         reached = None if stopped else guard.ended_by(progress.figures["units"] + progress.figures["failed"])
         if reached is not None:
             heartbeat.end("stopped", f"resources.budget.{reached} is reached", reached, is_whole=True)
-    found = {"stopped": stopped, "changed": changed, "reached": reached}
+    copies = course.seen.copies if job.makes_copies else None
+    found = {"stopped": stopped, "changed": changed, "reached": reached, "copies": copies}
     return {**progress.totals(), **{name: value for name, value in found.items() if value}}
 
 

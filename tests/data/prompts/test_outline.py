@@ -187,7 +187,13 @@ def fails_at(*bad):
 def test_a_row_for_which_the_template_fails_takes_no_outline_from_the_others():
     """It did, for as long as the process lived, where it was the first."""
     outlines, (write, calls) = Outlines(), fails_at("bad")
-    assert [outlines.text("", [text], write) for text in ("bad", "a", "bad", "b", "c")] == [None, "<|a", None, "<|b", "<|c"]
+    assert [outlines.text("", [text], write) for text in ("bad", "a", "bad", "b", "c")] == [
+        None,
+        "<|a",
+        None,
+        "<|b",
+        "<|c",
+    ]
     assert len(calls) < 5
 
 

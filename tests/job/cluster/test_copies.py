@@ -42,5 +42,7 @@ def test_units_of_an_engine_that_stands_still_are_made_by_another_and_counted_on
     assert report.complete
     done = report.done_now
     assert (done["units"], done["rows"], done["ok"], done["failed"]) == (12, 120, 120, 0)
+    copies = done["copies"]
+    assert 1 <= copies["first"] <= copies["begun"] <= 12, "those that the first engine has begun and never ends"
     assert done["goodput"]["num_batches"] == 12, "the engine that makes copies is one engine"
     assert_every_row_once(tmp_path / "out", {"a.jsonl": 40, "b.jsonl": 40, "c.jsonl": 40})

@@ -70,13 +70,16 @@ def test_engines_are_added_up_by_the_last_word_of_each():
     assert (found[table.COMPUTED_TOKENS, "useful"], found[table.COMPUTED_TOKENS, "wasted"]) == (10, 2)
 
 
-def test_units_and_deaths_are_by_stage():
-    seen = Seen(under_way={("generating", "working"): 2}, deaths={("generating", "device"): 1})
+def test_units_and_deaths_are_by_stage_and_copies_by_what_became_of_them():
+    seen = Seen(
+        under_way={("generating", "working"): 2}, deaths={("generating", "device"): 1}, copies={"begun": 3, "first": 2}
+    )
     found = values(DONE, seen=seen)
     assert found[table.UNITS_UNDER_WAY, "generating", "working"] == 2
     assert found[table.UNITS_UNDER_WAY, "reading", "waiting"] == 3, "of five that are left"
     assert found[table.DEATHS, "generating", "device"] == 1
     assert found[table.DEATHS, "generating", "other"] == 0
+    assert (found[table.COPIES, "begun"], found[table.COPIES, "first"]) == (3, 2)
 
 
 @pytest.mark.parametrize(

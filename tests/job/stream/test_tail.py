@@ -47,6 +47,19 @@ def test_nothing_is_wanted_before_it_is_known_how_long_units_take(clock):
     assert tail.wanted(["a"]) == []
 
 
+def test_copies_are_counted_when_they_begin_and_when_they_are_there_first(tail, clock):
+    for part in ("a", "b"):
+        tail.begin(part)
+        clock.now += 30
+        tail.offer(part, "block")
+    assert (tail.num_begun, tail.num_first) == (0, 0)
+    tail.take(), tail.take()
+    tail.end("b")
+    tail.made("a", "receipt")
+    tail.made("b", "receipt")
+    assert (tail.num_begun, tail.num_first) == (2, 1), "b itself was faster"
+
+
 def test_a_unit_is_taken_once_and_the_longest_first(tail, clock):
     for part in ("a", "b"):
         tail.begin(part)

@@ -107,7 +107,8 @@ class _Desk(DeathCounter, Gate):
         self.num_engines += 1
 
     def said(self) -> tuple[int, Seen]:
-        return self.num_engines, Seen(under_way=self._whereabouts.counts, deaths=dict(self.deaths))
+        copies = {"begun": self._tail.num_begun, "first": self._tail.num_first}
+        return self.num_engines, Seen(under_way=self._whereabouts.counts, deaths=dict(self.deaths), copies=copies)
 
 
 def open_desk(deadline: float) -> Beside:

@@ -58,6 +58,7 @@ def _counters(beat: Beat, prompt_tokens: int, engines: EnginesSeen, seen: Seen) 
     yield from _each(table.ENGINE_SECONDS, {("working",): max(0.0, waited.seconds - sum(idle.values())), **idle})
     yield Sample(table.OUT_OF_MEMORY, (), goodput.num_out_of_memory)
     yield from _each(table.DEATHS, seen.deaths)
+    yield from _each(table.COPIES, {(outcome,): number for outcome, number in seen.copies.items()})
 
 
 def _each(metric: Metric, values: Mapping[tuple[str, ...], float]) -> Iterator[Sample]:

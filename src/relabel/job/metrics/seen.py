@@ -16,3 +16,5 @@ class Seen:
     """Units by stage and whether they wait for it or are worked on."""
     deaths: Counts = field(default_factory=dict)
     """Attempts that ended with their process so far, by stage and cause."""
+    copies: Mapping[str, int] = field(default_factory=lambda: {"begun": 0, "first": 0})
+    """Copies of the last units so far: those that were begun, and of them those that were there first."""

@@ -114,6 +114,12 @@ DEATHS = _counter(
     stage=STAGES,
     cause=CAUSES,
 )
+COPIES = _counter(
+    "relabel_unit_copies",
+    "Copies of units that another engine is slow with, by `resources.copies`: begun, and of them those that were "
+    "published first.",
+    outcome=("begun", "first"),
+)
 BUSY_RATIO = _of_engine("relabel_engine_busy_ratio", "Share of the last seconds in which the engine had a unit.")
 ENGINE_UNITS = _of_engine("relabel_engine_units", "Units that the engine serves side by side.")
 SLOTS = _of_engine(
@@ -123,6 +129,17 @@ SLOTS_HELD = _of_engine("relabel_engine_slots_held", "Rows that were in it, in t
 
 METRICS = (
     *(INFO, ROWS_PLANNED, ROWS_LEFT, UNITS_LEFT, LEFT_SECONDS, GPU_SECONDS, DOLLARS, ENGINES, UNITS_UNDER_WAY),
-    *(ROWS, REJECTED_ROWS, UNITS, ROW_TOKENS, COMPUTED_TOKENS, SHARED_TOKENS, ENGINE_SECONDS, OUT_OF_MEMORY, DEATHS),
+    *(
+        ROWS,
+        REJECTED_ROWS,
+        UNITS,
+        ROW_TOKENS,
+        COMPUTED_TOKENS,
+        SHARED_TOKENS,
+        ENGINE_SECONDS,
+        OUT_OF_MEMORY,
+        DEATHS,
+        COPIES,
+    ),
     *(BUSY_RATIO, ENGINE_UNITS, SLOTS, SLOTS_HELD),
 )

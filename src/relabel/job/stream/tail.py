@@ -30,6 +30,10 @@ class Tail(Generic[Block]):
         self._offered: dict[str, Block] = {}
         self._taken = set[str]()
         self._made: dict[str, str] = {}
+        self.num_begun = 0
+        """Copies that somebody took."""
+        self.num_first = 0
+        """Those of them that were published before the unit itself was generated."""
 
     def begin(self, part: str) -> None:
         """A unit begins to be generated, or begins again: then its process died, and nobody else is given it."""
@@ -63,12 +67,14 @@ class Tail(Generic[Block]):
             return None
         part = min(self._offered, key=self._begun.__getitem__)
         self._taken.add(part)
+        self.num_begun += 1
         return part, self._offered.pop(part)
 
     def made(self, part: str, receipt: str) -> None:
         """The copy of a unit is published; nothing where the unit itself was faster."""
         if part in self._begun:
             self._made[part] = receipt
+            self.num_first += 1
 
     def receipts(self, parts: Sequence[str]) -> dict[str, str]:
         """Of these units those whose copy is published."""
