@@ -8,8 +8,9 @@ import torch
 from transformers import RepetitionPenaltyLogitsProcessor
 
 from relabel.engine import Request, Sampling, StaticEngine
+from relabel.engine.sampling.draw import HEAD, draw, draw_uniforms
 from relabel.engine.sampling.grammar import Grammars
-from relabel.engine.sampling.sampler import HEAD, Sampler, draw, draw_uniforms
+from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.sampling.stops import StopTokens
 from tests.engine import inputs, models
 
