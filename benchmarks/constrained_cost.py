@@ -3,7 +3,8 @@
 One run of the continuous engine writes constrained texts. Then, turn by turn,
   held   the same rows again, with the constraint
   free   the same rows without it, their texts given token by token (`forced_ids`): the same forwards, no masks
-The cost is what `held` loses of the rows a second of `free`, by processor time of one thread.
+Nothing is drafted (see drafts.py). The cost is what `held` loses of the rows a second of `free`, by processor time of
+one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/constrained_cost.py [--rows 256] [--out FILE]
 
@@ -20,12 +21,14 @@ from typing import Annotated
 import torch
 import typer
 from label_texts import LABEL, trained_tokenizer
+from no_drafts import NeverPay
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from relabel.bench.model import SMALL
 from relabel.bench.workload import make_workload
-from relabel.engine import Constraint, Request, Sampling
-from relabel.engine.loading import make_engine, settle_batching
+from relabel.engine import Constraint, ContinuousEngine, Request, Sampling
+from relabel.engine.continuous.drafter import Drafter
+from relabel.engine.continuous.limits import measured_limits
 
 PACKAGES = ("llguidance", "torch", "transformers")
 NEW_TOKENS = 96
@@ -44,7 +47,7 @@ def main(rows: int = 256, turns: int = 3, out: Annotated[Path | None, typer.Opti
         stop_token_ids=[tokenizer.eos_token_id],
         constraint=Constraint(kind="json", value=json.dumps(LABEL)),
     )
-    engine = make_engine(model, tokenizer, held, settle_batching(model, "bench", "continuous"))
+    engine = ContinuousEngine(model, tokenizer, held, limits=measured_limits(model), drafter=Drafter(NeverPay()))
     prompts = make_workload("ragged", rows, SMALL["vocab_size"]).prompts
     requests = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
     results = engine.generate(requests)

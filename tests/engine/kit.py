@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from relabel.engine import ContinuousEngine, Engine, Limits, Request, Sampling
+from relabel.engine.continuous.drafter import Drafter
 from relabel.engine.runner.kernels import Kernels
 from tests.engine import inputs, models
 
@@ -45,8 +46,9 @@ def continuous(
     limits: Limits = FEW,
     tokenizer: Any = None,
     kernels: Kernels | None = None,
+    drafter: Drafter | None = None,
 ) -> ContinuousEngine:
-    return ContinuousEngine(model, tokenizer, sampling, limits=limits, kernels=kernels)
+    return ContinuousEngine(model, tokenizer, sampling, limits=limits, kernels=kernels, drafter=drafter)
 
 
 def many(requests: list[Request], num_rows: int = 64) -> list[Request]:

@@ -30,7 +30,7 @@ def test_64_rows_through_8_slots_equal_rows_alone(family: str) -> None:
     assert [result.token_ids for result in results] == expected
     assert [result.finish_reason for result in results] == ["stop" if len(row) < NEW else "length" for row in expected]
     goodput = engine.goodput
-    assert (goodput.padded_tokens, goodput.wasted_tokens, goodput.useful) == (0, 0, 1.0)
+    assert (goodput.padded_tokens, goodput.wasted_tokens) == (0, goodput.drafted_tokens - goodput.accepted_tokens)
     assert goodput.occupancy > 0.6
     assert goodput.output_tokens == sum(map(len, expected))
 
@@ -68,11 +68,12 @@ def test_a_shared_prefix_is_computed_once_and_changes_no_text(family: str, step_
     engine = continuous(model, limits=Limits(kv_tokens=1000, num_slots=8, step_tokens=step_tokens))
     assert [result.token_ids for result in engine.generate(requests[:12])] == alone[:12]
     assert engine.goodput.shared_tokens >= 12 * len(SHARED)
-    computed = engine.goodput.useful_tokens
+    computed = engine.goodput.useful_tokens + engine.goodput.wasted_tokens
     sizes: list[int] = []
     model.register_forward_pre_hook(lambda _, args, kwargs: sizes.append(kwargs["input_ids"].numel()), with_kwargs=True)
     assert [result.token_ids for result in engine.generate(requests[12:])] == alone[12:]
-    assert sum(sizes) == engine.goodput.useful_tokens - computed, "the prefix of the first call served the second"
+    now = engine.goodput
+    assert sum(sizes) == now.useful_tokens + now.wasted_tokens - computed, "the prefix of the first served the second"
 
 
 def test_rows_with_images_share_the_text_before_them() -> None:
@@ -136,7 +137,8 @@ class Haunted(ContinuousEngine):
 
     @torch.inference_mode()
     def haunt(self, slots: list[int]) -> None:
-        for tensor in (*self._forward.kv_cache.keys.values(), *self._forward.kv_cache.values.values()):
+        kv_cache = self._runner.kv_cache
+        for tensor in (*kv_cache.keys.values(), *kv_cache.values.values()):
             tensor[:, slots] = torch.nan
 
 
@@ -169,7 +171,7 @@ def test_looking_one_forward_late_changes_no_text_and_counts_what_was_wasted() -
     model, requests = models.llama(), inputs.text_requests(40)
     expected = continuous(model).generate(requests)
     engine = continuous(model)
-    engine._is_late = True
+    engine._is_late, engine._drafter = True, None
     assert engine.generate(requests) == expected
     ended_early = sum(result.finish_reason == "stop" for result in expected)
     assert 0 < engine.goodput.wasted_tokens <= ended_early

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relabel.engine.runner.decode_attention import plan_decode_attention
+from relabel.engine.runner.draft_attention import plan_draft_attention
 from relabel.engine.runner.kv_cache import BLOCK, KVCache, SlotMapping
 from relabel.engine.runner.softmax import Softmax
 from relabel.engine.scheduling.step import Layout
@@ -57,6 +58,37 @@ def test_each_row_attends_to_its_own_tokens(rows: list[tuple[int, int]], window:
         torch.testing.assert_close(own, plain(q_HGD, keys[0], values[0], window, softmax))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=rows,
+    lengths=st.lists(st.integers(1, 9), min_size=NUM_SLOTS, max_size=NUM_SLOTS),
+    window=st.sampled_from([None, 1, BLOCK - 3, LONG]),
+    kind=st.sampled_from(["", "cap", "sinks"]),
+)
+def test_each_token_of_a_draft_attends_to_what_stands_before_it(
+    rows: list[tuple[int, int]], lengths: list[int], window: int | None, kind: str
+) -> None:
+    torch.manual_seed(0)
+    slots = KVCache(Layout(NUM_SLOTS, LONG))
+    for slot in range(NUM_SLOTS):
+        places = SlotMapping.of(torch.full((LONG,), slot), torch.arange(LONG))
+        slots.write(0, places, *torch.randn(2, LONG, HEADS, SIZE))
+    sinks = torch.randn(HEADS * GROUPS) if kind == "sinks" else None
+    softmax = Softmax(scale=0.7, softcap=2.0 if kind == "cap" else None, sinks=sinks)
+    lengths = [min(length, LONG - first) for (_, first), length in zip(rows, lengths, strict=False)]
+    q_THD = torch.randn(sum(lengths), HEADS * GROUPS, SIZE)
+
+    reads = plan_draft_attention([slot for slot, _ in rows], [first for _, first in rows], lengths, window, CPU)
+    out = iter(reads.attend(slots, 0, q_THD, HEADS, softmax))
+
+    queries = iter(q_THD)
+    for (slot, first), length in zip(rows, lengths, strict=True):
+        for end in range(first, first + length):
+            keys, values = slots.read(0, torch.tensor([slot]), end + 1)
+            expected = plain(next(queries).unflatten(0, (HEADS, GROUPS)), keys[0], values[0], window, softmax)
+            torch.testing.assert_close(next(out), expected.flatten(0, 1))
+
+
 def num_read(slots: list[int], ends: list[int], window: int | None = None) -> int:
     """Blocks of single slots."""
     reads = plan_decode_attention(slots, ends, window, CPU)
@@ -75,7 +107,7 @@ def test_one_long_row_does_not_make_its_neighbours_long() -> None:
 def test_scores_that_nobody_needs_are_few_however_long_one_row_is(window: int | None) -> None:
     ends = [10] * 40 + [3 * BLOCK] * 2 + [70 * BLOCK, 90 * BLOCK]
     reads = plan_decode_attention(list(range(44)), ends, window, CPU)
-    made = sum(batch.num_places * batch.bias_P11W.shape[-1] for batch in reads.batches)
+    made = sum(batch.num_places * batch.bias_P1QW.shape[-1] for batch in reads.batches)
     needed = sum(min(end, window or end) // BLOCK + 1 for end in ends) * BLOCK
     assert len(reads.batches) == 2
     assert made <= 4 * needed

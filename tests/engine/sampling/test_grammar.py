@@ -20,7 +20,7 @@ def test_a_mark_that_the_tokenizer_has_a_token_for_ends_the_thoughts_too():
         matcher = grammars.matcher(bound, [models.EOS])
         for token in [*(ord(letter) - 30 for letter in "hm"), *spelled]:
             matcher.consume(token)
-        (mask_W,) = grammars.masks([matcher])
+        (mask_W,) = grammars.masks([(matcher, [])])
         may = allowed(torch.from_numpy(mask_W)[None], models.VOCAB_SIZE)[0].nonzero()[:, 0].tolist()
         assert "r" in tokenizer.decode(may)
         assert "x" not in tokenizer.decode(may)
@@ -55,7 +55,7 @@ def test_a_grammar_that_many_rows_have_worn_out_is_made_anew_in_the_middle_of_a_
 
     matcher, sound = Matcher(renew, (models.EOS,)), grammars.matcher(REGEX, [models.EOS])
     for letter in "ABCDE-123":
-        masks_RW = grammars.masks([matcher, sound])
+        masks_RW = grammars.masks([(matcher, []), (sound, [])])
         assert (masks_RW[0] == masks_RW[1]).all()
         for one in (matcher, sound):
             one.consume(ord(letter) - 30)

@@ -51,7 +51,7 @@ class Writer:
         self._matcher = self._grammars.matcher(constraint, [self._stop])
 
     def may(self):
-        (mask_W,) = self._grammars.masks([self._matcher])
+        (mask_W,) = self._grammars.masks([(self._matcher, [])])
         return set(allowed(torch.from_numpy(mask_W)[None], VOCAB_SIZE)[0].nonzero()[:, 0].tolist())
 
     def writes(self, text):

@@ -23,6 +23,8 @@ class Row:
     """Before which step."""
     is_poison: bool = False
     """Every step that computes it fails."""
+    drafts: tuple[tuple[int, int], ...] = ()
+    """One after the other, how many tokens are drafted for it and how many of them are accepted at most; then again."""
 
     @property
     def needs(self) -> int:
@@ -117,7 +119,8 @@ class Play:
         if not self._waiting:
             self._waiting, self._arrived = self._arrived[:LOOK_AHEAD], self._arrived[LOOK_AHEAD:]
             self._waiting.sort(key=lambda row: -rows[row].needs)
-        held, waiting, step = dict(self._held), list(self._waiting), self.scheduler.step()
+        drafts = {number: self._draft(number)[0] for number in self._held if rows[number].drafts}
+        held, waiting, step = dict(self._held), list(self._waiting), self.scheduler.step(drafts)
         at = {row: self.pieces[row][-1][1] for row in held}
         tick = Tick(step, self.scheduler.layout, self.scheduler.limits, held, at, waiting)
         self.ticks.append(tick)
@@ -132,11 +135,23 @@ class Play:
         for chunk in tick.chunks:
             self.pieces[chunk.row].append((chunk.start, chunk.end))
         for decoded in tick.decode_rows:
-            self.pieces[decoded.row].append((decoded.position, decoded.position + 1))
+            # the last token that it chooses by itself ends it, and what was drafted behind that is nobody's
+            row, num_chosen = rows[decoded.row], self._num_chosen[decoded.row]
+            left = row.num_chosen - num_chosen - 1
+            accepted = min(decoded.num_drafted, self._draft(decoded.row)[1], left)
+            if decoded.num_drafted:
+                self.scheduler.accept(decoded.row, accepted)
+                self._num_chosen[decoded.row] += accepted
+            self.pieces[decoded.row].append((decoded.position, decoded.position + 1 + accepted))
         chosen = [decoded.row for decoded in tick.decode_rows] + [chunk.row for chunk in tick.chunks if chunk.is_last]
         for row in chosen:
             self._num_chosen[row] += 1
         return [row for row in chosen if self._num_chosen[row] == rows[row].num_chosen]
+
+    def _draft(self, number: int) -> tuple[int, int]:
+        """What is drafted for a row before this step, and how much of it is right."""
+        drafts = self.case.rows[number].drafts
+        return drafts[len(self.pieces[number]) % len(drafts)] if drafts else (0, 0)
 
     def _fail(self) -> None:
         in_flight = list(self._held)
@@ -151,8 +166,11 @@ class Play:
         assert sorted([*again, *([] if lost is None else [lost])]) == sorted(in_flight)
 
 
+two_numbers = st.tuples(st.integers(0, 9), st.integers(0, 9))
+
+
 @st.composite
-def any_row(draw: st.DrawFn, *, with_images: bool, with_poison: bool) -> Row:
+def any_row(draw: st.DrawFn, *, with_images: bool, with_poison: bool, with_drafts: bool) -> Row:
     prompt_tokens = draw(st.integers(1, 12) | st.integers(1, 120))
     new_tokens = draw(st.integers(1, 20))
     return Row(
@@ -163,6 +181,9 @@ def any_row(draw: st.DrawFn, *, with_images: bool, with_poison: bool) -> Row:
         is_whole=with_images and draw(st.booleans()),
         arrives=draw(st.just(0) | st.integers(0, 30)),
         is_poison=with_poison and draw(st.integers(0, 9)) == 0,
+        drafts=tuple(draw(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=3)))
+        if with_drafts
+        else (),
     )
 
 
@@ -176,9 +197,14 @@ def any_case(
         num_slots=num_slots,
         step_tokens=num_slots + draw(st.integers(1, 60)),
     )
-    row = any_row(with_images=with_images and draw(st.booleans()), with_poison=with_poison)
+    is_late = draw(st.booleans())
+    row = any_row(
+        with_images=with_images and draw(st.booleans()),
+        with_poison=with_poison,
+        with_drafts=not is_late and draw(st.booleans()),  # who looks a step late has no newest tokens to draft behind
+    )
     num_rows = draw(st.integers(1, 30))
     rows = draw(st.lists(row, min_size=num_rows, max_size=num_rows))
     fails = with_failures and draw(st.booleans())
     failures = draw(st.sets(st.integers(1, 40), min_size=1, max_size=6)) if fails else set()
-    return Case(limits, rows, draw(st.booleans()), failures)
+    return Case(limits, rows, is_late, failures)

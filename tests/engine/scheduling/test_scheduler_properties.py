@@ -97,6 +97,16 @@ def test_whatever_can_be_decoded_is_decoded_in_every_step_of_text(case: Case) ->
 
 @often
 @given(any_case())
+def test_a_draft_never_goes_beyond_its_row_and_leaves_prompts_half_of_the_room(case: Case) -> None:
+    for tick in Play(case).ticks:
+        for decoded in tick.decode_rows:
+            assert decoded.position + decoded.num_drafted < case.rows[decoded.row].needs - 1
+        num_drafted = sum(decoded.num_drafted for decoded in tick.decode_rows)
+        assert 2 * num_drafted <= max(0, tick.limits.step_tokens - len(tick.decode_rows))
+
+
+@often
+@given(any_case())
 def test_rows_come_in_longest_first_and_none_before_all_of_an_earlier_window(case: Case) -> None:
     for tick in Play(case).ticks:
         assert tick.admitted == tick.waiting[: len(tick.admitted)]

@@ -14,7 +14,11 @@ class Goodput:
     padded_tokens: int = 0
     """Positions computed that hold no token of a row."""
     wasted_tokens: int = 0
-    """Positions computed for rows that had ended, were begun again, or were given up."""
+    """Positions computed for rows that had ended, were begun again, or were given up, and for drafts in vain."""
+    drafted_tokens: int = 0
+    """Positions computed for tokens that might come next."""
+    accepted_tokens: int = 0
+    """Those of them that came: each saved its row a step."""
     shared_tokens: int = 0
     """Prompt positions that were not computed, because a shared prefix was there."""
     output_tokens: int = 0

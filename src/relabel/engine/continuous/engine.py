@@ -17,15 +17,15 @@ from relabel.engine.api.goodput import Goodput
 from relabel.engine.api.request import Request, Result, Sampling, too_large
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.continuous.calls import Call, Calls
-from relabel.engine.continuous.prefixes import Prefixes, by_prefix
+from relabel.engine.continuous.drafter import Drafter
+from relabel.engine.continuous.prefixes import Prefixes
 from relabel.engine.continuous.sequences import PendingStep, Sequence
+from relabel.engine.continuous.step_runner import StepRunner
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.runner.forward import Forward, RaggedAttention
 from relabel.engine.runner.kernels import Kernels
 from relabel.engine.sampling.detokenizer import Detokenizer
 from relabel.engine.sampling.intake import Intake
-from relabel.engine.sampling.sampler import Sampler
-from relabel.engine.sampling.stops import StopWindow
 from relabel.engine.scheduling.scheduler import Scheduler
 from relabel.engine.scheduling.step import Layout, Limits, Step
 from relabel.errors import ModelRefused
@@ -50,7 +50,12 @@ class ContinuousEngine:
         limits: Limits,
         verdict: Verdict | None = None,
         kernels: Kernels | None = None,
+        drafter: Drafter | None = None,
     ) -> None:
+        """Without a `drafter` it drafts on a CPU, while that pays, and never on CUDA.
+
+        There drafts make the device wait for the host at each step, and steps with drafts are not replayed as graphs.
+        """
         self.model, self.sampling, self.limits, self.goodput = model, sampling, limits, Goodput()
         self.verdict = verdict or Verdict(batching="continuous", attention="ragged", difference=None)
         self.device = model.device
@@ -58,11 +63,13 @@ class ContinuousEngine:
         self.end_token = self.intake.end_token
         self._detokenizer = Detokenizer(tokenizer)
         self._kernels = kernels or Kernels.of(self.device)
-        self._forward = Forward(model, self._kernels)
+        self._runner = StepRunner(Forward(model, self._kernels), self.intake)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(limits)
         self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens, self._kernels)
-        self._is_late = self.device.type == "cuda"
+        is_cuda = self.device.type == "cuda"
+        self._drafter = drafter or (None if is_cuda else Drafter())
+        self._is_late = is_cuda and drafter is None
         """Look at the tokens of a forward when the next one is under way already, so that the device never waits."""
         self._rows: dict[int, Sequence] = {}
         self._num_rows = 0
@@ -129,10 +136,12 @@ class ContinuousEngine:
     def _advance(self) -> None:
         """One forward, and a look at what came out of it, or on CUDA of the one before."""
         pending = None
-        if (step := self._scheduler.step()) is not None:
+        drafts = self._drafter.draft(self._rows, self._runner.sampler) if self._drafter else {}
+        if (step := self._scheduler.step({row: len(tokens) for row, tokens in drafts.items()})) is not None:
             start, why = time.perf_counter(), None
             try:
-                pending = self._launch(step)
+                self._runner.lay_out(self._scheduler.layout)
+                pending = self._runner.run(step, self._rows, drafts)
             except Exception as error:
                 # a model may fail in any way on a row that it cannot take; what this hides is bounded by MAX_LOST
                 if is_device_fault(error) or isinstance(error, ModelRefused):
@@ -141,56 +150,17 @@ class ContinuousEngine:
             if pending is None:  # outside of the except block, whose traceback holds the tensors of the forward
                 self._shrink(why)
                 return
-            self._count(step, time.perf_counter() - start)
+            self._count(step, pending, time.perf_counter() - start)
         if self._is_late:
             pending, self._pending = self._pending, pending
         if pending is not None:
             self._settle(pending)
 
-    def _launch(self, step: Step) -> PendingStep:
-        if self._forward.kv_cache.layout != self._scheduler.layout:
-            self._forward.lay_out(self._scheduler.layout)
-            num_slots, intake = self._scheduler.layout.num_slots, self.intake
-            self._sampler = Sampler(num_slots, intake.stop_tokens, intake.grammars)
-            self._stop_window = StopWindow(num_slots, intake.stop_strings, self.device)
-        self._settle_in(step)
-        logits_RV, rows = self._forward.run(step, {chunk.row: self._rows[chunk.row].request for chunk in step.chunks})
-        if not rows:  # pieces of long prompts alone
-            return PendingStep.send([], torch.zeros(4, 0))
-        states = [self._rows[row] for row in rows]
-        slots, owns = [row.slot for row in states], [row.sampling for row in states]
-        steps = [row.num_chosen for row in states]
-        tokens_R, finite_R, logprobs_R = self._sampler.choose(logits_RV, slots, steps)
-        self._forward.set_newest(slots, tokens_R)
-        for row in states:
-            row.num_chosen += 1
-        ends_R = self._sampler.ends(tokens_R, slots)
-        # 1 a stop token, 2 a stop string, whose tokens are kept
-        how_R = torch.where(ends_R, 1, 2 * self._stop_window.end(tokens_R, slots, owns, steps))
-        outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])
-        return PendingStep.send(rows, outcome)
-
-    def _settle_in(self, step: Step) -> None:
-        """Make slots ready for the rows that come into them with this step."""
-        new = [chunk for chunk in step.chunks if chunk.is_first]
-        for chunk in new:  # before any slot is cleared: a source may be the slot of a row that has left
-            if chunk.source is not None:
-                self._forward.kv_cache.copy(chunk.source, chunk.slot, chunk.start)
-        self._forward.kv_cache.clear([chunk.slot for chunk in new if chunk.source is None])
-        for chunk in new:
-            row = self._rows[chunk.row]
-            row.slot, row.copied = chunk.slot, chunk.start if chunk.source is not None else 0
-            self._sampler.put(chunk.slot, row.request, row.sampling)
-            self._stop_window.clear(chunk.slot)
-        begun = [chunk for chunk in new if chunk.source is None]
-        for prefix, slots in by_prefix((self._rows[chunk.row].prefix, chunk.slot) for chunk in begun):
-            self._forward.kv_cache.copy_prefix(slots, prefix.kv_cache, len(prefix.tokens))
-
     def _settle(self, pending: PendingStep) -> None:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""
         for number, token, is_finite, how, logprob in pending.read():
             if (row := self._rows.get(number)) is None:
-                continue  # it had ended one forward before
+                continue  # it had ended one forward before, or with an earlier token of this one
             if (result := row.took(int(token), logprob, is_finite=bool(is_finite), how=int(how))) is not None:
                 self._end(number, result)
 
@@ -208,23 +178,24 @@ class ContinuousEngine:
     def _drop(self, number: int, result: Result) -> None:
         row = self._rows.pop(number)
         self.goodput.wasted_tokens += row.num_computed
-        self._forward.forget(number)
+        self._forget(number)
         self._calls.finish(row.call, row.at, result)
 
     def _shrink(self, why: str | None) -> None:
         """The last forward failed: its rows begin again, fewer at a time, until the one at fault is alone."""
         self.goodput.num_out_of_memory += why is None
         self._pending = None
-        self._forward.lay_out(Layout(0, 0))
+        self._runner.lay_out(Layout(0, 0))
         if why is None:
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         self._prefixes.clear()
         again, lost = self._scheduler.shrink()
-        for row in (self._rows[number] for number in again):
-            self.goodput.wasted_tokens += row.num_computed
-            row.begin_again()
+        for number in again:
+            self.goodput.wasted_tokens += self._rows[number].num_computed
+            self._rows[number].begin_again()
+            self._forget(number)
         if lost is not None:
             row = self._rows[lost]
             error = Rejected(Code.PROMPT, f"the model cannot take it ({why})") if why else too_large(row.request)
@@ -237,14 +208,25 @@ class ContinuousEngine:
         self._calls.fail(error)
         self._rows.clear()
         self._pending, self._scheduler = None, Scheduler(self._scheduler.full_limits)
-        self._forward, self._num_lost = Forward(self.model, self._kernels), 0
+        self._runner, self._num_lost = StepRunner(Forward(self.model, self._kernels), self.intake), 0
         self._prefixes.clear()
 
-    def _count(self, step: Step, seconds: float) -> None:
+    def _forget(self, number: int) -> None:
+        self._runner.forget(number)
+        if self._drafter is not None:
+            self._drafter.forget(number)
+
+    def _count(self, step: Step, pending: PendingStep, seconds: float) -> None:
+        for row, num_tokens in pending.accepted.items():
+            self._scheduler.accept(row, num_tokens)
+            self.goodput.accepted_tokens += num_tokens
+        self.goodput.drafted_tokens += sum(row.num_drafted for row in step.decode_rows)
+        if self._drafter is not None:
+            self._drafter.observe(step, seconds, pending.accepted)
         for decoded in step.decode_rows:
-            self._rows[decoded.row].num_computed += 1
+            self._rows[decoded.row].num_computed += 1 + decoded.num_drafted
         for chunk in step.chunks:
             self._rows[chunk.row].num_computed += chunk.end - chunk.start
         self.goodput.held_slots += self._scheduler.num_held
         self.goodput.all_slots += self._scheduler.layout.num_slots
-        self.goodput.count_forward(seconds, decoded=len(step.decode_rows) / step.num_tokens)
+        self.goodput.count_forward(seconds, decoded=step.num_decoded / step.num_tokens)

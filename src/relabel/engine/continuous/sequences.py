@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -90,21 +90,24 @@ class PendingStep:
     """A forward whose tokens the host has not looked at yet."""
 
     rows: list[int]
+    """Of each token; a row has several where tokens of its draft were accepted."""
     outcome_4R: torch.Tensor
     """Token, finite, how it ended, log-probability, as float64, which holds any token: on its way to the host."""
+    accepted: Mapping[int, int]
+    """How many tokens of its draft, for each row that had one."""
     arrived: torch.cuda.Event | None
 
     @classmethod
-    def send(cls, rows: list[int], outcome_4R: torch.Tensor) -> Self:
+    def send(cls, rows: list[int], outcome_4R: torch.Tensor, accepted: Mapping[int, int] | None = None) -> Self:
         """Begin to copy what came out for these rows; nobody waits for it."""
         if not outcome_4R.is_cuda:
-            return cls(rows, outcome_4R, None)
+            return cls(rows, outcome_4R, accepted or {}, None)
         arrived, on_host = torch.cuda.Event(), outcome_4R.to("cpu", non_blocking=True)
         arrived.record()
-        return cls(rows, on_host, arrived)
+        return cls(rows, on_host, accepted or {}, arrived)
 
     def read(self) -> Iterable[tuple[int, float, float, float, float]]:
-        """For each row its number and its outcome, as soon as the copy is there."""
+        """For each token the number of its row and its outcome, as soon as the copy is there."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return zip(self.rows, *self.outcome_4R.tolist(), strict=True)

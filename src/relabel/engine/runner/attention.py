@@ -17,6 +17,7 @@ from transformers import AttentionInterface
 
 from relabel.engine.model.upload import upload
 from relabel.engine.runner.decode_attention import DecodeAttention, plan_decode_attention
+from relabel.engine.runner.draft_attention import DraftAttentions, plan_draft_attention
 from relabel.engine.runner.flash import Flash, Span, Spans, plan_spans
 from relabel.engine.runner.kv_cache import KVCache, SlotMapping
 from relabel.engine.runner.softmax import Softmax, bias_of
@@ -46,7 +47,10 @@ class PrefillGroup:
 
 @dataclass(slots=True, kw_only=True)
 class Ragged:
-    """What the attention of every layer must know of one forward. The stream holds decoded tokens, then chunks."""
+    """What the attention of every layer must know of one forward.
+
+    The stream holds decoded tokens, then those of rows with drafts, then chunks.
+    """
 
     kv_cache: KVCache
     slot_mapping: SlotMapping
@@ -54,11 +58,14 @@ class Ragged:
     decode_slots: tuple[int, ...]
     decode_positions: tuple[int, ...]
     """Of the decoded rows, as on the device at the head of the stream."""
+    drafted: Sequence[Span]
+    """Rows with drafts: their newest tokens and what was drafted."""
     prefill_groups: Sequence[PrefillGroup]
     flash: Flash | None
     """The kernel of the device, for the layers that it can take."""
     _decode_attention: dict[int | None, DecodeAttention] = field(default_factory=dict)
     """By window; made by the first layer that has it."""
+    _draft_attention: dict[int | None, DraftAttentions] = field(default_factory=dict)
     of_graph: Spans | None = None
     """The rows of a CUDA graph, of which the host knows no number: only the flash kernel will do."""
     _masks: dict[tuple[int, int, int | None, bool], torch.Tensor] = field(default_factory=dict)
@@ -73,6 +80,16 @@ class Ragged:
                 self.decode_slots, self.decode_positions, window, self.slot_mapping.slots_T.device
             )
         return self._decode_attention[window]
+
+    def draft_attention(self, window: int | None) -> DraftAttentions:
+        """What the rows with drafts read."""
+        if window not in self._draft_attention:
+            slots, positions, ends = zip(*self.drafted, strict=True)
+            lengths = [end - position for position, end in zip(positions, ends, strict=True)]
+            self._draft_attention[window] = plan_draft_attention(
+                slots, positions, lengths, window, self.slot_mapping.slots_T.device
+            )
+        return self._draft_attention[window]
 
     def slots_of(self, group: PrefillGroup) -> torch.Tensor:
         """Their slots as a table on the device."""
@@ -91,7 +108,7 @@ class Ragged:
             chunks = [
                 Span(slot, own.start, own.start + own.length) for own in self.prefill_groups for slot in own.slots
             ]
-            for first, spans in ((0, decoded), (len(decoded), chunks)):
+            for first, spans in ((0, decoded), (len(decoded), [*self.drafted, *chunks])):
                 if spans:
                     slot_tokens, device = self.kv_cache.layout.slot_tokens, self.slot_mapping.slots_T.device
                     self._spans.append(plan_spans(first, spans, slot_tokens, device))
@@ -132,6 +149,11 @@ def ragged_attention(
         q_HND = query[0, :, : len(ragged.decode_slots)]
         q_NHGD = q_HND.transpose(0, 1).unflatten(1, (key.shape[1], -1))
         parts.append(ragged.decode_attention(window).attend(ragged.kv_cache, layer, q_NHGD, softmax).flatten(1, 2))
+    if ragged.drafted:
+        first = len(ragged.decode_slots)
+        last = first + sum(span.end - span.start for span in ragged.drafted)
+        q_THD = query[0, :, first:last].transpose(0, 1)
+        parts.append(ragged.draft_attention(window).attend(ragged.kv_cache, layer, q_THD, key.shape[1], softmax))
     for group in ragged.prefill_groups:
         last = group.first + len(group.slots) * group.length
         q, k, v = (tensor[0, :, group.first : last] for tensor in (query, key, value))

@@ -1,6 +1,7 @@
 """Attention of decoded rows over the KV cache, block by block: a row costs about its own length, whatever others have.
 
-Plain matrix products on any device; grouped query heads stand beside each other over one key head.
+Plain matrix products on any device; grouped query heads stand beside each other over one key head, and so do the
+queries of a row that has several, because tokens of a draft are computed with its newest one.
 """
 
 from __future__ import annotations
@@ -45,20 +46,22 @@ class Batch:
     """The place of each row in the batch, where that is not its own number."""
     num_places: int
     blocks: tuple[Block, ...]
-    bias_P11W: torch.Tensor
+    bias_P1QW: torch.Tensor
 
     def attend(self, kv_cache: KVCache, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
-        """One query a row: the same shape as `q_NHGD`, whose G are the query heads of one key head."""
+        """The same shape as `q_NHGD`, whose G are the query heads of one key head x the Q queries of a row."""
         keys, values = kv_cache.keys[layer], kv_cache.values[layer]
         q_PHGD = q_NHGD
         if self.rows_N is not None:
             q_PHGD = q_NHGD.new_zeros(self.num_places, *q_NHGD.shape[1:]).index_copy_(0, self.rows_N, q_NHGD)
-        scores = torch.zeros(*q_PHGD.shape[:3], self.bias_P11W.shape[-1], device=q_NHGD.device)
+        num_queries, width = self.bias_P1QW.shape[2:]
+        bias = self.bias_P1QW.repeat(1, 1, q_NHGD.shape[2] // num_queries, 1) if num_queries > 1 else self.bias_P1QW
+        scores = torch.zeros(*q_PHGD.shape[:3], width, device=q_NHGD.device)
         for column, block in self._columns():
             k_MHBD = _some(keys[block.number], block.slots)
             part = torch.matmul(_some(q_PHGD, block.at), k_MHBD.transpose(2, 3)).float()
             scores[block.at, :, :, column] = part
-        weights = softmax(scores, self.bias_P11W, 1).to(values.dtype)
+        weights = softmax(scores, bias, num_queries).to(values.dtype)
         out_PHGD = torch.zeros(*q_PHGD.shape[:3], values.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
             part = torch.matmul(weights[block.at, :, :, column], _some(values[block.number], block.slots)).float()
@@ -84,7 +87,7 @@ class DecodeAttention:
     """Where each row stands in that order."""
 
     def attend(self, kv_cache: KVCache, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
-        """One query a row: the same shape as `q_NHGD`, whose G are the query heads of one key head."""
+        """The same shape as `q_NHGD`, whose G are the query heads of one key head x the queries of a row."""
         if self.order_N is None or self.back_N is None:
             return self.batches[0].attend(kv_cache, layer, q_NHGD, softmax)
         parts = q_NHGD.index_select(0, self.order_N).split([batch.num_rows for batch in self.batches])
@@ -93,13 +96,14 @@ class DecodeAttention:
 
 
 def plan_decode_attention(
-    slots: Sequence[int], ends: Sequence[int], window: int | None, device: torch.device
+    slots: Sequence[int] | np.ndarray, ends: Sequence[int] | np.ndarray, window: int | None, device: torch.device
 ) -> DecodeAttention:
-    """For rows in `slots`, each with its newest token at a position `ends`."""
-    slots_N, ends_N = np.asarray(slots), np.asarray(ends)
-    starts_N = np.zeros_like(ends_N) if window is None else np.maximum(ends_N - window + 1, 0)
-    groups = _group_rows(starts_N // BLOCK, ends_N // BLOCK)
-    batches = tuple(_plan_batch(slots_N[rows], starts_N[rows], ends_N[rows], window, device) for rows in groups)
+    """For rows in `slots`, each with its newest token at a position `ends`, or [rows, queries] of them that rise."""
+    slots_N, ends_NQ = np.asarray(slots), np.asarray(ends).reshape(len(slots), -1)
+    first_N = ends_NQ[:, 0]
+    starts_N = np.zeros_like(first_N) if window is None else np.maximum(first_N - window + 1, 0)
+    groups = _group_rows(starts_N // BLOCK, ends_NQ[:, -1] // BLOCK)
+    batches = tuple(_plan_batch(slots_N[rows], starts_N[rows], ends_NQ[rows], window, device) for rows in groups)
     if len(groups) == 1:
         return DecodeAttention(batches=batches, order_N=None, back_N=None)
     order_N = np.concatenate(groups)
@@ -129,15 +133,16 @@ def _group_rows(first_N: np.ndarray, last_N: np.ndarray) -> list[np.ndarray]:
 
 
 def _plan_batch(
-    slots_N: np.ndarray, starts_N: np.ndarray, ends_N: np.ndarray, window: int | None, device: torch.device
+    slots_N: np.ndarray, starts_N: np.ndarray, ends_NQ: np.ndarray, window: int | None, device: torch.device
 ) -> Batch:
+    last_N = ends_NQ[:, -1]
     num_slots = int(slots_N.max()) + 1
     is_dense = num_slots <= DENSE * len(slots_N)
     places_N = slots_N if is_dense else np.arange(len(slots_N))
     num_places = num_slots if is_dense else len(slots_N)
     blocks = []
-    for number in range(int(starts_N.min()) // BLOCK, int(ends_N.max()) // BLOCK + 1):
-        reach = np.flatnonzero((ends_N >= number * BLOCK) & (starts_N < (number + 1) * BLOCK))
+    for number in range(int(starts_N.min()) // BLOCK, int(last_N.max()) // BLOCK + 1):
+        reach = np.flatnonzero((last_N >= number * BLOCK) & (starts_N < (number + 1) * BLOCK))
         if not len(reach):
             continue
         around = slice(int(slots_N[reach].min()), int(slots_N[reach].max()) + 1)
@@ -147,16 +152,16 @@ def _plan_batch(
             at, wanted = _numbers(places_N[reach], device), _numbers(slots_N[reach], device)
             blocks.append(Block(number=number, slots=wanted, at=at))
     keys_W = np.concatenate([np.arange(block.number * BLOCK, (block.number + 1) * BLOCK) for block in blocks])
-    ends_P = np.full(num_places, ends_N[0])  # places without a row attend, too; nobody looks at what comes of it
-    ends_P[places_N] = ends_N
-    bias_PW = bias_of(upload(ends_P, device), upload(keys_W, device), window)
+    ends_PQ = np.tile(ends_NQ[:1], (num_places, 1))  # places without a row attend, too, and nobody looks
+    ends_PQ[places_N] = ends_NQ
+    bias_PQW = bias_of(upload(ends_PQ, device), upload(keys_W, device), window)
     is_in_order = np.array_equal(places_N, np.arange(num_places))
     return Batch(
         num_rows=len(slots_N),
         rows_N=None if is_in_order else upload(places_N, device),
         num_places=num_places,
         blocks=tuple(blocks),
-        bias_P11W=bias_PW[:, None, None],
+        bias_P1QW=bias_PQW[:, None],
     )
 
 

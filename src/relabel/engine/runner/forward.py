@@ -18,9 +18,10 @@ from relabel.engine.model.traits import takes_features
 from relabel.engine.model.upload import upload
 from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
-from relabel.engine.runner.flash import spans_of_decoded
+from relabel.engine.runner.flash import Span, spans_of_decoded
 from relabel.engine.runner.kernels import Kernels
 from relabel.engine.runner.kv_cache import KVCache, SlotMapping
+from relabel.engine.runner.stream import Stream
 from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
 
 if TYPE_CHECKING:
@@ -68,34 +69,46 @@ class Forward:
         if self._graphs is not None:
             self._graphs.forget()
 
-    def run(self, step: Step, requests: dict[int, Request]) -> tuple[torch.Tensor, list[int]]:
-        """Logits [R, vocabulary] and the R rows they are for: the decoded ones, then those whose prompt is complete."""
-        decode_rows = sorted(step.decode_rows, key=lambda row: row.slot)
-        if self._graphs is not None and not step.chunks and self.kv_cache.are_by_slot:
+    def run(
+        self, step: Step, requests: dict[int, Request], drafts: Mapping[int, Sequence[int]] | None = None
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Logits [R, vocabulary] and the R rows they are for: the decoded ones, those with drafts, then those whose
+        prompt is complete.
+
+        `drafts` holds, for rows with one, the newest token and the draft; such a row has logits for each of these.
+        """
+        decode_rows = sorted(step.decode_rows, key=lambda row: (row.num_drafted > 0, row.slot))
+        plain = [row for row in decode_rows if not row.num_drafted]
+        if self._graphs is not None and not step.chunks and plain == decode_rows and self.kv_cache.are_by_slot:
             table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in decode_rows]
             if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
                 return logits_RV, [row.row for row in decode_rows]
         chunks = sorted(step.chunks, key=_by_shape)
-        ids, positions, slots, ends = self._stream(decode_rows, chunks, requests)
+        stream = Stream.of(decode_rows, drafts or {}, chunks, requests)
+        slots_T, positions_T = (upload(each, self.device, torch.long) for each in (stream.slots, stream.positions))
+        ids_T = torch.cat([self._newest_S[slots_T[: len(plain)]], upload(stream.ids, self.device, torch.long)])
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             kv_cache=self.kv_cache,
-            slot_mapping=SlotMapping.of(slots, positions),
-            decode_slots=tuple(row.slot for row in decode_rows),
-            decode_positions=tuple(row.position for row in decode_rows),
-            prefill_groups=_prefill_groups(chunks, len(decode_rows)),
+            slot_mapping=SlotMapping.of(slots_T, positions_T),
+            decode_slots=tuple(row.slot for row in plain),
+            decode_positions=tuple(row.position for row in plain),
+            drafted=[
+                Span(row.slot, row.position, row.position + 1 + row.num_drafted) for row in decode_rows[len(plain) :]
+            ],
+            prefill_groups=_prefill_groups(chunks, step.num_decoded),
             flash=self._flash,
         )
         output = self.model(
-            input_ids=ids[None],
-            position_ids=self._position_ids(decode_rows, chunks, requests, positions),
+            input_ids=ids_T[None],
+            position_ids=self._position_ids(decode_rows, chunks, requests, positions_T),
             use_cache=False,
-            logits_to_keep=upload(ends, self.device, torch.long),
+            logits_to_keep=upload(stream.wanted, self.device, torch.long),
             ragged=ragged,
             **images,
         )
-        rows = [row.row for row in decode_rows] + [chunk.row for chunk in chunks if chunk.is_last]
-        return output.logits[0], rows
+        decoded = [row.row for row in decode_rows for _ in range(1 + row.num_drafted)]
+        return output.logits[0], decoded + [chunk.row for chunk in chunks if chunk.is_last]
 
     def set_newest(self, slots: Sequence[int], tokens_R: torch.Tensor) -> None:
         """The tokens that were chosen for these slots: the next step decodes them."""
@@ -104,24 +117,6 @@ class Forward:
     def forget(self, row: int) -> None:
         """A row has ended."""
         self._positions.pop(row, None)
-
-    def _stream(
-        self, decode_rows: Sequence[DecodeRow], chunks: Sequence[PrefillChunk], requests: dict[int, Request]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
-        """Token ids, positions and slots [T], and the indices of the tokens whose logits are wanted."""
-        slots = [row.slot for row in decode_rows]
-        positions, ids, ends = [row.position for row in decode_rows], [], list(range(len(slots)))
-        for chunk in chunks:
-            length = chunk.end - chunk.start
-            ids.extend(requests[chunk.row].prompt_ids[chunk.start : chunk.end])
-            positions.extend(range(chunk.start, chunk.end))
-            slots.extend([chunk.slot] * length)
-            if chunk.is_last:
-                ends.append(len(slots) - 1)
-        slots_T = upload(slots, self.device, torch.long)
-        newest_N = self._newest_S[slots_T[: len(decode_rows)]]
-        ids_T = torch.cat([newest_N, upload(ids, self.device, torch.long)])
-        return ids_T, upload(positions, self.device, torch.long), slots_T, ends
 
     def _position_ids(
         self,
@@ -134,7 +129,7 @@ class Forward:
         if (find_axes := self._find_axes) is None:
             return positions_T[None]
         position_ids = positions_T.expand(3, -1).clone()
-        shifts = [self._shift(row.row) for row in decode_rows]
+        shifts = [self._shift(row.row) for row in decode_rows for _ in range(1 + row.num_drafted)]
         at = len(shifts)
         position_ids[:, :at] += upload(shifts, self.device, torch.long)
         for chunk in chunks:
@@ -156,6 +151,7 @@ class Forward:
             slot_mapping=SlotMapping.of(slots_R, positions_R),
             decode_slots=(),
             decode_positions=(),
+            drafted=(),
             prefill_groups=(),
             flash=self._flash,
             of_graph=spans,

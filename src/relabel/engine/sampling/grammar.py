@@ -44,17 +44,36 @@ class Matcher:
         self._tokens.append(token)
         self._grammar.consume_token(token)
 
-    def fill(self, mask_W: np.ndarray) -> None:
-        """Set the bits of the tokens that may come next. A row whose grammar gives up may only end."""
+    def fill(self, masks_LW: np.ndarray, draft: Sequence[int] = ()) -> None:
+        """Set the bits of the tokens that may come next, and of those that may come behind each token of a draft.
+
+        The draft is one that fits. A row whose grammar gives up may only end.
+        """
         if self._has_ended:
-            mask_W[:] = -1
+            masks_LW[:] = -1
             return
-        self._compute(mask_W)
+        self._walk(masks_LW, draft)
         if self._grammar.is_error():
             # copies of a grammar share a lexer whose states only grow: one expression had all 250,000 after 606 rows
             self._grammar = self._renew(True)
             self._grammar.consume_tokens(self._tokens)
+            self._walk(masks_LW, draft)
+
+    def forced(self) -> list[int]:
+        """The tokens of the text that must come next, as the tokenizer writes it; the model may choose others."""
+        return [] if self._has_ended or self._grammar.is_stopped() else self._grammar.compute_ff_tokens()
+
+    def num_fitting(self, draft: Sequence[int]) -> int:
+        """How many tokens of a draft may come next, one after the other."""
+        return 0 if self._has_ended or self._grammar.is_stopped() else self._grammar.validate_tokens(list(draft))
+
+    def _walk(self, masks_LW: np.ndarray, draft: Sequence[int]) -> None:
+        self._compute(masks_LW[0])
+        for token, mask_W in zip(draft, masks_LW[1:], strict=True):
+            self._grammar.consume_token(token)
             self._compute(mask_W)
+        if draft:
+            self._grammar.rollback(len(draft))
 
     def _compute(self, mask_W: np.ndarray) -> None:
         if self._grammar.is_stopped():
@@ -91,12 +110,17 @@ class Grammars:
 
         return Matcher(renew, stops)
 
-    def masks(self, matchers: Sequence[Matcher]) -> np.ndarray:
-        """[R, words] of int32, a bit for each token of the vocabulary that may come next."""
-        masks_RW = np.zeros((len(matchers), -(-self._vocab_size // WORD)), dtype=np.int32)
-        for matcher, mask_W in zip(matchers, masks_RW, strict=True):
-            matcher.fill(mask_W)
-        return masks_RW
+    def masks(self, rows: Sequence[tuple[Matcher, Sequence[int]]]) -> np.ndarray:
+        """[positions, words] of int32, a bit for each token of the vocabulary that may come next.
+
+        Of each row, behind its text and behind each token of its draft.
+        """
+        num_positions = sum(1 + len(draft) for _, draft in rows)
+        masks_PW, at = np.zeros((num_positions, -(-self._vocab_size // WORD)), dtype=np.int32), 0
+        for matcher, draft in rows:
+            matcher.fill(masks_PW[at : at + 1 + len(draft)], draft)
+            at += 1 + len(draft)
+        return masks_PW
 
     def _compile(self, constraint: Constraint, stops: tuple[int, ...]) -> LLMatcher:
         """Of a constraint that has not been used for long it is made anew: rows may all bring their own."""

@@ -6,7 +6,7 @@ at a time; nothing of models, prompts' text or requests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 
 from relabel.engine.api.request import Request, Sampling
 from relabel.engine.model.upload import upload
+from relabel.engine.sampling.accepted import are_accepted
 from relabel.engine.sampling.draw import draw, draw_uniforms
 from relabel.engine.sampling.grammar import Grammars, Matcher, allowed
 from relabel.engine.sampling.stops import StopTokens
@@ -69,19 +70,42 @@ class Sampler:
             known = [token for token in request.prompt_ids if token < table.shape[1]]
             self._seen_SV[slot].index_fill_(0, upload(known, table.device, torch.long), True)
 
+    def forced(self, slot: int) -> list[int]:
+        """The tokens that the grammar of the row in `slot` forces, as the tokenizer would write them."""
+        self._consume()
+        row = self._rows[slot]
+        return row.matcher.forced() if row.matcher else []
+
+    def fitting(self, slot: int, draft: list[int]) -> list[int]:
+        """As much of a draft for the row in `slot` as its choice can be made for at once."""
+        row = self._rows[slot]
+        if row.sampling.repetition_penalty != 1:  # each choice would have to know the one before
+            return []
+        stops = self._stops.of(row.sampling.stop_token_ids)
+        draft = draft[: next((at for at, token in enumerate(draft) if token in stops), len(draft))]
+        if row.matcher and draft:
+            self._consume()
+            return draft[: row.matcher.num_fitting(draft)]
+        return draft
+
     def choose(
-        self, logits_RV: torch.Tensor, slots: Sequence[int], steps: Sequence[int]
+        self,
+        logits_RV: torch.Tensor,
+        slots: Sequence[int],
+        steps: Sequence[int],
+        assumed: Sequence[int | None] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The tokens of the rows in `slots`, each at its own step from 0: ids [R], whether its logits are finite [R],
         and log-probabilities [R], which are 0 for rows that did not ask for them.
 
-        Rows that are not finite get some valid id.
+        Rows that are not finite get some valid id. A row with a draft stands there once for each position, side by
+        side; `assumed` is the drafted token behind each (see are_accepted).
         """
         # one pass: the maximum is NaN with any NaN, inf with any inf, and -inf when no token is possible
         top_R, tokens_R = logits_RV.max(-1)
         rows = [self._rows[slot] for slot in slots]
         if not all(row.is_plain_at(step) for row, step in zip(rows, steps, strict=True)):
-            tokens_R = self._choose(logits_RV, slots, rows, steps)
+            tokens_R = self._choose(logits_RV, slots, rows, steps, assumed or [None] * len(rows))
         logprobs_R = torch.zeros(len(rows), device=logits_RV.device)
         if wanted := [at for at, row in enumerate(rows) if row.sampling.logprobs]:
             index = upload(wanted, logits_RV.device)
@@ -94,10 +118,15 @@ class Sampler:
         return self._stops.end(tokens_R, [self._rows[slot].stops for slot in slots])
 
     def _choose(
-        self, logits_RV: torch.Tensor, slots: Sequence[int], rows: Sequence[_Row], steps: Sequence[int]
+        self,
+        logits_RV: torch.Tensor,
+        slots: Sequence[int],
+        rows: Sequence[_Row],
+        steps: Sequence[int],
+        assumed: Sequence[int | None],
     ) -> torch.Tensor:
         device = logits_RV.device
-        logits_RV = self._adjusted(logits_RV, slots, rows, steps)
+        logits_RV = self._adjusted(logits_RV, slots, rows, steps, assumed)
         tokens_R = logits_RV.argmax(-1)
         for sampling, members in _by_settings(rows).items():
             index = upload(members, device)
@@ -115,11 +144,16 @@ class Sampler:
             at_R = upload(slots, device) * self._seen_SV.shape[1] + tokens_R
             self._seen_SV.view(-1).index_fill_(0, at_R, True)
         if any(row.matcher for row in rows):
-            self._chosen = Chosen([row.matcher for row in rows], tokens_R)
+            self._chosen = Chosen([row.matcher for row in rows], tokens_R, assumed)
         return tokens_R
 
     def _adjusted(
-        self, logits_RV: torch.Tensor, slots: Sequence[int], rows: Sequence[_Row], steps: Sequence[int]
+        self,
+        logits_RV: torch.Tensor,
+        slots: Sequence[int],
+        rows: Sequence[_Row],
+        steps: Sequence[int],
+        assumed: Sequence[int | None],
     ) -> torch.Tensor:
         device = logits_RV.device
         if self._seen_SV is not None:
@@ -134,7 +168,7 @@ class Sampler:
         if bound := [at for at, row in enumerate(rows) if row.matcher]:
             # the device is at the forward of these very logits: the host needs the tokens before them alone
             self._consume()
-            masks_RW = self._grammars.masks([matcher for row in rows if (matcher := row.matcher)])
+            masks_RW = self._grammars.masks(_by_matcher(rows, assumed))
             may_RV = allowed(upload(masks_RW, device), logits_RV.shape[1])
             index = upload(bound, device)
             logits_RV = logits_RV.index_put((index,), logits_RV[index].masked_fill(~may_RV, -torch.inf))
@@ -143,27 +177,45 @@ class Sampler:
     def _consume(self) -> None:
         """Tell the matchers which tokens were chosen last."""
         if self._chosen is not None:
-            for matcher, token in zip(self._chosen.matchers, self._chosen.tokens(), strict=True):
-                if matcher is not None:
-                    matcher.consume(token)
+            for matcher, token in self._chosen.accepted():
+                matcher.consume(token)
             self._chosen = None
 
 
 class Chosen:
     """Tokens of the last choice, on their way to the host from the moment they are chosen."""
 
-    def __init__(self, matchers: list[Matcher | None], tokens_R: torch.Tensor) -> None:
-        self.matchers = matchers
+    def __init__(
+        self, matchers: Sequence[Matcher | None], tokens_R: torch.Tensor, assumed: Sequence[int | None]
+    ) -> None:
+        self._matchers, self._assumed = matchers, assumed
         self._tokens_R = tokens_R.to("cpu", non_blocking=True)
         self._arrived = torch.cuda.Event() if tokens_R.is_cuda else None
         if self._arrived is not None:
             self._arrived.record()
 
-    def tokens(self) -> list[int]:
-        """[R], when they have arrived."""
+    def accepted(self) -> Iterator[tuple[Matcher, int]]:
+        """Those that stand, each with the matcher of its row, when they have arrived."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        return self._tokens_R.tolist()
+        tokens = self._tokens_R.tolist()
+        for matcher, token, stands in zip(self._matchers, tokens, are_accepted(tokens, self._assumed), strict=True):
+            if matcher is not None and stands:
+                yield matcher, token
+
+
+def _by_matcher(rows: Sequence[_Row], assumed: Sequence[int | None]) -> list[tuple[Matcher, list[int]]]:
+    """The rows with a grammar, each with its draft."""
+    found: list[tuple[Matcher, list[int]]] = []
+    is_new = True
+    for row, token in zip(rows, assumed, strict=True):
+        if row.matcher is not None:
+            if is_new:
+                found.append((row.matcher, []))
+            if token is not None:
+                found[-1][1].append(token)
+        is_new = token is None
+    return found
 
 
 def _by_settings(rows: Sequence[_Row]) -> dict[tuple[float, float, int, float], list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from relabel.engine.scheduling.batching import Budget
 from relabel.engine.scheduling.prefix_groups import PrefixGroups
@@ -80,20 +80,26 @@ class Scheduler:
             raise ValueError(f"row {row} has nothing to compute, or needs more than {self._full.kv_tokens} tokens")
         self._arrivals.append(Queued(row, prompt_tokens, new_tokens, is_whole, shared, shared, prefix_group))
 
-    def step(self) -> Step | None:
-        """The next forward, counted as done; None when there is nothing to compute."""
+    def step(self, drafts: Mapping[int, int] | None = None) -> Step | None:
+        """The next forward, counted as done; None when there is nothing to compute.
+
+        `drafts` are tokens that were drafted for rows, of which it takes as many as there is room for.
+        """
         self._look_ahead()
         self._groups.look(self._held.values())
         chunks = tuple(self._images())
         decode_rows: tuple[DecodeRow, ...] = ()
         if not chunks:  # a decoded token that looks like an image's would be taken for one
-            decode_rows = tuple(
-                DecodeRow(held.row, held.slot, held.filled) for held in self._held.values() if held.is_decoding
-            )
-            chunks = tuple(self._texts(self.limits.step_tokens - len(decode_rows), is_alone=not decode_rows))
-        for row, _, position in decode_rows:
-            self._held[row].filled = position + 1
+            decode_rows = self._decoded(drafts or {})
+            room = self.limits.step_tokens - sum(1 + row.num_drafted for row in decode_rows)
+            chunks = tuple(self._texts(room, is_alone=not decode_rows))
+        for decoded in decode_rows:
+            self._held[decoded.row].filled = decoded.position + 1
         return Step(decode_rows, chunks) if decode_rows or chunks else None
+
+    def accept(self, row: int, num_tokens: int) -> None:
+        """So many tokens of the row's draft in the last step were accepted: they stand in its slot."""
+        self._held[row].filled += num_tokens
 
     def end(self, row: int) -> None:
         """The row needs its slot no longer."""
@@ -148,6 +154,17 @@ class Scheduler:
     def _is_outgrown(self, needs: int) -> bool:
         """There could be twice the slots, because the long rows are through or the limits have grown."""
         return self._slots_of(needs, needs).num_slots >= 2 * self.layout.num_slots
+
+    def _decoded(self, drafts: Mapping[int, int]) -> tuple[DecodeRow, ...]:
+        """All rows whose prompts are through; drafts take at most half of what they leave of the budget."""
+        held_rows = [held for held in self._held.values() if held.is_decoding]
+        room = (self.limits.step_tokens - len(held_rows)) // 2
+        decode_rows: list[DecodeRow] = []
+        for held in held_rows:
+            num_drafted = min(drafts.get(held.row, 0), held.needs - held.filled - 2, room)
+            room -= num_drafted
+            decode_rows.append(DecodeRow(held.row, held.slot, held.filled, num_drafted))
+        return tuple(decode_rows)
 
     def _images(self) -> Iterator[PrefillChunk]:
         """Waiting rows with images, whole, up to the budget but at least one; nothing where the front is text."""

@@ -59,16 +59,21 @@ class PrefillChunk(NamedTuple):
 
 
 class DecodeRow(NamedTuple):
-    """A row that is decoded: its newest token is computed at `position` of its slot."""
+    """A row that is decoded: its newest token is computed at `position` of its slot, and a draft behind it."""
 
     row: int
     slot: int
     position: int
+    num_drafted: int = 0
+    """Tokens of the draft: a guess at what comes next. Those that the model chooses, too, save a step each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One forward. Each of its decode rows and of its last chunks gets one new token."""
+    """One forward. Each of its decode rows and of its last chunks gets a new token.
+
+    A row with a draft gets one more for each token of it that is accepted.
+    """
 
     decode_rows: tuple[DecodeRow, ...]
     """The rows whose newest token is computed."""
@@ -77,4 +82,9 @@ class Step:
 
     @property
     def num_tokens(self) -> int:
-        return len(self.decode_rows) + sum(chunk.end - chunk.start for chunk in self.chunks)
+        return self.num_decoded + sum(chunk.end - chunk.start for chunk in self.chunks)
+
+    @property
+    def num_decoded(self) -> int:
+        """The newest tokens of rows, and their drafts."""
+        return sum(1 + row.num_drafted for row in self.decode_rows)
