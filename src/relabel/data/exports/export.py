@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from relabel.data.exports.again import SourceAgain, open_again
 from relabel.data.exports.chosen import ChosenRows
-from relabel.data.exports.jsonl import write_jsonl
+from relabel.data.exports.one_file import write_jsonl, write_parquet
 from relabel.data.exports.openai_batch import export_batch
-from relabel.data.exports.parquet import write_parquet
+from relabel.data.exports.pieces import PIECE_BYTES
 from relabel.data.exports.progress import SUFFIX, Progress
 from relabel.data.exports.webdataset import NO_IMAGE, write_webdataset
 from relabel.data.labels.columns import labels_of
@@ -85,12 +85,14 @@ def export(
     join: bool = False,
     only_ok: bool = False,
     shard_mb: int = SHARD_MB,
+    piece_bytes: int = PIECE_BYTES,
 ) -> Written:
     """Write the rows that are published, in the order of the source, to a path or URL: whole or not at all.
 
     The format goes by the target's suffix, where none is given. `join` adds all columns of the source, `only_ok` leaves
-    out rejects; `shard_mb` bounds a file of a WebDataset, in 10^6 bytes. Raises Refused or SpecError where that cannot
-    be, SourceUnreadable where a file that has to be opened again is not what was labelled.
+    out rejects; `shard_mb` bounds a file of a WebDataset, in 10^6 bytes, and `piece_bytes` what is in memory of one
+    file's rows. The same call goes on where one was killed. Raises Refused or SpecError where that cannot be,
+    SourceUnreadable where a file that has to be opened again is not what was labelled.
     """
     run = run_of(store)
     kind = format or _format_of(target, run)
@@ -105,16 +107,15 @@ def export(
     images = kind == "webdataset" and bool(run.recorded.prompt.image)
     source = open_again(run, join=join, images=images, binary=kind == "parquet") if join or images else None
     rows = ChosenRows(store=store, run=run, source=source, only_ok=only_ok)
-    counts, files = rows.counts, 1
+    files = 1
     if kind == "webdataset":
         progress = Progress(target, _digest(store, run, [join, only_ok, shard_mb]))
         if not progress.is_complete:
             write_webdataset(rows, progress, text=_text_column(run), shard_bytes=shard_mb * 10**6)
         counts, files = progress.counts, progress.num_files
-    elif kind == "parquet":
-        write_parquet(rows, target)
     else:
-        write_jsonl(rows, target)
+        write = write_parquet if kind == "parquet" else write_jsonl
+        counts = write(rows, target, _digest(store, run, [kind, join, only_ok, piece_bytes]), piece_bytes)
     return _exported(kind, run, source, counts, files)
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from relabel.data.exports.chosen import ChosenRows
-from relabel.data.exports.target import whole
 
 GROUP_BYTES, GROUP_ROWS = 64 * 2**20, 128 * 1024
 """Of a row group, in memory: one is written as soon as it has either."""
@@ -44,10 +40,3 @@ class RowGroups:
             self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
             self._group.clear()
             self.num_bytes += rows.nbytes
-
-
-def write_parquet(chosen: ChosenRows, target: str) -> None:
-    """Write all rows to one file, which is there whole or not at all."""
-    with whole(target) as file, closing(RowGroups(file, chosen.schema)) as groups:
-        for unit in chosen.each():
-            groups.add(unit.rows)

@@ -5,9 +5,10 @@ Knows names and counts; nothing of what is in the files.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 
 from relabel.data.store.fault import first_fault
 from relabel.data.store.store import Store
-from relabel.errors import Refused
+from relabel.errors import Refused, StoreFailed
 
 SUFFIX = ".tar"
 
@@ -29,6 +30,8 @@ class Shard:
     """Bytes."""
     counts: dict[str, int]
     """Rows by status, and what else is counted of them."""
+    digest: str = ""
+    """Of its bytes, where they are read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +51,17 @@ _DOCUMENT = TypeAdapter(_Document)
 class Progress:
     """The files `NAME-000000.tar`, `NAME-000001.tar`, ... of an export to `NAME.tar`."""
 
-    def __init__(self, target: str, what: str) -> None:
-        """Files of the same export to the same target stay, if all that are noted are there as long as they were. Else
+    def __init__(self, target: str, what: str, suffix: str = SUFFIX) -> None:
+        """`suffix`: that of the target and of the files.
+
+        Files of the same export to the same target stay, if all that are noted are there as long as they were. Else
         all with names of such files are deleted, also those that no document names: a kill comes between a file and
         its note.
 
         Raises Refused where the folder cannot be reached, or the document there is another.
         """
         folder, _, name = target.rpartition("/")
-        self._stem = name.removesuffix(SUFFIX)
+        self._stem, self._suffix = name.removesuffix(suffix), suffix
         self._store = Store(folder or ("/" if target.startswith("/") else str(Path.cwd())))
         try:
             found = self._store.read_json(self._name)
@@ -71,7 +76,7 @@ class Progress:
         self._missing_before = self._now.missing
 
     def _begin(self, what: str, listed: Iterable[str]) -> _Document:
-        is_ours = re.compile(rf"{re.escape(self._stem)}-\d{{6}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
+        is_ours = re.compile(rf"{re.escape(self._stem)}-\d{{6}}{re.escape(self._suffix)}", re.ASCII).fullmatch
         self._store.delete(self._name)  # first: no document names files that are gone
         for name in filter(is_ours, listed):
             self._store.delete(name)
@@ -88,7 +93,7 @@ class Progress:
 
     @property
     def next_name(self) -> str:
-        return f"{self._stem}-{len(self._now.shards):06d}{SUFFIX}"
+        return f"{self._stem}-{len(self._now.shards):06d}{self._suffix}"
 
     @property
     def num_files(self) -> int:
@@ -106,6 +111,26 @@ class Progress:
         """That a file is there, with which unit and row the one after it begins, and how many units without rows were
         passed since this export, or this call of it, began."""
         self._save(shards=[*self._now.shards, shard], next=next, missing=self._missing_before + missing)
+
+    def put(self, data: bytes, counts: Counter[str], next: tuple[int, int], missing: int) -> None:
+        """Write the next file, and that it is there: see `add`."""
+        name, digest = self.next_name, hashlib.sha256(data).hexdigest()
+        self._store.put_bytes(name, data)
+        self.add(Shard(name=name, size=len(data), counts=dict(counts), digest=digest), next, missing)
+
+    def files(self) -> Iterator[bytes]:
+        """What `put` wrote, one after the other. Raises StoreFailed where one is another now."""
+        for shard in self._now.shards:
+            data = self._store.read_bytes(shard.name)
+            if data is None or hashlib.sha256(data).hexdigest() != shard.digest:
+                raise StoreFailed(f"{self.url(shard.name)} is another now: does someone export to this file?")
+            yield data
+
+    def remove(self) -> None:
+        """Delete all that is there, the note first: no document names files that are gone."""
+        self._store.delete(self._name)
+        for shard in self._now.shards:
+            self._store.delete(shard.name)
 
     def finish(self, missing: int) -> None:
         """That all are there."""

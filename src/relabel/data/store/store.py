@@ -183,6 +183,17 @@ class Store:
         """Write the document over what is there."""
         self._objects.put(name, json.dumps(value, sort_keys=True).encode())
 
+    def put_bytes(self, name: str, data: bytes) -> None:
+        """Write them over what is there."""
+        self._objects.put(name, data)
+
+    def read_bytes(self, name: str) -> bytes | None:
+        """All bytes of a name, or None where there is none."""
+        try:
+            return bytes(self._objects.read(name)[0])
+        except GONE:
+            return None
+
     def version(self, name: str) -> Version | None:
         """What is there under that name now, or None."""
         return self._objects.version(name)

@@ -1,0 +1,71 @@
+"""One file that is made in pieces: each is there whole or not at all, and the same call goes on behind the last one.
+
+The pieces lie in a hidden folder beside the file, and are put together when all are there. Knows rows and bytes; what a
+format makes of them is told.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from relabel.data.exports.chosen import ChosenRows
+from relabel.data.exports.parquet import GROUP_ROWS
+from relabel.data.exports.progress import Progress
+
+PIECE_BYTES = 64 * 2**20
+"""Of the rows of a piece, in memory: one is written as soon as it has that, or as many rows as a row group."""
+_SUFFIX = ".piece"
+
+Encode = Callable[[pa.Table], bytes]
+"""Rows as they stand in a piece."""
+Join = Callable[[Iterator[bytes]], None]
+"""Writes the file of its pieces, whole or not at all."""
+
+
+def write_in_pieces(
+    chosen: ChosenRows, target: str, what: str, encode: Encode, join: Join, piece_bytes: int
+) -> Counter[str]:
+    """Write the pieces that are not there yet, put all together, and delete them: rows by status, and `missing` units.
+
+    `what` tells this export from others to the same file. Pieces are of whole units, so that the same rows make the
+    same ones, however often it was begun.
+    """
+    path = target.removeprefix("file://")
+    is_local = "://" not in path
+    path = str(Path(path).expanduser().absolute()) if is_local else path
+    folder, _, name = path.rpartition("/")
+    folder = f"{folder}/_{name}.pieces"
+    progress = Progress(f"{folder}/rows{_SUFFIX}", what, _SUFFIX)
+    is_over = False
+    try:
+        if not progress.is_complete:
+            for rows, next_unit in _pieces(chosen, progress.next[0], piece_bytes):
+                counts = Counter[str](rows["status"].to_pylist())
+                progress.put(encode(rows), counts, (next_unit, 0), chosen.counts["missing"])
+            progress.finish(chosen.counts["missing"])
+        join(progress.files())
+        is_over = True
+    finally:
+        if is_over or not progress.num_files:
+            progress.remove()
+            if is_local:
+                shutil.rmtree(folder, ignore_errors=True)
+    return progress.counts
+
+
+def _pieces(chosen: ChosenRows, first: int, piece_bytes: int) -> Iterator[tuple[pa.Table, int]]:
+    """The rows of each piece from a unit on, and the number of the unit with which the next one begins."""
+    waiting, next_unit = list[pa.Table](), first
+    for unit in chosen.each(first):
+        waiting.append(unit.rows)
+        next_unit = unit.number + 1
+        if sum(rows.nbytes for rows in waiting) >= piece_bytes or sum(map(len, waiting)) >= GROUP_ROWS:
+            yield pa.concat_tables(waiting), next_unit
+            waiting.clear()
+    if waiting:
+        yield pa.concat_tables(waiting), next_unit
