@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from relabel import make_spec, run
 from relabel.cli import app
 from relabel.data.output.verify import verify
+from relabel.data.runs.heard import hear
 from relabel.data.store.store import Store
 from relabel.errors import DeviceLost, ModelRefused, RunFailed, StoreFailed
 from relabel.job.course import Course
@@ -39,6 +40,8 @@ def test_a_run_without_ray_labels_every_row_once_and_has_the_same_figures(fields
     assert [way["batching"] for way in done["batching"]] == ["continuous"]
     assert done["waited"].keys() == {"loading", "reading", "publishing", "ending"}
     assert 0 < done["waited"]["loading"] <= sum(done["waited"].values()) <= 1.001
+    (said,) = hear(Store(str(tmp_path / "out"))).heard
+    assert (sum(said.beat.unit_seconds.values()), sum(said.beat.row_seconds.values())) == (12, 120)
     assert run(make_spec(fields), execute=InProcess()).done_now == {}
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from relabel.report.histogram import MOST_BARS, histogram
+from relabel.report.histogram import MOST_BARS, histogram, times
 
 
 @pytest.mark.parametrize("most", [0, 1, 9, 100, 12_345, 10**9])
@@ -31,3 +31,14 @@ def test_the_middle_and_the_long_end_are_said():
 
 def test_of_no_numbers_there_are_no_bars():
     assert histogram("tokens", []) is None
+
+
+def test_times_of_several_runs_are_in_one_picture():
+    found = times("seconds", [{"0": 10, "2": 5}, {}, {"4": 5}])
+    bars = {bar.up_to: bar.count for bar in found.bars}
+    assert bars == {1.0: 10, 1.4: 0, 2.0: 5, 2.8: 0, 4.0: 5}
+    assert (found.number, found.p50, found.p95, found.longest, found.highest) == (20, 1.0, 4.0, 4.0, 10)
+
+
+def test_of_runs_that_counted_no_times_there_are_none():
+    assert times("seconds", [{}, {}]) is None

@@ -2,8 +2,11 @@
 
 import pytest
 
+from relabel.data.runs.heard import say
+from relabel.data.store.store import Store
 from relabel.errors import Refused, SpecError
 from relabel.report.report import report
+from tests.data.runs.beats import beat
 from tests.pictures import png
 from tests.report.outputs import FIELDS, label, reject, write_output
 
@@ -132,3 +135,15 @@ def test_a_part_that_is_damaged_costs_its_own_rows_alone(tmp_path):
 def test_a_folder_in_which_no_run_was_begun_is_refused(tmp_path):
     with pytest.raises(Refused, match="no run was begun there"):
         report(str(tmp_path))
+
+
+def test_the_times_of_all_runs_are_shown_where_they_counted_some(tmp_path):
+    url = write_output(tmp_path, SOURCE, LABELS)
+    say(Store(url), beat(state="ended"))
+    assert report(url).times == [], "of an earlier version"
+    say(Store(url), beat("20261129T220000Z-bbbbbbbb", state="ended", unit_seconds={"3": 4}, row_seconds={"-2": 8}))
+    found = report(url)
+    assert [(one.number, one.longest) for one in found.times] == [(4, 2.8), (8, 0.5)]
+    assert [one["number"] for one in found.to_json()["times"]] == [4, 8]
+    found.write(tmp_path / "page.html")
+    assert "seconds of a unit at an engine" in (tmp_path / "page.html").read_text()

@@ -43,6 +43,8 @@ class EngineReport:
     """What the engine has computed since it was loaded."""
     waited: Waited = Waited()
     """What it has waited since it was begun."""
+    unit_seconds: float = 0.0
+    """How long it had the unit that it speaks after, beside others; 0 where it speaks after none."""
 
     def to_text(self) -> str:
         """The report as one line of JSON."""

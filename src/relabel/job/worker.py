@@ -5,6 +5,7 @@ The same on every executor: counts attempts, watches for hangs, turns errors int
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -119,10 +120,13 @@ class Generator:
         return Generator(self._job, log, self._watchdog, self._engine, self._waits, process=self._process)
 
     def _generate(self, block: pa.Table, unit: Unit, how: UnitAttempt) -> pa.Table:
+        began = time.monotonic()
         try:
             with self._waits.working(prepared_of(block)):
                 generated = generate_unit(block, self._engine, self._job, how)
-                report = replace(report_of(self._engine, self._process), waited=self._waits.so_far())
+                report = report_of(self._engine, self._process)
+                took = time.monotonic() - began
+                report = replace(report, waited=self._waits.so_far(), unit_seconds=took)
             return with_report(generated, report)
         except RunFailed:  # no unit can be generated any more
             raise

@@ -1,11 +1,13 @@
-"""Numbers in bars, and the few figures that a person asks of them. Knows numbers alone."""
+"""Numbers in bars, and the few figures that a person asks of them. Knows numbers alone, and seconds by their steps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from relabel.data.runs.spans import Spans, most_of, together
 
 MOST_BARS, FEWEST_BARS = 24, 8
 """Some bars stay empty where all numbers are nearly the same."""
@@ -66,6 +68,61 @@ def histogram(name: str, numbers: Sequence[int]) -> Histogram | None:
         longest=int(values.max()),
         bars=tuple(bars),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """How many took up to so many seconds, and longer than those of the span before."""
+
+    up_to: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long things took, each span 1.4 times as long as the one before."""
+
+    name: str
+    number: int
+    p50: float
+    """Half of them took no longer, to the span; in seconds, as all of these."""
+    p95: float
+    longest: float
+    bars: tuple[Span, ...]
+
+    @property
+    def highest(self) -> int:
+        """The count of the highest bar."""
+        return max(bar.count for bar in self.bars)
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def times(name: str, all_spans: Iterable[Spans]) -> Times | None:
+    """The bars of what several runs have counted; None where none has."""
+    counts = together(all_spans)
+    if not counts:
+        return None
+    bars = tuple(Span(up_to=float(f"{most_of(step):.2g}"), count=number) for step, number in counts.items())
+    number = sum(counts.values())
+    return Times(
+        name=name,
+        number=number,
+        p50=_below(bars, number / 2),
+        p95=_below(bars, number * 0.95),
+        longest=bars[-1].up_to,
+        bars=bars,
+    )
+
+
+def _below(bars: Sequence[Span], number: float) -> float:
+    """The length that so many do not exceed."""
+    for bar in bars:
+        number -= bar.count
+        if number <= 0:
+            return bar.up_to
+    return bars[-1].up_to
 
 
 def _step(width: int) -> int:

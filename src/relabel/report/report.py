@@ -16,11 +16,12 @@ from relabel.data.output.manifest import RUN, Run, read_gates, run_of
 from relabel.data.output.recipe import fields_of
 from relabel.data.output.status import Status
 from relabel.data.output.status import status as status_of
+from relabel.data.runs.heard import Runs
 from relabel.data.store.store import Store
 from relabel.errors import SpecError
 from relabel.job.sample.kept import read_forecast
 from relabel.report.figures import Limit, Reason, State, against, limits_of, reasons_of, state_of
-from relabel.report.histogram import Histogram, histogram
+from relabel.report.histogram import Histogram, Times, histogram, times
 from relabel.report.labelled import labelled
 from relabel.report.origin import Origin
 from relabel.report.page import PICTURE_BYTES, Page
@@ -44,6 +45,8 @@ class Report:
     limits: Sequence[Limit]
     reasons: Sequence[Reason]
     histograms: Sequence[Histogram]
+    times: Sequence[Times]
+    """Of all units that runs of earlier versions did not do; empty where there are none."""
     forecast: Mapping[str, object] | None
     """What was predicted beside what the runs took."""
     rows: Sequence[Row]
@@ -58,6 +61,7 @@ class Report:
             "limits": [{**asdict(one), "exceeded": one.is_exceeded} for one in self.limits],
             "rejects": [_without_texts(asdict(one)) for one in self.reasons],
             "histograms": [one.to_json() for one in self.histograms],
+            "times": [one.to_json() for one in self.times],
             "forecast": self.forecast,
             "sample": {"rows": len(self.rows), "parts": self.num_parts},
         }
@@ -102,10 +106,21 @@ def report(url: str, *, num_rows: int = NUM_ROWS, old: str | None = None, seed: 
         limits=list(limits_of(found, spec.queries)),
         reasons=reasons_of(found.report.reasons, rows),
         histograms=[one for name, numbers in sample.lengths.items() if (one := histogram(name, numbers))],
+        times=_times(found.runs),
         forecast=forecast and against(forecast, found.runs),
         rows=rows,
         num_parts=sample.num_parts,
     )
+
+
+def _times(runs: Runs) -> list[Times]:
+    """What all runs say of how long units and rows took."""
+    beats = [one.beat for one in runs.heard]
+    found = [
+        times("seconds of a unit at an engine", [beat.unit_seconds for beat in beats]),
+        times("seconds of a row, its share of its unit", [beat.row_seconds for beat in beats]),
+    ]
+    return [one for one in found if one is not None]
 
 
 def _read_again(drawn: Sequence[Drawn], spec: Spec, run: Run, olds: Mapping[str, str | None]) -> list[Row]:

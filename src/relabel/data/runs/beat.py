@@ -88,6 +88,10 @@ class Beat:
     """That it has taken so far, in the words of the forecast."""
     price: Amount | None = None
     """Of one of them, where the spec names it."""
+    unit_seconds: Mapping[str, Count] = field(default_factory=dict)
+    """How many units were how long with an engine: see `spans`. Empty in documents of earlier versions."""
+    row_seconds: Mapping[str, Count] = field(default_factory=dict)
+    """How many rows there were by that time of their unit, divided by its rows."""
     errors: tuple[str, ...] = ()
     """The last sentences about units that failed."""
 

@@ -147,6 +147,8 @@ class Heartbeat:
                 batching=tuple(str(way["batching"]) for way in engines.batching),
             ),
             gpu_hours=gpu_hours(worked, before.engines.gpus),
+            unit_seconds=dict(progress.unit_seconds),
+            row_seconds=dict(progress.row_seconds),
             errors=tuple(shortened(error) for error in list(progress.errors)),
         )
 

@@ -8,6 +8,7 @@ from collections import Counter, deque
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from relabel.data.runs.spans import step_of
 from relabel.job.progress.console import console
 from relabel.job.progress.engines import EnginesSeen
 from relabel.job.progress.ticker import LOG_EVERY_SECONDS, Ticker
@@ -44,6 +45,8 @@ class RunProgress:
         self.figures = no_figures()
         self.reasons = Counter[str]()
         """Rejected rows by code."""
+        self.unit_seconds, self.row_seconds = Counter[str](), Counter[str]()
+        """How long units were with an engine, and the share of each of their rows: see `spans`."""
         self.errors = deque[str](maxlen=ERRORS_KEPT)
         """The last sentences about units that failed, which quote no row."""
         self.engines = EnginesSeen()
@@ -87,6 +90,9 @@ class RunProgress:
             log.warning("%s: %s", receipt.part, receipt.failure)
         elif receipt.engine is not None:
             self._hear(receipt.engine, now)
+            if (took := receipt.engine.unit_seconds) and receipt.rows:
+                self.unit_seconds[step_of(took)] += 1
+                self.row_seconds[step_of(took / receipt.rows)] += receipt.rows
         if self._first is None:
             self._first, self._first_rows, self._first_tokens = now, figures["rows"], figures["output_tokens"]
         self._bar.update(self._task, completed=figures["rows"], line=self._line())
