@@ -29,8 +29,8 @@ NAMED += [(kind, "PreTrainedTokenizerFast") for kind, name in CLASSES if name ==
 @pytest.mark.parametrize(("kind", "name"), NAMED)
 def test_the_table_says_what_transformers_chooses(tmp_path, kind, name):
     folder, config = written(tmp_path, kind, tokenizer_class=name)
-    expected = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    found = usual_loader(folder, config)(folder, padding_side="left")
+    asked = {"trust_remote_code": False, "local_files_only": True, "padding_side": "left"}
+    expected, found = AutoTokenizer.from_pretrained(folder, **asked), usual_loader(folder, config)(folder, **asked)
     assert type(found) is type(expected)
     assert found.backend_tokenizer.to_str() == expected.backend_tokenizer.to_str()
     assert found.init_kwargs == expected.init_kwargs

@@ -81,5 +81,5 @@ def spread_along(lengths: Sequence[int], num_rows: int, seed: int) -> list[int]:
         return list(range(len(lengths)))
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     step = len(order) / num_rows
-    start = random.Random(seed).random() * step
+    start = random.Random(f"{seed} along").random() * step  # by itself: the same seed has drawn the rows
     return sorted(order[min(len(order) - 1, int(start + at * step))] for at in range(num_rows))
