@@ -70,9 +70,14 @@ class Probes:
         return torch.cat([self._generated(self._rows), self._generated(self._longer)])
 
     def ragged(self) -> torch.Tensor:
-        """As the continuous engine computes them: prompts in one stream, the second token through the slots."""
+        """As the continuous engine computes them: prompts in one stream, the second token through the slots.
+
+        On a CPU some have draft tokens behind it.
+        """
         forward, requests = Forward(self._model, self._kernels), {row.id: row for row in self._rows}
-        forward.lay_out(Layout(len(self._rows), max(len(row.prompt_ids) for row in self._longer)))
+        newest = [row.prompt_ids[-1] for row in self._longer]
+        drafts = {} if self._kernels.capture else {row.id: [newest[row.id]] * 3 for row in self._rows[::2]}
+        forward.lay_out(Layout(len(self._rows), max(len(row.prompt_ids) for row in self._longer) + 2))
         first: dict[int, torch.Tensor] = {}
         with RaggedAttention(self._model):
             for with_images in (False, True):  # never in one step, as in the scheduler
@@ -81,11 +86,13 @@ class Probes:
                 if chunks:
                     logits, order = forward.run(Step((), tuple(chunks)), requests)
                     first.update({row: logits[at] for at, row in enumerate(order)})
-            newest = torch.tensor([row.prompt_ids[-1] for row in self._longer], device=self._model.device)
-            forward.set_newest(range(len(newest)), newest)
-            live = tuple(DecodeRow(row.id, row.id, len(row.prompt_ids)) for row in self._rows)
+            forward.set_newest(range(len(newest)), torch.tensor(newest, device=self._model.device))
+            live = tuple(
+                DecodeRow(row.id, row.id, len(row.prompt_ids), 2 if row.id in drafts else 0) for row in self._rows
+            )
             num_runs = self._kernels.first_uses if self._kernels.capture else 1  # the last one is replayed
-            second = [forward.run(Step(live, ()), requests)[0] for _ in range(num_runs)][-1]
+            second, order = [forward.run(Step(live, ()), requests, drafts) for _ in range(num_runs)][-1]
+        second = second[[order.index(row.id) for row in self._rows]]
         return torch.cat([torch.stack([first[row.id] for row in self._rows]), second]).float()
 
     def _generated(self, rows: Sequence[Request]) -> torch.Tensor:

@@ -18,7 +18,7 @@ from relabel.engine.scheduling.lookup import PromptLookup
 from relabel.engine.scheduling.step import Step
 
 Source = Literal["given", "grammar", "lookup"]
-"""The row's `forced_ids`; what its constraint forces; its prompt and its own text."""
+"""The row's `forced_ids`, of which all are accepted; what its constraint forces; its prompt and its own text."""
 
 
 class Costs(Protocol):
@@ -33,7 +33,8 @@ class Costs(Protocol):
 class _Row:
     """What drafts of one row need."""
 
-    lookup: PromptLookup
+    lookup: PromptLookup | None = None
+    """Made when it is first asked."""
     length: DraftLength = field(default_factory=DraftLength)
     source: Source = "lookup"
     """Of its last draft."""
@@ -44,11 +45,7 @@ class Drafter:
 
     def __init__(self, costs: Costs | None = None) -> None:
         self._costs = costs or StepCosts()
-        self._rates: dict[Source, AcceptanceRate] = {
-            "given": AcceptanceRate(),
-            "grammar": AcceptanceRate(),
-            "lookup": AcceptanceRate(),
-        }
+        self._rates: dict[Source, AcceptanceRate] = {"grammar": AcceptanceRate(), "lookup": AcceptanceRate()}
         self._rows: dict[int, _Row] = {}
 
     def draft(self, sequences: Mapping[int, Sequence], sampler: Sampler) -> dict[int, list[int]]:
@@ -58,10 +55,10 @@ class Drafter:
             return {}
         least = self._costs.least_acceptance(len(decoded))
         paying: set[Source] = {source for source, rate in self._rates.items() if rate.value > least}
+        if least < 1:
+            paying.add("given")
         for rate in self._rates.values():
             rate.forget()
-        if not paying:
-            return {}
         drafts = {number: self._draft(number, row, sampler, paying) for number, row in decoded.items()}
         return {number: tokens for number, tokens in drafts.items() if tokens}
 
@@ -72,7 +69,8 @@ class Drafter:
         for decoded in step.decode_rows:
             if decoded.num_drafted:
                 row, num_accepted = self._rows[decoded.row], accepted[decoded.row]
-                self._rates[row.source].took(drafted=decoded.num_drafted, accepted=num_accepted)
+                if row.source != "given":
+                    self._rates[row.source].took(drafted=decoded.num_drafted, accepted=num_accepted)
                 if row.source == "lookup":
                     row.length.took(drafted=decoded.num_drafted, accepted=num_accepted)
 
@@ -83,17 +81,17 @@ class Drafter:
     def _draft(self, number: int, sequence: Sequence, sampler: Sampler, paying: set[Source]) -> list[int]:
         num_tokens, request = len(sequence.tokens), sequence.request
         most = min(MOST, sequence.sampling.max_new_tokens - num_tokens - 1)
-        if most < 1:
+        if most < 1 or not paying:
             return []
-        row = self._rows.get(number)
-        if row is None:
-            row = self._rows[number] = _Row(PromptLookup(request.prompt_ids))
+        row = self._rows.setdefault(number, _Row())
         tokens: list[int] = []
-        if request.forced_ids:
+        if request.forced_ids and "given" in paying:
             row.source, tokens = "given", list(request.forced_ids[num_tokens : num_tokens + most])
         elif sequence.sampling.constraint is not None and "grammar" in paying:
             row.source, tokens = "grammar", sampler.forced(sequence.slot)[:most]
-        if not tokens and "lookup" in paying:
+        if not tokens and "lookup" in paying and (length := row.length.next()):
+            if row.lookup is None:
+                row.lookup = PromptLookup(request.prompt_ids)
             row.lookup.extend(sequence.tokens[len(row.lookup) - len(request.prompt_ids) :])
-            row.source, tokens = "lookup", row.lookup.draft(min(most, row.length.next()))
+            row.source, tokens = "lookup", row.lookup.draft(min(most, length))
         return sampler.fitting(sequence.slot, tokens) if tokens else []

@@ -206,6 +206,8 @@ class ContinuousEngine:
 
     def _fail(self, error: BaseException) -> None:
         self._calls.fail(error)
+        for number in self._rows:
+            self._forget(number)
         self._rows.clear()
         self._pending, self._scheduler = None, Scheduler(self._scheduler.full_limits)
         self._runner, self._num_lost = StepRunner(Forward(self.model, self._kernels), self.intake), 0
