@@ -45,14 +45,14 @@ def test_no_row_is_likelier_than_another_also_where_units_are_drawn_first():
 
 @settings(max_examples=80)
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 20), st.integers(0, 9))
-def test_places_are_taken_once_and_of_each_step_along_the_lengths_one(lengths, num_rows, seed):
+def test_places_are_taken_once_and_of_each_length_as_many_as_there_are(lengths, num_rows, seed):
     taken = spread_along(lengths, num_rows, seed)
     assert taken == spread_along(lengths, num_rows, seed)
     assert taken == sorted(set(taken))
     assert len(taken) == min(num_rows, len(lengths))
     for length in set(lengths):
         share = num_rows * lengths.count(length) / len(lengths)
-        assert len(lengths) <= num_rows or abs(sum(lengths[place] == length for place in taken) - share) < 2
+        assert len(lengths) <= num_rows or abs(sum(lengths[place] == length for place in taken) - share) < 4
 
 
 def test_no_place_is_likelier_than_another():

@@ -59,6 +59,21 @@ def test_it_is_as_right_in_the_mean_and_nearer_where_texts_follow_their_prompts(
     assert 0.78 <= held <= 0.98
 
 
+def test_of_few_rows_no_draw_is_an_odd_one():
+    """At equal steps 320 rows have five draws of 128, and lengths that say nothing made them worse than blind ones."""
+    random_ = random.Random(3)
+    rows = [(random_.randint(4, 120), min(48, random_.randint(4, 90))) for _ in range(320)]
+    lengths, true = [prompt for prompt, _ in rows], fmean(text for _, text in rows)
+    off, blindly = [], []
+    for seed in range(400):
+        taken = spread_along(lengths, SAMPLE, seed)
+        off.append(fmean(rows[place][1] for place in taken) / true - 1)
+        blindly.append(fmean(text for _, text in random.Random(seed).sample(rows, SAMPLE)) / true - 1)
+    assert len(set(off)) > 100
+    assert abs(fmean(off)) < 0.005
+    assert fmean(one * one for one in off) < 1.2 * fmean(one * one for one in blindly)
+
+
 def test_nothing_is_left_to_chance_where_every_row_was_drawn():
     found = interval_of_spread([1.0, 5.0], 0, num_looked_at=2, num_all=2)
     assert found.low == found.mid == found.high == 3.0

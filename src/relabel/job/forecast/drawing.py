@@ -72,14 +72,20 @@ def num_looked_at(num_units: int, num_rows: int, most_units: int = MOST_UNITS) -
 
 
 def spread_along(lengths: Sequence[int], num_rows: int, seed: int) -> list[int]:
-    """Places of `num_rows` of these lengths, in order: at equal steps from the shortest to the longest.
+    """Places of `num_rows` of these lengths, in order: two by chance of each two steps from short to long.
 
-    From a random start, so that every place is as likely as any other and the mean of what is found there is that of
-    all, with no more or fewer of the long ones than there are. Of equal lengths those that stand first come first.
+    Every place is as likely as any other, so that the mean of what is found there is that of all, with no more or fewer
+    of the long ones than there are. At equal steps alone there would be a handful of draws of few rows, each of which
+    may be an odd one.
     """
     if len(lengths) <= num_rows:
         return list(range(len(lengths)))
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    step = len(order) / num_rows
-    start = random.Random(f"{seed} along").random() * step  # by itself: the same seed has drawn the rows
+    random_ = random.Random(f"{seed} along")  # by itself: the same seed has drawn the rows
+    order, step = sorted(range(len(lengths)), key=lengths.__getitem__), len(lengths) / num_rows
+    width = round(2 * step)
+    for first in range(0, len(order), width):
+        neighbours = order[first : first + width]
+        random_.shuffle(neighbours)
+        order[first : first + width] = neighbours
+    start = random_.random() * step
     return sorted(order[min(len(order) - 1, int(start + at * step))] for at in range(num_rows))
