@@ -1,12 +1,13 @@
 """Random kills, until every row is counted.
 
-No test of the gate: it takes an hour. For each output: `python jobs/relabel.py spec.yaml` over a few units, and
-`kill -9` of a random process of it at random moments once its first part is there: the driver, the actor that
-generates, the publisher, an actor that reads. After a driver's death its Ray processes end by themselves; then the
-same command is started again. Into a fifth of the outputs two runs go at once. After the output's share of kills the
-last run ends by itself, and every row is counted.
+No test of the gate: it takes an hour. For each output: `python jobs/relabel.py spec.yaml` over units of one row, which
+travel in handfuls, with two engines and `resources.copies`, and `kill -9` of a random process of it at random moments
+once its first part is there: the driver, an actor that generates, the publisher, an actor that reads. After a driver's
+death its Ray processes end by themselves; then the same command is started again. Into a fifth of the outputs two runs
+go at once. In half of the runs one engine is held up nine tenths of the time, so that the other makes copies at the
+end. After the output's share of kills the last run ends by itself, and every row is counted.
 
-    OMP_NUM_THREADS=1 python -m tests.chaos.kills [--kills 200] [--outputs 50] [--seed 0] [--out FILE]
+    OMP_NUM_THREADS=1 python -m tests.chaos.kills [--kills 200] [--outputs 25] [--seed 0] [--out FILE]
 
 More outputs are made where runs ended before their kills. The figures so far are written after each output; the last
 line on stdout is their JSON. Exit code 0: no row doubled, missing or rejected, no part unreadable or replaced, and no
@@ -20,9 +21,9 @@ run ended by itself with another exit code than 0.
   delivered_twice      units brought to an end by more than one run: what all runs delivered minus the units. Of a run
                        that ended: the figure in its JSON line; of one that was killed: the parts that appeared in its
                        time. Not countable, and left out, where one of two runs at once was killed (`uncounted` outputs)
-  at_risk              UNITS_AT_ONCE for each killed generator and driver: how many units may be generated again after
-                       the kills, but for those that were waiting for the publisher of a killed driver. How many really
-                       were cannot be seen from outside
+  at_risk              the units of UNITS_AT_ONCE handfuls for each engine that was killed, alone or with its driver:
+                       how many may be generated again after the kills, but for those that were waiting for the
+                       publisher of a killed driver. How many really were cannot be seen from outside
 """
 
 import importlib.metadata
@@ -31,9 +32,9 @@ import os
 import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -45,34 +46,35 @@ import yaml
 import relabel
 from relabel.data.output.verify import verify
 from relabel.data.store.store import Store
+from relabel.job.stream.handful import units_together
 from relabel.job.worker import UNITS_AT_ONCE
+from tests.chaos.runs import NUM_ENGINES, Run, hold_up_an_engine_of, parts_of, processes_of
 from tests.faults.processes import command_line, descendants
 
-ROOT, RESULTS = Path(__file__).parents[2], Path(__file__).with_name("results")
+RESULTS = Path(__file__).with_name("results")
 MODEL = Path(relabel.__file__).parent / "demo/model"
 PACKAGES = ("ray", "torch", "transformers", "pyarrow", "obstore")
-FILES, UNIT_ROWS = {"a.jsonl": 200, "b.jsonl": 120}, 16
+FILES = {"a.jsonl": 400, "b.jsonl": 240}
 EXPECTED = {(file, row) for file, rows in FILES.items() for row in range(rows)}
-NUM_UNITS = sum(-(-rows // UNIT_ROWS) for rows in FILES.values())
-TITLES = {"generator": "MapBatches(Generate)", "publisher": "MapBatches(Publish)", "reader": "MapBatches(Read)"}
-"""What stands in the titles that Ray gives its processes."""
-WEIGHTS = {"driver": 3, "generator": 3, "publisher": 2, "reader": 3}
+NUM_UNITS = len(EXPECTED)
+WEIGHTS = {"driver": 1, "generator": 3, "publisher": 2, "reader": 3}
 """How often each is chosen of those that are alive."""
 LONGEST_PAUSE = 6.0
-SHARE_OF_PAIRS = 0.2
-MOST_RUNS = 20
+SHARE_OF_PAIRS, SHARE_HELD_UP = 0.2, 0.5
+MOST_KILLS, MOST_RUNS = 8, 20
 PATIENCE = 1200.0
 BAD = ("duplicates", "missing", "strange", "unreadable", "replaced", "rejected")
 
 
-def main(kills: int = 200, outputs: int = 50, seed: int = 0, out: Path = RESULTS / "kills.json") -> None:
+def main(kills: int = 200, outputs: int = 25, seed: int = 0, out: Path = RESULTS / "kills.json") -> None:
     rng, started = random.Random(seed), time.monotonic()
     counts, killed, said = Counter[str](), Counter[str](), Counter[str]()
+    at_once = UNITS_AT_ONCE * units_together(NUM_UNITS, NUM_UNITS)
     with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as scratch:
         while counts["outputs"] < outputs or killed.total() < kills:
             share = -(-(kills - killed.total()) // max(outputs - counts["outputs"], 1))
             trial = Trial(Path(scratch) / f"{counts['outputs']:04}", rng)
-            trial.run(min(share, 6))
+            trial.run(min(share, MOST_KILLS))
             trial.judge()
             counts += Counter({"outputs": 1}) + trial.counts
             killed += trial.killed
@@ -82,11 +84,11 @@ def main(kills: int = 200, outputs: int = 50, seed: int = 0, out: Path = RESULTS
                 "seed": seed,
                 "kills": killed.total(),
                 "kills_by_kind": {kind: killed[kind] for kind in WEIGHTS},
-                **{name: counts[name] for name in ("outputs", "pairs", "runs", "rows", *BAD)},
+                **{name: counts[name] for name in ("outputs", "pairs", "runs", "held_up", "rows", *BAD)},
                 "ended_by_themselves": dict(said),
                 "units": counts["outputs"] * NUM_UNITS,
                 **{name: counts[name] for name in ("delivered_twice", "uncounted")},
-                "at_risk": UNITS_AT_ONCE * (killed["generator"] + killed["driver"]),
+                "at_risk": at_once * (killed["generator"] + NUM_ENGINES * killed["driver"]),
                 "seconds": round(time.monotonic() - started),
                 "cores": os.cpu_count(),
                 "versions": {"python": platform.python_version(), "relabel": relabel.__version__}
@@ -96,32 +98,6 @@ def main(kills: int = 200, outputs: int = 50, seed: int = 0, out: Path = RESULTS
             print(trial.folder.name, dict(trial.killed), dict(trial.counts), file=sys.stderr, flush=True)
     print(json.dumps(figures))
     raise SystemExit(1 if said or any(counts[name] for name in BAD) else 0)
-
-
-class Run:
-    """One process of the command, in a session of its own."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._log, self._figures = folder / f"{name}.log", folder / f"{name}.json"
-        self.before = set(parts_of(folder))
-        self.is_killed = False
-        environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        with self._log.open("w") as log, self._figures.open("w") as figures:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "jobs/relabel.py"), str(folder / "spec.yaml")],
-                env={**environment, "RAY_TMPDIR": str(folder.parent)},
-                stdout=figures,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def num_delivered(self) -> int | None:
-        """By its JSON line, where it came to write one; Ray may write lines of its own before it."""
-        lines = self._figures.read_text().splitlines()
-        return json.loads(lines[-1])["done_now"].get("units", 0) if lines and lines[-1].startswith("{") else None
-
-    def last_words(self) -> str:
-        return (self._log.read_text().strip().splitlines() or ["nothing"])[-1][-300:]
 
 
 class Trial:
@@ -136,12 +112,12 @@ class Trial:
         for name, rows in FILES.items():
             (folder / name).write_text("".join(json.dumps({"alt": f"{row} red circles"}) + "\n" for row in range(rows)))
         fields = {
-            "source": {"path": str(folder / "*.jsonl"), "format": "jsonl", "unit_rows": UNIT_ROWS},
+            "source": {"path": str(folder / "*.jsonl"), "format": "jsonl", "unit_rows": 1},
             "prompt": {"user": "{{ alt }}"},
             "model": {"path": str(MODEL), "dtype": "float32"},
-            "sampling": {"max_new_tokens": 320, "min_new_tokens": 240, "temperature": 1.0, "seed": 3},
+            "sampling": {"max_new_tokens": 100, "min_new_tokens": 80, "temperature": 1.0, "seed": 3},
             "output": {"path": str(folder / "out")},
-            "resources": {"actors": 1, "gpus_per_actor": 0},
+            "resources": {"actors": NUM_ENGINES, "gpus_per_actor": 0, "copies": True},
         }
         (folder / "spec.yaml").write_text(yaml.safe_dump(fields))
 
@@ -166,7 +142,11 @@ class Trial:
         self.counts["runs"] += 1
         if self.counts["runs"] > MOST_RUNS:
             raise SystemExit(f"{self.folder.name}: {MOST_RUNS} runs and no end")
-        return Run(self.folder, f"run{self.counts['runs']}")
+        run = Run(self.folder, f"run{self.counts['runs']}")
+        if self._rng.random() < SHARE_HELD_UP:
+            self.counts["held_up"] += 1
+            threading.Thread(target=hold_up_an_engine_of, args=(run.process,), daemon=True).start()
+        return run
 
     def _kill_one(self, run: Run, *, of_several: bool) -> None:
         """A random process of the run after a random pause with the run at work; nothing where the run ends before."""
@@ -196,10 +176,10 @@ class Trial:
 
     def _wait_for_end_of(self, pids: list[int]) -> None:
         """Of the workers; what Ray calls agents looks only now and then whether it is still needed."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while any(title.startswith("ray::") and "Agent" not in title for title in map(command_line, pids)):
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self.folder.name}: workers outlive their driver by a minute")
+                raise SystemExit(f"{self.folder.name}: workers outlive their driver by five minutes")
             time.sleep(0.05)
 
     def _count(self, ended: Run) -> None:
@@ -223,23 +203,6 @@ class Trial:
         self.counts["unreadable"] = len(found.problems)
         self.counts["replaced"] = sum(parts.get(name) != file for name, file in self._seen.items())
         self.counts["delivered_twice"] = 0 if self.counts["uncounted"] else self._delivered - NUM_UNITS
-
-
-def parts_of(folder: Path) -> dict[str, tuple[int, int]]:
-    """Each part's name, inode and time."""
-    stats = {path.name: path.stat() for path in (folder / "out").glob("*.parquet")}
-    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
-
-
-def processes_of(driver: int) -> dict[str, list[int]]:
-    """The living processes of a run that may be killed, by kind."""
-    found: dict[str, list[int]] = {"driver": [driver]}
-    for pid in descendants(driver):
-        title = command_line(pid)
-        for kind, part in TITLES.items():
-            if title.startswith("ray::") and part in title:
-                found.setdefault(kind, []).append(pid)
-    return found
 
 
 if __name__ == "__main__":

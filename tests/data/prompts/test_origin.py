@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.data.prompts.origin import Traced, is_own, join, own, own_of, plain
+from relabel.data.prompts.origin import Traced, are_own, is_own, join, own, own_of, plain
 
 OWN, DATA = "ab <", "cd\n>"
 PIECES = st.lists(st.text(OWN, max_size=4).map(own) | st.text(DATA, max_size=4).map(Traced), max_size=6)
@@ -33,6 +33,10 @@ def check(text, expected):
     assert plain(text) == expected
     assert type(plain(text)) is str
     assert [is_own(text, at, at + 1) for at in range(len(text))] == [letter in OWN for letter in expected]
+    for step in (1, 2, 3):
+        places = [(at, min(at + step, len(text))) for at in range(0, len(text), step)]
+        assert are_own(text, places) is all(is_own(text, *place) for place in places)
+        assert [are_own(text, [place]) for place in places] == [is_own(text, *place) for place in places]
     spans = own_of(text)
     assert all(first < last for first, last in spans)
     assert all(before[1] < after[0] for before, after in pairwise(spans))

@@ -184,6 +184,17 @@ def is_own(text: str, start: int, stop: int) -> bool:
     return isinstance(text, Traced) and text._is_own(start, stop)  # pyright: ignore[reportPrivateUsage]
 
 
+def are_own(text: str, places: Iterable[tuple[int, int]]) -> bool:
+    """The same of several places, each behind the one before."""
+    spans, at = own_of(text), 0
+    for start, stop in places:
+        while at < len(spans) and spans[at][1] < stop:
+            at += 1
+        if at == len(spans) or start < spans[at][0]:
+            return False
+    return True
+
+
 def join(texts: Iterable[str]) -> Traced:
     """The texts as one. Raises TypeError where one is none."""
     texts = list(texts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import groupby
 from operator import itemgetter
 from typing import NoReturn, cast
 
@@ -153,7 +154,12 @@ def joined(texts: Iterable[str]) -> Traced:
 def _filling(parts: Sequence[object]) -> Fill:
     if len(parts) == 1 and type(parts[0]) is Blank:
         return parts[0]._fill  # pyright: ignore[reportPrivateUsage]
-    known = [part._fill if type(part) is Blank else cast(str, part) for part in parts]  # pyright: ignore[reportPrivateUsage]
+    known: list[Traced | Fill] = []
+    for is_blank, some in groupby(parts, lambda part: type(part) is Blank):
+        if is_blank:
+            known += [blank._fill for blank in cast("Iterable[Blank]", some)]  # pyright: ignore[reportPrivateUsage]
+        else:
+            known.append(join(cast("Iterable[str]", some)))
     return lambda texts: join([part if isinstance(part, str) else part(texts) for part in known])
 
 

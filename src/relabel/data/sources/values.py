@@ -159,6 +159,8 @@ def _finite(value: object) -> object:
 
 def is_unicode(value: object) -> bool:
     """Whether all text in the value can be written as UTF-8: JSON may hold half a surrogate pair."""
+    if isinstance(value, str) and value.isascii():  # as nearly always
+        return True
     pending = [value]
     while pending:
         item = pending.pop()

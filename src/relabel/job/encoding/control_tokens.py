@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from relabel.data.labels.reasoning_formats import FORMATS
-from relabel.data.prompts.origin import is_own, plain
+from relabel.data.prompts.origin import are_own, is_own, plain
 from relabel.job.encoding.processor import Tokenizer
 
 _GUARD = "\n"
@@ -57,7 +57,7 @@ class ControlTokens:
 
     def has_foreign(self, text: str) -> bool:
         """Whether a rendered prompt has such a token; most have none, and stay in one piece."""
-        return any(not is_own(text, *found.span()) for found in self._pattern.finditer(plain(text)))
+        return not are_own(text, (found.span() for found in self._pattern.finditer(plain(text))))
 
     def foreign(self, text: str) -> list[str]:
         """The tokens in a rendered prompt that its templates did not write."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from json.encoder import encode_basestring_ascii
 
 from relabel.data.sources.unit import Rows
 
@@ -31,9 +32,17 @@ def digest_of(rows: Rows) -> str:
 
 def _add(digest: hashlib._Hash, name: str, values: Iterable[object]) -> None:
     """A line a value: JSON has no line breaks, so that no two columns have the same lines."""
-    digest.update(f"{_JSON.encode(name)}\n".encode())
-    for value in values:
-        digest.update(f" {_JSON.encode(value)}\n".encode())
+    lines = [f"{_JSON.encode(name)}\n", *(f" {_line(value)}\n" for value in values)]
+    digest.update("".join(lines).encode())
+
+
+def _line(value: object) -> str:
+    """What JSON writes of a value, of those that are most of all without the questions that it asks of others."""
+    if type(value) is str:
+        return encode_basestring_ascii(value)
+    if value is None:
+        return "null"
+    return repr(value) if type(value) is int else _JSON.encode(value)
 
 
 def _text(value: object) -> dict[str, str]:
