@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
 
 from relabel.engine import Sampling
-from relabel.engine.continuous.limits import measured_limits
+from relabel.engine.continuous.limits import CPU_SLOTS, measured_limits
 from relabel.engine.loading import make_engine, settle_batching
 from relabel.engine.model.sizes import kv_bytes
 from relabel.engine.model.traits import takes_features, why_not_packed
@@ -199,7 +199,7 @@ def test_memory_for_keys_and_values_can_be_given() -> None:
     one_token = kv_bytes(model.config, 4)
     assert one_token == 2 * 2 * 2 * 8 * 4  # keys and values, layers, kv heads, head size, float32
     assert measured_limits(model, 1000 * one_token).kv_tokens == 1000
-    assert measured_limits(model).kv_tokens > 100_000
+    assert measured_limits(model).kv_tokens == CPU_SLOTS * model.config.max_position_embeddings
 
 
 def test_memory_that_holds_no_row_is_refused_before_every_row_is_rejected() -> None:

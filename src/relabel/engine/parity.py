@@ -77,7 +77,8 @@ class Probes:
         forward, requests = Forward(self._model, self._kernels), {row.id: row for row in self._rows}
         newest = [row.prompt_ids[-1] for row in self._longer]
         drafts = {} if self._kernels.capture else {row.id: [newest[row.id]] * 3 for row in self._rows[::2]}
-        forward.lay_out(Layout(len(self._rows), max(len(row.prompt_ids) for row in self._longer) + 2))
+        longest = max(len(row.prompt_ids) for row in self._longer) + 2
+        forward.lay_out(Layout.of_rows(len(self._rows), longest, forward.block_tokens))
         first: dict[int, torch.Tensor] = {}
         with RaggedAttention(self._model):
             for with_images in (False, True):  # never in one step, as in the scheduler

@@ -128,18 +128,17 @@ def test_a_row_may_have_settings_of_its_own() -> None:
 
 
 class Haunted(ContinuousEngine):
-    """Fills every slot with NaN as soon as no row holds it."""
+    """Fills every block with NaN as soon as no row holds it."""
 
     def _drop(self, number: int, result: Any) -> None:
-        slot = self._rows[number].slot
         super()._drop(number, result)
-        self.haunt([slot])
+        self.haunt()
 
     @torch.inference_mode()
-    def haunt(self, slots: list[int]) -> None:
-        kv_cache = self._runner.kv_cache
+    def haunt(self) -> None:
+        kv_cache, taken = self._runner.kv_cache, self._scheduler._room._blocks._taken
         for tensor in (*kv_cache.keys.values(), *kv_cache.values.values()):
-            tensor[:, slots] = torch.nan
+            tensor[[block for block in range(len(tensor)) if block not in taken]] = torch.nan
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -149,7 +148,7 @@ def test_unused_memory_of_the_cache_changes_nothing(family: str) -> None:
     expected = continuous(model).generate(requests)
     engine = Haunted(model, None, GREEDY, limits=FEW)
     engine.generate(requests[:4])
-    engine.haunt(list(range(8)))
+    engine.haunt()
     assert engine.generate(requests) == expected
 
 

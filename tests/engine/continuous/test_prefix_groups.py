@@ -96,8 +96,8 @@ def test_the_first_of_a_family_computes_the_others_wait_a_step_and_copy():
     assert (leader.row, leader.start, leader.source) == (0, 0, None)
     assert stranger.row == 3
     assert [(chunk.row, chunk.start, chunk.end, chunk.source) for chunk in (second, third)] == [
-        (1, 28, 30, leader.slot),
-        (2, 28, 30, leader.slot),
+        (1, 28, 30, (leader.slot,)),
+        (2, 28, 30, (leader.slot,)),
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_slot_that_is_given_away_is_no_source_any_more_in_the_same_step():
         assert ContinuousEngine(models.llama(), None, sampling, limits=limits).generate(rows) == wanted
 
 
-def test_what_a_row_that_has_left_computed_is_there_until_its_slot_is_taken():
+def test_what_a_row_that_has_left_computed_is_there_while_others_of_its_family_wait():
     scheduler = Scheduler(Limits(kv_tokens=1000, num_slots=1, step_tokens=100))
     for row, family in enumerate([7, 7, 8, 7]):
         scheduler.add(row, prompt_tokens=30, new_tokens=1, prefix_group=PrefixGroup(family, 28))
@@ -126,10 +126,10 @@ def test_what_a_row_that_has_left_computed_is_there_until_its_slot_is_taken():
         (chunk,) = scheduler.step().chunks
         seen.append((chunk.row, chunk.start, chunk.source))
         scheduler.end(chunk.row)
-    assert seen == [(0, 0, None), (1, 28, 0), (3, 28, 0), (2, 0, None)]
+    assert seen == [(0, 0, None), (1, 28, (0,)), (3, 28, (0,)), (2, 0, None)]
 
 
-def test_a_family_whose_slots_are_taken_is_computed_again():
+def test_a_family_of_which_none_waited_is_computed_again():
     scheduler = Scheduler(Limits(kv_tokens=1000, num_slots=1, step_tokens=100))
     scheduler.add(0, prompt_tokens=30, new_tokens=1, prefix_group=PrefixGroup(7, 28))
     for row in (1, 2):

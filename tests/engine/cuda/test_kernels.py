@@ -12,14 +12,15 @@ from relabel.engine import Limits, Request, Sampling
 from relabel.engine.parity import TOLERANCE, Probes
 from relabel.engine.runner.forward import Forward, RaggedAttention
 from relabel.engine.runner.kernels import Kernels
-from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
+from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step, TakenBlock
 from tests.engine import inputs
 from tests.engine.kit import FAMILIES, PLAIN, STOP, continuous
 
 pytestmark = pytest.mark.gpu
 
 PLAIN_OPERATORS = Kernels(flash=None, capture=None)
-NUM_ROWS, NUM_STEPS = 24, 6
+NUM_ROWS, NUM_STEPS, LONGEST = 24, 6, 400
+"""Some rows have two blocks of FlashAttention's 256 tokens, some one."""
 
 
 def half(family: str, device: torch.device) -> Any:
@@ -28,11 +29,17 @@ def half(family: str, device: torch.device) -> Any:
 
 @torch.inference_mode()
 def logits_of(model: Any, kernels: Kernels) -> torch.Tensor:
-    """[steps, rows, vocabulary] of ragged prompts and of steps that decode given tokens, the slots mixed up."""
-    prompts = inputs.prompts(NUM_ROWS, longest=150)
+    """[steps, rows, vocabulary] of ragged prompts and of steps that decode given tokens, slots and blocks mixed up."""
+    prompts = inputs.prompts(NUM_ROWS, longest=LONGEST)
     requests = {row: Request(id=row, prompt_ids=ids) for row, ids in enumerate(prompts)}
     forward, slots = Forward(model, kernels), [(row * 7) % NUM_ROWS for row in range(NUM_ROWS)]
-    forward.lay_out(Layout(NUM_ROWS, 200))
+    forward.lay_out(layout := Layout.of_rows(NUM_ROWS, LONGEST + NUM_STEPS, forward.block_tokens))
+    per_row = layout.num_blocks // NUM_ROWS
+    taken = [
+        TakenBlock(at % NUM_ROWS, at // NUM_ROWS, (at * 5 + 3) % layout.num_blocks) for at in range(layout.num_blocks)
+    ]
+    assert len({block.block for block in taken}) == layout.num_blocks == NUM_ROWS * per_row
+    forward.kv_cache.take(taken)
     chunks = tuple(PrefillChunk(row, slots[row], 0, len(ids), is_last=True) for row, ids in enumerate(prompts))
     found = []
     with RaggedAttention(model):

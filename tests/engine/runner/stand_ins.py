@@ -15,8 +15,8 @@ from tests.engine.waits import WAITS
 
 def attend_row_by_row(
     q_THD: torch.Tensor,
-    keys_KHD: torch.Tensor,
-    values_KHD: torch.Tensor,
+    keys_NBHD: torch.Tensor,
+    values_NBHD: torch.Tensor,
     cu_queries: torch.Tensor,
     cu_keys: torch.Tensor,
     max_queries: int,
@@ -29,15 +29,17 @@ def attend_row_by_row(
     window_size_left: int | None,
     window_size_right: int | None,
     seqused_k: torch.Tensor,
+    block_table: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
     """aten::_flash_attention_forward row by row, as torch documents it; fails on tables that it must not be given."""
-    assert {table.dtype for table in (cu_queries, cu_keys, seqused_k)} == {torch.int32}
+    assert {table.dtype for table in (cu_queries, cu_keys, seqused_k, block_table)} == {torch.int32}
     assert (dropout, is_causal, return_debug_mask) == (0.0, True, False)
     assert window_size_right == (None if window_size_left is None else 0)
-    assert keys_KHD.is_contiguous()
-    assert len(cu_queries) == len(cu_keys) == len(seqused_k) + 1
-    queries, keys, used = cu_queries.tolist(), cu_keys.tolist(), seqused_k.tolist()
-    assert keys_KHD.shape == values_KHD.shape
+    assert keys_NBHD.is_contiguous()
+    assert block_table.stride(-1) == 1
+    assert len(cu_queries) == len(cu_keys) == len(seqused_k) + 1 == len(block_table) + 1
+    queries, used = cu_queries.tolist(), seqused_k.tolist()
+    assert keys_NBHD.shape == values_NBHD.shape
     assert q_THD.stride(-1) == 1
     assert queries[-1] == len(q_THD)
     assert max(used) <= max_keys
@@ -45,8 +47,9 @@ def attend_row_by_row(
     for row, num_keys in enumerate(used):
         q_QHD = q_THD[queries[row] : queries[row + 1]]
         assert 1 <= len(q_QHD) <= max_queries
-        assert keys[row] + num_keys <= len(keys_KHD)
-        k, v = (kept[keys[row] : keys[row] + num_keys] for kept in (keys_KHD, values_KHD))
+        assert num_keys <= block_table.shape[1] * keys_NBHD.shape[1]
+        blocks = block_table[row, : -(-num_keys // keys_NBHD.shape[1])]
+        k, v = (kept[blocks].flatten(0, 1)[:num_keys] for kept in (keys_NBHD, values_NBHD))
         groups = q_THD.shape[1] // k.shape[1]
         scores = torch.einsum("qhd,khd->hqk", q_QHD, k.repeat_interleave(groups, 1)) * scale
         behind = (torch.arange(len(q_QHD)) + num_keys - len(q_QHD))[:, None] - torch.arange(num_keys)
@@ -58,17 +61,18 @@ def attend_row_by_row(
 
 def attend_at_once(q_THD: torch.Tensor, *args: Any, **settings: Any) -> tuple[torch.Tensor, ...]:
     """The flash kernel for one token a row, in operators that read its tables when they run."""
-    keys_KHD, values_KHD, _, cu_keys, max_queries = args[:5]
+    keys_NBHD, values_NBHD, _, _, max_queries = args[:5]
     assert max_queries == 1
-    starts_R, used_R, window = cu_keys[:-1], settings["seqused_k"], settings["window_size_left"]
-    behind_RK = (starts_R + used_R - 1)[:, None] - torch.arange(len(keys_KHD))
-    sees_RK = (behind_RK >= 0) & (behind_RK < used_R[:, None])
+    tables_RN, used_R, window = settings["block_table"], settings["seqused_k"], settings["window_size_left"]
+    keys_RKHD, values_RKHD = (kept[tables_RN.long()].flatten(1, 2) for kept in (keys_NBHD, values_NBHD))
+    behind_RK = (used_R - 1)[:, None] - torch.arange(keys_RKHD.shape[1])
+    sees_RK = behind_RK >= 0
     if window is not None:
         sees_RK = sees_RK & (behind_RK <= window)
-    groups = q_THD.shape[1] // keys_KHD.shape[1]
-    scores = torch.einsum("rhd,khd->rhk", q_THD, keys_KHD.repeat_interleave(groups, 1)) * settings["scale"]
+    groups = q_THD.shape[1] // keys_RKHD.shape[2]
+    scores = torch.einsum("rhd,rkhd->rhk", q_THD, keys_RKHD.repeat_interleave(groups, 2)) * settings["scale"]
     weights = scores.masked_fill(~sees_RK[:, None], -torch.inf).softmax(-1)
-    return (torch.einsum("rhk,khd->rhd", weights, values_KHD.repeat_interleave(groups, 1)),)
+    return (torch.einsum("rhk,rkhd->rhd", weights, values_RKHD.repeat_interleave(groups, 2)),)
 
 
 def attend(q_THD: torch.Tensor, *args: Any, **settings: Any) -> tuple[torch.Tensor, ...]:

@@ -35,7 +35,7 @@ def test_replayed_steps_equal_launched_ones(family: str, captures: Captures) -> 
     assert continuous(model, kernels=Kernels(flash=FLASH, capture=None)).generate(requests) == results
 
 
-def test_one_capture_a_bucket_and_another_when_slots_are_made_anew(captures: Captures) -> None:
+def test_one_capture_a_bucket_which_longer_rows_replay_too(captures: Captures) -> None:
     model = models.llama()
     engine = continuous(
         model, limits=Limits(kv_tokens=20_000, num_slots=40, step_tokens=512), kernels=with_graphs(captures)
@@ -44,10 +44,13 @@ def test_one_capture_a_bucket_and_another_when_slots_are_made_anew(captures: Cap
     alone = [models.generate_alone(model, one, 16, STOP) for one in requests]
     assert [row.token_ids for row in engine.generate(requests)] == alone
     assert 1 < len(captures.every) <= len([size for size in BUCKETS if size <= 64])
-    num_short = len(captures.every)
+    engine.generate(requests[:1])
+    num_short, num_replays = len(captures.every), sum(one.num_replays for one in captures.every)
     text = [token for one in requests for token in one.prompt_ids]
-    engine.generate([Request(id=0, prompt_ids=text[:200])])
-    assert len(captures.every) == num_short + 1
+    long = Request(id=0, prompt_ids=text[:200])
+    assert engine.generate([long])[0].token_ids == models.generate_alone(model, long, 16, STOP)
+    assert len(captures.every) == num_short
+    assert sum(one.num_replays for one in captures.every) > num_replays
 
 
 def test_a_bucket_is_captured_when_it_has_come_often_enough(captures: Captures) -> None:
@@ -88,7 +91,7 @@ def test_a_model_that_waits_for_the_device_is_launched_and_captured_no_second_ti
     expected = [row for part in (requests[:12], requests[12:]) for row in launched.generate(part)]
     model.model.norm.register_forward_hook(lambda module, args, out: out * float(out.sum() * 0 + 1))
     engine = continuous(model, kernels=with_graphs(captures))
-    assert [*engine.generate(requests[:12]), *engine.generate(requests[12:])] == expected  # slots of two lengths
+    assert [*engine.generate(requests[:12]), *engine.generate(requests[12:])] == expected
     assert captures.num_tries == 1
     assert captures.every == []
 

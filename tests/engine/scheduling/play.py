@@ -49,7 +49,9 @@ class Tick:
     layout: Layout
     limits: Limits
     held: dict[int, int]
-    """Rows and their slots."""
+    """Rows and their slots, without those that this step puts back."""
+    blocks: dict[int, list[int]]
+    """The blocks that each row has when the step is computed, by its slot."""
     at: dict[int, int]
     """How far each held row was computed."""
     waiting: list[int]
@@ -66,6 +68,10 @@ class Tick:
     @property
     def admitted(self) -> list[int]:
         return [chunk.row for chunk in self.chunks if chunk.row not in self.held]
+
+    @property
+    def put_back(self) -> tuple[int, ...]:
+        return self.step.put_back if self.step else ()
 
 
 class Play:
@@ -84,6 +90,7 @@ class Play:
         """Which ticks failed."""
         self._num_chosen: dict[int, int] = {}
         self._held: dict[int, int] = {}
+        self._blocks: dict[int, list[int]] = {}
         self._arrived: list[int] = []
         self._waiting: list[int] = []
         ended: list[int] = []
@@ -98,6 +105,7 @@ class Play:
                     del self._held[row]
                     self.done.append(row)
             ended = just_ended
+            # as many steps as if one row came after the other, however often others are put back beside it
             most = 2 * (1 + len(self.failed)) * sum(row.needs for row in case.rows) + 100
             assert len(self.ticks) <= most, "it comes to an end"
 
@@ -116,13 +124,19 @@ class Play:
     def _advance(self) -> list[int]:
         """The rows that end with the next step."""
         rows = self.case.rows
+        drafts = {number: self._draft(number)[0] for number in self._held if rows[number].drafts}
+        step = self.scheduler.step(drafts)
+        for row in step.put_back if step else ():
+            del self._held[row]
+            self._waiting.insert(0, row)
         if not self._waiting:
             self._waiting, self._arrived = self._arrived[:LOOK_AHEAD], self._arrived[LOOK_AHEAD:]
             self._waiting.sort(key=lambda row: -rows[row].needs)
-        drafts = {number: self._draft(number)[0] for number in self._held if rows[number].drafts}
-        held, waiting, step = dict(self._held), list(self._waiting), self.scheduler.step(drafts)
+        held, waiting = dict(self._held), list(self._waiting)
         at = {row: self.pieces[row][-1][1] for row in held}
-        tick = Tick(step, self.scheduler.layout, self.scheduler.limits, held, at, waiting)
+        for slot, index, block in step.taken if step else ():
+            self._blocks[slot] = [*self._blocks.get(slot, [])[:index], block]
+        tick = Tick(step, self.scheduler.layout, self.scheduler.limits, held, dict(self._blocks), at, waiting)
         self.ticks.append(tick)
         self._waiting = [row for row in waiting if row not in tick.admitted]
         self._held |= {chunk.row: chunk.slot for chunk in tick.chunks}
@@ -189,13 +203,19 @@ def any_row(draw: st.DrawFn, *, with_images: bool, with_poison: bool, with_draft
 
 @st.composite
 def any_case(
-    draw: st.DrawFn, *, with_images: bool = True, with_failures: bool = True, with_poison: bool = False
+    draw: st.DrawFn,
+    *,
+    with_images: bool = True,
+    with_failures: bool = True,
+    with_poison: bool = False,
+    is_tight: bool = False,
 ) -> Case:
     num_slots = draw(st.integers(1, 20))
     limits = Limits(
-        kv_tokens=draw(st.integers(140, 250) | st.integers(140, 3000)),
+        kv_tokens=draw(st.integers(140, 250) if is_tight else st.integers(140, 250) | st.integers(140, 3000)),
         num_slots=num_slots,
         step_tokens=num_slots + draw(st.integers(1, 60)),
+        block_tokens=draw(st.sampled_from([1, 3, 16, 64])),
     )
     is_late = draw(st.booleans())
     row = any_row(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relabel.engine.scheduling.scheduler import LOOK_AHEAD, ROUND_TOKENS, SMALLEST_CHUNK, Scheduler
+from relabel.engine.scheduling.scheduler import LOOK_AHEAD, SMALLEST_CHUNK, Scheduler
 from relabel.engine.scheduling.step import DecodeRow, Layout, Limits, PrefillChunk, Step
 from tests.engine.scheduling.play import Case, Play, Row
 
@@ -99,51 +99,6 @@ def test_a_shared_prefix_is_not_computed_and_a_single_token_needs_no_decoding() 
     assert scheduler.is_idle
 
 
-def test_a_longer_row_waits_until_the_slots_can_be_made_longer() -> None:
-    scheduler = scheduler_of(20, 20)
-    scheduler.step()
-    assert scheduler.layout == Layout(4, ROUND_TOKENS)
-    scheduler.add(2, prompt_tokens=100, new_tokens=8)
-    scheduler.add(3, prompt_tokens=20, new_tokens=8)
-    assert scheduler.step().chunks == (), "the short row was not there before the long one"
-    scheduler.end(0)
-    assert scheduler.step().chunks == ()
-    scheduler.end(1)
-    assert scheduler.step() == Step((), (PrefillChunk(2, 0, 0, 40, False),))
-    assert scheduler.layout == Layout(4, 3 * ROUND_TOKENS), "a quarter longer than needed, for rows to come"
-
-
-def test_slots_are_made_longer_than_needed_only_as_far_as_the_memory_goes() -> None:
-    scheduler = scheduler_of(82, limits=Limits(kv_tokens=100, num_slots=4, step_tokens=100))
-    scheduler.step()
-    assert scheduler.layout == Layout(1, 100)
-
-
-def test_slots_that_are_too_long_stay_unless_there_could_be_twice_as_many() -> None:
-    def slots_after_a_row_of_312(needs: int, num_slots: int) -> Layout:
-        scheduler = scheduler_of(304, limits=Limits(kv_tokens=num_slots * 320, num_slots=4, step_tokens=400))
-        scheduler.step()
-        assert scheduler.layout == Layout(num_slots, 320)
-        scheduler.end(0)
-        scheduler.add(1, prompt_tokens=needs - 8, new_tokens=8)
-        scheduler.step()
-        return scheduler.layout
-
-    assert slots_after_a_row_of_312(needs=58, num_slots=4) == Layout(4, 320)
-    assert slots_after_a_row_of_312(needs=58, num_slots=3) == Layout(3, 320)
-    assert slots_after_a_row_of_312(needs=58, num_slots=2) == Layout(4, 64)
-    assert slots_after_a_row_of_312(needs=160, num_slots=2) == Layout(2, 320), "three are not twice as many"
-
-
-def test_slots_made_for_a_long_row_are_made_anew_once_it_is_through_though_rows_never_cease() -> None:
-    rows = [Row(prompt_tokens=50, new_tokens=14, num_chosen=1 + row % 14) for row in range(500)]
-    rows.append(Row(prompt_tokens=800, new_tokens=14, num_chosen=9))
-    play = Play(Case(Limits(kv_tokens=1024, num_slots=16, step_tokens=1000), rows))
-    assert play.ticks[0].layout == Layout(1, 832)
-    assert play.ticks[-1].layout == Layout(16, 64)
-    assert len(play.ticks) < 500
-
-
 def test_rows_with_images_wait_until_one_slot_in_eight_is_free() -> None:
     scheduler = scheduler_of(*[2] * 16, limits=Limits(kv_tokens=4000, num_slots=16, step_tokens=40))
     scheduler.step()
@@ -179,14 +134,18 @@ def test_after_a_failure_half_as_many_rows_begin_again() -> None:
     assert scheduler.step() == Step((), (PrefillChunk(0, 0, 0, 9, True), PrefillChunk(1, 1, 0, 8, True)))
 
 
-def test_after_a_failure_the_slots_are_long_enough_for_all_that_wait() -> None:
-    scheduler = scheduler_of(9, 8)
+def test_after_a_failure_there_are_blocks_enough_for_the_longest_row_that_waits() -> None:
+    scheduler = scheduler_of(9, 8, limits=Limits(kv_tokens=200, num_slots=4, step_tokens=40))
     scheduler.step()
+    for _ in range(2):
+        scheduler.shrink()
     scheduler.add(2, prompt_tokens=150, new_tokens=8)
-    assert scheduler.step().chunks == ()
-    scheduler.shrink()
     scheduler.step()
-    assert scheduler.layout.slot_tokens == 3 * ROUND_TOKENS
+    assert (scheduler.limits.num_blocks, scheduler.layout.num_blocks) == (1, 1)
+    scheduler.end(0)
+    while scheduler.layout.num_blocks == 1:
+        scheduler.end(scheduler.step().chunks[0].row)
+    assert scheduler.layout == Layout(1, 3, 64)
 
 
 def test_a_row_that_fails_alone_is_lost_and_costs_the_others_nothing() -> None:

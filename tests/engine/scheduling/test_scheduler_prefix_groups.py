@@ -47,24 +47,32 @@ def test_every_row_is_done_once_and_is_computed_from_where_its_copy_ends(case: C
 def test_what_is_copied_was_computed_in_an_earlier_step_and_is_still_there(case: Case) -> None:
     play = Play(case)
     filled: dict[int, tuple[PrefixGroup | None, int]] = {}
-    """By slot: whose it is, and how far it was computed before this step."""
+    """By block: whose it is, and up to which token of the row it was computed before this step."""
     layout = None
     for at, tick in enumerate(play.ticks):
         if tick.layout != layout:
             layout, filled = tick.layout, {}
-        now, copied = dict(filled), {}
+        for block in (taken.block for taken in (tick.step.taken if tick.step else ())):
+            filled.pop(block, None)
+        size, now = tick.layout.block_tokens, dict(filled)
         for chunk in tick.chunks:
             own = case.rows[chunk.row].prefix_group
             if chunk.source is not None:
-                assert copied.get(chunk.source, own) == own, "an earlier copy of this step is in its source"
-                copied[chunk.slot] = own
-                prefix_group, length = filled[chunk.source]
-                assert prefix_group == own
-                assert length >= own.num_tokens == chunk.start
                 assert chunk.is_first
-            now[chunk.slot] = own, chunk.end
-        for decoded in tick.decode_rows:
-            now[decoded.slot] = case.rows[decoded.row].prefix_group, decoded.position + 1
+                assert own.num_tokens == chunk.start
+                for index, block in enumerate(chunk.source[: -(-chunk.start // size)]):
+                    prefix_group, end = filled[block]
+                    assert prefix_group == own
+                    assert end >= min(chunk.start, (index + 1) * size)
+                    now[tick.blocks[chunk.slot][index]] = own, min(chunk.start, (index + 1) * size)
+            for index in range(chunk.start // size, -(-chunk.end // size)):
+                now[tick.blocks[chunk.slot][index]] = own, min(chunk.end, (index + 1) * size)
+            if case.rows[chunk.row].shared and chunk.is_first and chunk.source is None:
+                for index in range(-(-chunk.start // size)):
+                    now[tick.blocks[chunk.slot][index]] = own, min(chunk.end, (index + 1) * size)
+        for row, slot, position, _ in tick.decode_rows:
+            own = case.rows[row].prefix_group
+            now[tick.blocks[slot][position // size]] = own, position + 1
         filled = {} if at in play.failed_at else now
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import given, settings, target
 
-from relabel.engine.scheduling.scheduler import IMAGE_REFILL, ROUND_TOKENS, SMALLEST_CHUNK
-from relabel.engine.scheduling.step import Layout
-from tests.engine.scheduling.play import Case, Play, any_case
+from relabel.engine.scheduling.scheduler import IMAGE_REFILL, SMALLEST_CHUNK
+from tests.engine.scheduling.play import Case, Play, Tick, any_case
 
 often = settings(max_examples=30, deadline=None)
+tight = settings(max_examples=300, deadline=None)
 
 
 @often
@@ -42,26 +42,53 @@ def test_a_row_gets_its_first_token_with_the_last_of_its_prompt_and_is_decoded_f
 
 @often
 @given(any_case())
-def test_a_slot_holds_one_row_and_all_of_it(case: Case) -> None:
+def test_a_row_has_a_slot_and_blocks_for_all_of_it_that_no_other_has(case: Case) -> None:
     for tick in Play(case).ticks:
-        assert all(tick.held.get(piece.row, piece.slot) == piece.slot for piece in (*tick.decode_rows, *tick.chunks))
+        pieces = [*tick.decode_rows, *tick.chunks]
+        assert all(tick.held.get(piece.row, piece.slot) == piece.slot for piece in pieces)
         slots = tick.held | {chunk.row: chunk.slot for chunk in tick.chunks}
         assert len(set(slots.values())) == len(slots)
         assert all(0 <= slot < tick.layout.num_slots for slot in slots.values())
-        assert all(case.rows[row].needs <= tick.layout.slot_tokens for row in slots)
+        ends = tick.at | {chunk.row: chunk.end for chunk in tick.chunks}
+        ends |= {decoded.row: decoded.position + 1 + decoded.num_drafted for decoded in tick.decode_rows}
+        own = {row: tick.blocks[slot][: _num_blocks(tick, ends[row])] for row, slot in slots.items()}
+        assert all(len(blocks) == _num_blocks(tick, ends[row]) for row, blocks in own.items())
+        every = [block for blocks in own.values() for block in blocks]
+        assert len(set(every)) == len(every)
+        assert all(0 <= block < tick.layout.num_blocks for block in every)
+
+
+def _num_blocks(tick: Tick, num_tokens: int) -> int:
+    return -(-num_tokens // tick.layout.block_tokens)
 
 
 @often
 @given(any_case())
 def test_the_layout_fits_the_limits_and_changes_only_while_nothing_is_held(case: Case) -> None:
-    before = Layout(0, 0)
+    before, longest = None, max(row.needs for row in case.rows)
     for tick in Play(case).ticks:
-        num_tokens = tick.layout.num_slots * tick.layout.slot_tokens
-        assert num_tokens <= tick.limits.kv_tokens or tick.layout.num_slots == 1, "after failures a row may stand alone"
-        assert num_tokens <= case.limits.kv_tokens
+        # after failures a row may need more than the rest of the limits
+        assert tick.layout.num_blocks <= max(tick.limits.num_blocks, _num_blocks(tick, longest))
+        assert tick.layout.num_blocks <= case.limits.num_blocks
         assert tick.layout.num_slots <= tick.limits.num_slots <= case.limits.num_slots
         assert tick.layout == before or not tick.held
         before = tick.layout
+
+
+@tight
+@given(any_case(is_tight=True))
+def test_the_oldest_row_is_never_put_back_and_all_come_to_their_end(case: Case) -> None:
+    """That it comes to its end in as many steps as if one row came after the other is asserted by the play."""
+    play = Play(case)
+    assert sorted(play.done + play.lost) == list(range(len(case.rows)))
+    target(float(sum(len(tick.put_back) for tick in play.ticks)))
+    ages: list[int] = []
+    for tick in play.ticks:
+        held = [row for row in ages if row in tick.held or row in tick.put_back]
+        assert list(tick.put_back) == held[len(held) - len(tick.put_back) :][::-1], "the youngest first"
+        assert not tick.put_back or len(tick.put_back) < len(held)
+        assert not (tick.put_back and tick.admitted)
+        ages = [row for row in held if row not in tick.put_back] + tick.admitted
 
 
 @often
@@ -115,16 +142,19 @@ def test_rows_come_in_longest_first_and_none_before_all_of_an_earlier_window(cas
 @often
 @given(any_case())
 def test_a_free_slot_is_filled_in_the_next_step_unless_there_is_a_reason(case: Case) -> None:
+    is_short, before = False, set[int]()
     for tick in Play(case).ticks:
+        is_short = bool(tick.put_back) or (is_short and tick.held.keys() >= before)
+        before = tick.held.keys() | set(tick.admitted)
         waiting = tick.waiting[len(tick.admitted) :]
         if not waiting or len(tick.held) + len(tick.admitted) == tick.layout.num_slots:
             continue
         row, limits, layout = case.rows[waiting[0]], tick.limits, tick.layout
-        longest = max(case.rows[number].needs for number in waiting)
-        rounded = max(longest, min(-(-longest // ROUND_TOKENS) * ROUND_TOKENS, limits.kv_tokens))
-        could_be = min(limits.num_slots, limits.kv_tokens // rounded)
-        if row.needs > layout.slot_tokens or could_be >= 2 * layout.num_slots:
-            assert tick.held or tick.admitted, "it waits for a new layout"
+        held = [case.rows[number] for number in (*tick.held, *tick.admitted)]
+        if tick.put_back or is_short or limits.num_slots >= 2 * layout.num_slots:
+            continue  # until a row has ended, or all have
+        if sum(_num_blocks(tick, one.needs - 1) for one in (*held, row)) > layout.num_blocks:
+            assert held, "it waits for blocks"
             continue
         assert tick.step is not None
         room, length = limits.step_tokens - tick.step.num_tokens, row.prompt_tokens - row.shared
@@ -137,7 +167,9 @@ def test_a_free_slot_is_filled_in_the_next_step_unless_there_is_a_reason(case: C
             assert length > room
         else:
             is_filling = any(at < case.rows[held].prompt_tokens for held, at in tick.at.items())
-            assert is_filling or (layout.num_slots - len(tick.held)) * IMAGE_REFILL < layout.num_slots
+            num_free, needed = layout.num_slots - len(tick.held), sum(_num_blocks(tick, one.needs - 1) for one in held)
+            is_full = num_free * IMAGE_REFILL < layout.num_slots or needed > layout.num_blocks * (1 - 1 / IMAGE_REFILL)
+            assert is_filling or is_full
 
 
 @often

@@ -27,7 +27,7 @@ def test_an_8b_model_fits_an_80_gb_card_and_not_a_16_gb_one():
     # 80 - 16.1 of weights - 1 of CUDA - 1.6 of logits - 2.3 of activations, nine tenths of it
     assert limits.kv_tokens == pytest.approx(0.9 * 59.05e9 / 131_072, rel=0.01)
     assert rows_at_once(limits, 500) == CUDA_ROWS
-    assert rows_at_once(limits, 8000) == limits.kv_tokens // 8000
+    assert rows_at_once(limits, 8000) == limits.kv_tokens // (8000 + 128)
 
 
 def test_a_row_that_finds_no_room_does_not_fit():
@@ -74,9 +74,11 @@ def test_the_estimate_is_near_what_is_published_of_vllm_on_an_h100(prompt, new, 
 
 def test_the_sums_are_those_of_the_engine():
     from relabel.engine.continuous import limits
+    from relabel.engine.runner import flash
     from relabel.job.forecast import memory
 
     assert limits.CUDA_STEP_TOKENS == memory.CUDA_STEP_TOKENS
+    assert flash.PAGE == memory.CUDA_BLOCK_TOKENS
 
 
 def test_an_unknown_card_is_refused_with_those_that_are_known():

@@ -1,4 +1,4 @@
-"""The continuous engine: rows of all calls share the slots of one KV cache, and a row that ends makes room at once.
+"""The continuous engine: rows of all calls share the blocks of one KV cache, and a row that ends makes room at once.
 
 One thread computes at a time, for all calls that wait; a call returns when its own rows are done. Knows requests, the
 model and its memory; nothing of text, files or jobs.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import abc
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,16 +57,17 @@ class ContinuousEngine:
 
         There drafts make the device wait for the host at each step, and steps with drafts are not replayed as graphs.
         """
-        self.model, self.sampling, self.limits, self.goodput = model, sampling, limits, Goodput()
+        self.model, self.sampling, self.goodput = model, sampling, Goodput()
         self.verdict = verdict or Verdict(batching="continuous", attention="ragged", difference=None)
         self.device = model.device
         self.intake = Intake(model, tokenizer, sampling)
         self.end_token = self.intake.end_token
         self._detokenizer = Detokenizer(tokenizer)
         self._kernels = kernels or Kernels.of(self.device)
+        self.limits = replace(limits, block_tokens=self._kernels.block_tokens)
         self._runner = StepRunner(Forward(model, self._kernels), self.intake)
         self._attention = RaggedAttention(model)
-        self._scheduler = Scheduler(limits)
+        self._scheduler = Scheduler(self.limits)
         self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens, self._kernels)
         is_cuda = self.device.type == "cuda"
         self._drafter = drafter or (None if is_cuda else Drafter())
@@ -138,6 +140,8 @@ class ContinuousEngine:
         pending = None
         drafts = self._drafter.draft(self._rows, self._runner.sampler) if self._drafter else {}
         if (step := self._scheduler.step({row: len(tokens) for row, tokens in drafts.items()})) is not None:
+            self._begin_again(step.put_back)
+            drafts = {row: tokens for row, tokens in drafts.items() if row not in step.put_back}
             start, why = time.perf_counter(), None
             try:
                 self._runner.lay_out(self._scheduler.layout)
@@ -158,9 +162,9 @@ class ContinuousEngine:
 
     def _settle(self, pending: PendingStep) -> None:
         """Look at the tokens of a forward: rows that ended leave, their slots are free."""
-        for number, token, is_finite, how, logprob in pending.read():
-            if (row := self._rows.get(number)) is None:
-                continue  # it had ended one forward before, or with an earlier token of this one
+        for number, turn, token, is_finite, how, logprob in pending.read():
+            if (row := self._rows.get(number)) is None or row.turn != turn:
+                continue  # it had ended one forward before, or with an earlier token of this one, or was put back
             if (result := row.took(int(token), logprob, is_finite=bool(is_finite), how=int(how))) is not None:
                 self._end(number, result)
 
@@ -185,17 +189,14 @@ class ContinuousEngine:
         """The last forward failed: its rows begin again, fewer at a time, until the one at fault is alone."""
         self.goodput.num_out_of_memory += why is None
         self._pending = None
-        self._runner.lay_out(Layout(0, 0))
+        self._runner.lay_out(Layout(0, 0, self.limits.block_tokens))
         if why is None:
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
         self._prefixes.clear()
         again, lost = self._scheduler.shrink()
-        for number in again:
-            self.goodput.wasted_tokens += self._rows[number].num_computed
-            self._rows[number].begin_again()
-            self._forget(number)
+        self._begin_again(again)
         if lost is not None:
             row = self._rows[lost]
             error = Rejected(Code.PROMPT, f"the model cannot take it ({why})") if why else too_large(row.request)
@@ -203,6 +204,11 @@ class ContinuousEngine:
             self._num_lost += 1
             if why is not None and self._num_lost > MAX_LOST:
                 raise RuntimeError(f"{self._num_lost} rows in a row failed alone: {why}")
+
+    def _begin_again(self, numbers: abc.Iterable[int]) -> None:
+        for number in numbers:
+            self.goodput.wasted_tokens += self._rows[number].begin_again()
+            self._forget(number)
 
     def _fail(self, error: BaseException) -> None:
         self._calls.fail(error)

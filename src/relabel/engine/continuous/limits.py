@@ -43,6 +43,7 @@ def measured_limits(model: PreTrainedModel, kv_memory: int | None = None) -> Lim
         torch.cuda.empty_cache()  # what the allocator holds back is not free
         left = int((gpu_bytes_left(model.device) - logits - peak) * 0.9)
     kv_tokens = max(1, (kv_memory if kv_memory is not None else left) // per_token)
+    kv_tokens = min(kv_tokens, num_slots * max_tokens(model))  # no more than rows could fill
     return Limits(kv_tokens=kv_tokens, num_slots=num_slots, step_tokens=step_tokens)
 
 
@@ -52,7 +53,7 @@ def _peak_bytes(model: PreTrainedModel, step_tokens: int) -> int:
     length = min(step_tokens, max_tokens(model), 1024)
     rows = range(step_tokens // length)
     forward = Forward(model)
-    forward.lay_out(Layout(len(rows), length))
+    forward.lay_out(Layout.of_rows(len(rows), length, forward.block_tokens))
     chunks = tuple(PrefillChunk(row, row, 0, length, is_last=True) for row in rows)
     requests = {row: Request(id=row, prompt_ids=[0] * length) for row in rows}
     torch.cuda.reset_peak_memory_stats(model.device)

@@ -1,4 +1,4 @@
-"""Shared prefixes with their keys and values: computed once, copied into the slot of each row that begins with one.
+"""Shared prefixes with their keys and values: computed once, copied into the blocks of each row that begins with one.
 
 Knows the model and how to compute a prompt; the policy of what is shared stands in `prefix`.
 """
@@ -30,7 +30,7 @@ tokens more than those of another."""
 class Prefix:
     tokens: tuple[int, ...]
     kv_cache: KVCache
-    """One slot, which holds them."""
+    """Of one row, which holds them."""
 
 
 def by_prefix(rows: Iterable[tuple[Prefix | None, int]]) -> Iterable[tuple[Prefix, list[int]]]:
@@ -113,7 +113,7 @@ class Prefixes:
 
     def _compute(self, tokens: tuple[int, ...]) -> KVCache:
         forward = Forward(self._model, self._kernels)
-        forward.lay_out(Layout(num_slots=1, slot_tokens=len(tokens)))
+        forward.lay_out(Layout.of_rows(1, len(tokens), forward.block_tokens))
         request = Request(id=0, prompt_ids=tokens)
         for start in range(0, len(tokens), self._step_tokens):
             end = min(len(tokens), start + self._step_tokens)

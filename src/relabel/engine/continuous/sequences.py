@@ -27,6 +27,8 @@ class Sequence:
     prefix: Prefix | None
     prefix_group: PrefixGroup | None
     slot: int = -1
+    turn: int = 0
+    """How often it was begun again."""
     copied: int = 0
     """Positions taken from another row of its prefix group."""
     num_chosen: int = 0
@@ -53,10 +55,12 @@ class Sequence:
         """Positions that its prompt and its tokens but the last, which is never computed, need."""
         return len(self.request.prompt_ids) - self.num_given + len(self.tokens) - 1
 
-    def begin_again(self) -> None:
-        """Nothing of it is there any more."""
+    def begin_again(self) -> int:
+        """Nothing of it is there any more. Returns how many positions were computed in vain."""
+        wasted, self.turn = self.num_computed, self.turn + 1
         self.num_chosen = self.num_computed = self.copied = 0
         self.tokens, self.logprobs = [], []
+        return wasted
 
     def took(self, token: int, logprob: float, *, is_finite: bool, how: int) -> Result | None:
         """Its result, if it ended with this token. `how` is 1 at a stop token and 2 at a stop string, which is kept."""
@@ -91,6 +95,8 @@ class PendingStep:
 
     rows: list[int]
     """Of each token; a row has several where tokens of its draft were accepted."""
+    turns: list[int]
+    """Of each of these rows, as it was computed."""
     outcome_4R: torch.Tensor
     """Token, finite, how it ended, log-probability, as float64, which holds any token: on its way to the host."""
     accepted: Mapping[int, int]
@@ -98,16 +104,18 @@ class PendingStep:
     arrived: torch.cuda.Event | None
 
     @classmethod
-    def send(cls, rows: list[int], outcome_4R: torch.Tensor, accepted: Mapping[int, int] | None = None) -> Self:
+    def send(
+        cls, rows: list[int], turns: list[int], outcome_4R: torch.Tensor, accepted: Mapping[int, int] | None = None
+    ) -> Self:
         """Begin to copy what came out for these rows; nobody waits for it."""
         if not outcome_4R.is_cuda:
-            return cls(rows, outcome_4R, accepted or {}, None)
+            return cls(rows, turns, outcome_4R, accepted or {}, None)
         arrived, on_host = torch.cuda.Event(), outcome_4R.to("cpu", non_blocking=True)
         arrived.record()
-        return cls(rows, on_host, accepted or {}, arrived)
+        return cls(rows, turns, on_host, accepted or {}, arrived)
 
-    def read(self) -> Iterable[tuple[int, float, float, float, float]]:
-        """For each token the number of its row and its outcome, as soon as the copy is there."""
+    def read(self) -> Iterable[tuple[int, int, float, float, float, float]]:
+        """For each token the number of its row, its turn and its outcome, as soon as the copy is there."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        return zip(self.rows, *self.outcome_4R.tolist(), strict=True)
+        return zip(self.rows, self.turns, *self.outcome_4R.tolist(), strict=True)

@@ -52,7 +52,7 @@ class StepRunner:
         return self._forward.kv_cache
 
     def lay_out(self, layout: Layout) -> None:
-        """Slots of another number or length; what the old ones held is forgotten."""
+        """Slots and blocks of another number; what the old ones held is forgotten."""
         if self.kv_cache.layout != layout:
             self._forward.lay_out(layout)
             self._make_slots(layout.num_slots)
@@ -71,7 +71,7 @@ class StepRunner:
         requests = {chunk.row: rows[chunk.row].request for chunk in step.chunks}
         logits_PV, numbers = self._forward.run(step, requests, known)
         if not numbers:  # pieces of long prompts alone
-            return PendingStep.send([], torch.zeros(4, 0))
+            return PendingStep.send([], [], torch.zeros(4, 0))
         drafted = {row.row: drafts[row.row][: row.num_drafted] for row in step.decode_rows if row.num_drafted}
         places, assumed = _places(numbers, rows, drafted)
         slots, steps = [place.slot for place in places], [place.step for place in places]
@@ -91,7 +91,8 @@ class StepRunner:
         how_R = torch.where(ends_R, 1, 2 * self._end_by_string(tokens_R, places))
         outcome = torch.stack([one_R.double() for one_R in (tokens_R, finite_R, how_R, logprobs_R)])
         counts = Counter(place.row for place in places)
-        return PendingStep.send([place.row for place in places], outcome, {row: counts[row] - 1 for row in drafted})
+        numbers, accepted = [place.row for place in places], {row: counts[row] - 1 for row in drafted}
+        return PendingStep.send(numbers, [rows[number].turn for number in numbers], outcome, accepted)
 
     def _make_slots(self, num_slots: int) -> None:
         intake = self._intake
@@ -99,15 +100,14 @@ class StepRunner:
         self._stop_window = StopWindow(num_slots, intake.stop_strings, self._forward.device)
 
     def _settle_in(self, step: Step, rows: abc.Mapping[int, Sequence]) -> None:
-        """Make slots ready for the rows that come into them with this step."""
+        """Make blocks and slots ready for this step, and for the rows that come in with it."""
         new = [chunk for chunk in step.chunks if chunk.is_first]
-        for chunk in new:  # before any slot is cleared: a source may be the slot of a row that has left
-            if chunk.source is not None:
-                self.kv_cache.copy(chunk.source, chunk.slot, chunk.start)
-        self.kv_cache.clear([chunk.slot for chunk in new if chunk.source is None])
+        self.kv_cache.take(step.taken)
         for chunk in new:
             row = rows[chunk.row]
             row.slot, row.copied = chunk.slot, chunk.start if chunk.source is not None else 0
+            if chunk.source is not None:
+                self.kv_cache.copy(chunk.source, chunk.slot, chunk.start)
             self._sampler.put(chunk.slot, row.request, row.sampling)
             self._stop_window.clear(chunk.slot)
         begun = [chunk for chunk in new if chunk.source is None]

@@ -1,4 +1,4 @@
-"""Attention of a ragged batch: one stream of tokens without padding, each row reading its own slot of the KV cache.
+"""Attention of a ragged batch: one stream of tokens without padding, each row reading its own blocks of the KV cache.
 
 Registered with transformers under NAME, so models stay untouched; what the engine knows of a forward reaches it as
 `ragged=`. Grouped query heads are never expanded: the queries of a group stand beside each other over one key head.
@@ -19,7 +19,7 @@ from relabel.engine.model.upload import upload
 from relabel.engine.runner.decode_attention import DecodeAttention, plan_decode_attention
 from relabel.engine.runner.draft_attention import DraftAttentions, plan_draft_attention
 from relabel.engine.runner.flash import Flash, Span, Spans, plan_spans
-from relabel.engine.runner.kv_cache import KVCache, SlotMapping
+from relabel.engine.runner.kv_cache import KVCache, Places
 from relabel.engine.runner.softmax import Softmax, bias_of
 from relabel.errors import ModelRefused
 
@@ -53,7 +53,7 @@ class Ragged:
     """
 
     kv_cache: KVCache
-    slot_mapping: SlotMapping
+    places: Places
     """Of all tokens of the stream."""
     decode_slots: tuple[int, ...]
     decode_positions: tuple[int, ...]
@@ -77,7 +77,7 @@ class Ragged:
         """What the decoded rows read."""
         if window not in self._decode_attention:
             self._decode_attention[window] = plan_decode_attention(
-                self.decode_slots, self.decode_positions, window, self.slot_mapping.slots_T.device
+                self.kv_cache, self.decode_slots, self.decode_positions, window
             )
         return self._decode_attention[window]
 
@@ -86,15 +86,13 @@ class Ragged:
         if window not in self._draft_attention:
             slots, positions, ends = zip(*self.drafted, strict=True)
             lengths = [end - position for position, end in zip(positions, ends, strict=True)]
-            self._draft_attention[window] = plan_draft_attention(
-                slots, positions, lengths, window, self.slot_mapping.slots_T.device
-            )
+            self._draft_attention[window] = plan_draft_attention(self.kv_cache, slots, positions, lengths, window)
         return self._draft_attention[window]
 
     def slots_of(self, group: PrefillGroup) -> torch.Tensor:
         """Their slots as a table on the device."""
         if group.first not in self._tables:
-            self._tables[group.first] = upload(group.slots, self.slot_mapping.slots_T.device)
+            self._tables[group.first] = upload(group.slots, self.kv_cache.tables_SN.device)
         return self._tables[group.first]
 
     def spans(self) -> Sequence[Spans]:
@@ -110,8 +108,7 @@ class Ragged:
             ]
             for first, spans in ((0, decoded), (len(decoded), [*self.drafted, *chunks])):
                 if spans:
-                    slot_tokens, device = self.kv_cache.layout.slot_tokens, self.slot_mapping.slots_T.device
-                    self._spans.append(plan_spans(first, spans, slot_tokens, device))
+                    self._spans.append(plan_spans(first, spans, self.kv_cache))
         return self._spans
 
 
@@ -134,12 +131,12 @@ def ragged_attention(
     strange = [name for name, value in others.items() if not (value is None or value is False or name in HARMLESS)]
     if attention_mask is not None or strange:
         raise ModelRefused(f"attention with {strange[0] if strange else 'a mask of its own'} cannot be packed")
-    window = sliding_window if sliding_window and sliding_window < ragged.kv_cache.layout.slot_tokens else None
+    window = sliding_window if sliding_window and sliding_window < ragged.kv_cache.most_tokens else None
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
     softmax, layer = Softmax(scale=scale, softcap=softcap, sinks=s_aux), module.layer_idx
     flash = ragged.flash if ragged.flash is not None and ragged.flash.can_take(query, value, softmax) else None
     new_THD = (key[0].transpose(0, 1), value[0].transpose(0, 1))
-    ragged.kv_cache.write(layer, ragged.slot_mapping, *new_THD, is_by_slot=flash is not None)
+    ragged.kv_cache.write(layer, ragged.places, *new_THD, is_by_token=flash is not None)
     parts: list[torch.Tensor] = []
     if flash is not None:
         q_THD, kv_cache = query[0].transpose(0, 1), ragged.kv_cache

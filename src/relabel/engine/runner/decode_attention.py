@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from relabel.engine.model.upload import upload
-from relabel.engine.runner.kv_cache import BLOCK, KVCache
+from relabel.engine.runner.kv_cache import KVCache
 from relabel.engine.runner.softmax import Softmax, bias_of
 
 DENSE = 2
-"""Neighbouring slots are read as one view while at least one in so many of these is needed; below that copying what is
+"""Neighbouring blocks are read as one view while at least one in so many of these is needed; below that copying what is
 needed costs less than attending for the others."""
 SPARSE = 4
 """Rows attend together while at least one in so many of their scores is needed: one that is not costs a softmax, but no
@@ -29,12 +29,12 @@ Some = slice | torch.Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Positions number * BLOCK and on of the slots that reach them."""
+    """The blocks of one index of the rows that reach them."""
 
-    number: int
-    slots: Some
+    index: int
+    blocks: Some
     at: Some
-    """Their places in the batch."""
+    """Places of these rows in the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class Batch:
     num_places: int
     blocks: tuple[Block, ...]
     bias_P1QW: torch.Tensor
+    block_tokens: int
 
     def attend(self, kv_cache: KVCache, layer: int, q_NHGD: torch.Tensor, softmax: Softmax) -> torch.Tensor:
         """The same shape as `q_NHGD`, whose G are the query heads of one key head x the Q queries of a row."""
@@ -58,13 +59,13 @@ class Batch:
         bias = self.bias_P1QW.repeat(1, 1, q_NHGD.shape[2] // num_queries, 1) if num_queries > 1 else self.bias_P1QW
         scores = torch.zeros(*q_PHGD.shape[:3], width, device=q_NHGD.device)
         for column, block in self._columns():
-            k_MHBD = _some(keys[block.number], block.slots)
+            k_MHBD = _some(keys, block.blocks)
             part = torch.matmul(_some(q_PHGD, block.at), k_MHBD.transpose(2, 3)).float()
             scores[block.at, :, :, column] = part
         weights = softmax(scores, bias, num_queries).to(values.dtype)
         out_PHGD = torch.zeros(*q_PHGD.shape[:3], values.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
-            part = torch.matmul(weights[block.at, :, :, column], _some(values[block.number], block.slots)).float()
+            part = torch.matmul(weights[block.at, :, :, column], _some(values, block.blocks)).float()
             if isinstance(block.at, slice):
                 out_PHGD[block.at] += part
             else:
@@ -73,7 +74,8 @@ class Batch:
         return out_PHGD if self.rows_N is None else out_PHGD[self.rows_N]
 
     def _columns(self) -> list[tuple[slice, Block]]:
-        return [(slice(at * BLOCK, (at + 1) * BLOCK), block) for at, block in enumerate(self.blocks)]
+        size = self.block_tokens
+        return [(slice(at * size, (at + 1) * size), block) for at, block in enumerate(self.blocks)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +98,14 @@ class DecodeAttention:
 
 
 def plan_decode_attention(
-    slots: Sequence[int] | np.ndarray, ends: Sequence[int] | np.ndarray, window: int | None, device: torch.device
+    kv_cache: KVCache, slots: Sequence[int] | np.ndarray, ends: Sequence[int] | np.ndarray, window: int | None
 ) -> DecodeAttention:
     """For rows in `slots`, each with its newest token at a position `ends`, or [rows, queries] of them that rise."""
     slots_N, ends_NQ = np.asarray(slots), np.asarray(ends).reshape(len(slots), -1)
-    first_N = ends_NQ[:, 0]
+    first_N, size, device = ends_NQ[:, 0], kv_cache.layout.block_tokens, kv_cache.tables_SN.device
     starts_N = np.zeros_like(first_N) if window is None else np.maximum(first_N - window + 1, 0)
-    groups = _group_rows(starts_N // BLOCK, ends_NQ[:, -1] // BLOCK)
-    batches = tuple(_plan_batch(slots_N[rows], starts_N[rows], ends_NQ[rows], window, device) for rows in groups)
+    groups = _group_rows(starts_N // size, ends_NQ[:, -1] // size)
+    batches = tuple(_plan_batch(kv_cache, slots_N[rows], starts_N[rows], ends_NQ[rows], window) for rows in groups)
     if len(groups) == 1:
         return DecodeAttention(batches=batches, order_N=None, back_N=None)
     order_N = np.concatenate(groups)
@@ -133,25 +135,30 @@ def _group_rows(first_N: np.ndarray, last_N: np.ndarray) -> list[np.ndarray]:
 
 
 def _plan_batch(
-    slots_N: np.ndarray, starts_N: np.ndarray, ends_NQ: np.ndarray, window: int | None, device: torch.device
+    kv_cache: KVCache, slots_N: np.ndarray, starts_N: np.ndarray, ends_NQ: np.ndarray, window: int | None
 ) -> Batch:
-    last_N = ends_NQ[:, -1]
+    last_N, size, device = ends_NQ[:, -1], kv_cache.layout.block_tokens, kv_cache.tables_SN.device
     num_slots = int(slots_N.max()) + 1
     is_dense = num_slots <= DENSE * len(slots_N)
     places_N = slots_N if is_dense else np.arange(len(slots_N))
     num_places = num_slots if is_dense else len(slots_N)
-    blocks = []
-    for number in range(int(starts_N.min()) // BLOCK, int(last_N.max()) // BLOCK + 1):
-        reach = np.flatnonzero((last_N >= number * BLOCK) & (starts_N < (number + 1) * BLOCK))
+    has_row_P = np.zeros(num_places, dtype=bool)
+    has_row_P[places_N] = True
+    blocks: list[Block] = []
+    for index in range(int(starts_N.min()) // size, int(last_N.max()) // size + 1):
+        reach = np.flatnonzero((last_N >= index * size) & (starts_N < (index + 1) * size))
         if not len(reach):
             continue
-        around = slice(int(slots_N[reach].min()), int(slots_N[reach].max()) + 1)
-        if is_dense and around.stop - around.start <= DENSE * len(reach):
-            blocks.append(Block(number=number, slots=around, at=around))
+        places_R, blocks_R = places_N[reach], kv_cache.host_tables_SN[slots_N[reach], index]
+        at, around = _around(places_R), _around(blocks_R)
+        # a row among them that does not reach this index has no block there, and must not meet what is in another's
+        is_alone = np.count_nonzero(has_row_P[at]) == len(reach)
+        is_dense = at.stop - at.start <= DENSE * len(reach)
+        if is_alone and is_dense and np.all(blocks_R - places_R == around.start - at.start):
+            blocks.append(Block(index=index, blocks=around, at=at))
         else:
-            at, wanted = _numbers(places_N[reach], device), _numbers(slots_N[reach], device)
-            blocks.append(Block(number=number, slots=wanted, at=at))
-    keys_W = np.concatenate([np.arange(block.number * BLOCK, (block.number + 1) * BLOCK) for block in blocks])
+            blocks.append(Block(index=index, blocks=_numbers(blocks_R, device), at=_numbers(places_R, device)))
+    keys_W = np.concatenate([np.arange(block.index * size, (block.index + 1) * size) for block in blocks])
     ends_PQ = np.tile(ends_NQ[:1], (num_places, 1))  # places without a row attend, too, and nobody looks
     ends_PQ[places_N] = ends_NQ
     bias_PQW = bias_of(upload(ends_PQ, device), upload(keys_W, device), window)
@@ -162,7 +169,12 @@ def _plan_batch(
         num_places=num_places,
         blocks=tuple(blocks),
         bias_P1QW=bias_PQW[:, None],
+        block_tokens=size,
     )
+
+
+def _around(numbers: np.ndarray) -> slice:
+    return slice(int(numbers.min()), int(numbers.max()) + 1)
 
 
 def _numbers(numbers: np.ndarray, device: torch.device) -> Some:

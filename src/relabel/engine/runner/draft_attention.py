@@ -55,10 +55,10 @@ class DraftAttentions:
 
 
 def plan_draft_attention(
-    slots: Sequence[int], positions: Sequence[int], lengths: Sequence[int], window: int | None, device: torch.device
+    kv_cache: KVCache, slots: Sequence[int], positions: Sequence[int], lengths: Sequence[int], window: int | None
 ) -> DraftAttentions:
     """For rows side by side in the stream, each with so many tokens from a position of its slot on."""
-    firsts = np.cumsum([0, *lengths])
+    firsts, device = np.cumsum([0, *lengths]), kv_cache.tables_SN.device
     by_width: dict[int, list[int]] = defaultdict(list)
     for row, length in enumerate(lengths):
         by_width[1 << (length - 1).bit_length()].append(row)
@@ -67,7 +67,7 @@ def plan_draft_attention(
         lengths_N, firsts_N = np.asarray(lengths)[rows], firsts[rows]
         nth_NQ = np.minimum(np.arange(width), lengths_N[:, None] - 1)
         ends_NQ = np.asarray(positions)[rows][:, None] + nth_NQ
-        reads = plan_decode_attention(np.asarray(slots)[rows], ends_NQ, window, device)
+        reads = plan_decode_attention(kv_cache, np.asarray(slots)[rows], ends_NQ, window)
         tokens_NQ = upload((firsts_N[:, None] + nth_NQ).ravel(), device)
         groups.append(DraftAttention(num_queries=width, tokens_NQ=tokens_NQ, reads=reads))
         for at, (first, length) in enumerate(zip(firsts_N, lengths_N, strict=True)):

@@ -1,9 +1,9 @@
 """Attention over the KV cache by the flash kernel that torch carries: one call a layer for all decoded rows and one for
 all chunks, each row reading its own length.
 
-For half types on CUDA and a plain softmax. The kernel takes rows as spans of one long list of keys; a slot is such a
-span, of which `seqused_k` tokens are valid. It is called through aten, as torch.nn.attention.varlen does: the public
-function of torch 2.11 does not pass `seqused_k` on. Causal masks lie at the end of a span, as since FlashAttention 2.1.
+For half types on CUDA and a plain softmax. The kernel takes a table of the blocks of each row, of which `seqused_k`
+tokens are valid; a block is PAGE tokens or a multiple of that. It is called through aten, as torch.nn.attention.varlen
+does. Causal masks lie at the end of a row, as since FlashAttention 2.1.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from typing import NamedTuple, Protocol
 import torch
 
 from relabel.engine.model.upload import upload
-from relabel.engine.runner.kv_cache import BLOCK, KVCache
+from relabel.engine.runner.kv_cache import KVCache
 from relabel.engine.runner.softmax import Softmax
 
 MAX_HEAD_SIZE = 256
+PAGE = 256
+"""Tokens of a block: FlashAttention 2 takes no shorter ones."""
 
 
 class FlashKernel(Protocol):
-    """aten::_flash_attention_forward for keys in one long list, as torch calls it."""
+    """aten::_flash_attention_forward for keys in blocks [blocks, tokens, kv heads, head size], as torch calls it."""
 
     def __call__(
         self,
         q_THD: torch.Tensor,
-        keys_KHD: torch.Tensor,
-        values_KHD: torch.Tensor,
+        keys_NBHD: torch.Tensor,
+        values_NBHD: torch.Tensor,
         cu_queries: torch.Tensor,
         cu_keys: torch.Tensor,
         max_queries: int,
@@ -43,6 +45,7 @@ class FlashKernel(Protocol):
         window_size_left: int | None,
         window_size_right: int | None,
         seqused_k: torch.Tensor,
+        block_table: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]: ...
 
 
@@ -80,15 +83,15 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spans:
-    """Rows side by side in the stream, the same in all layers; their slots may lie in any order."""
+    """Rows side by side in the stream, the same in all layers; their blocks may lie in any order."""
 
     first: int
     last: int
     """In the stream, in tokens."""
     cu_queries: torch.Tensor
     """[rows + 1] of int32: where each row's tokens begin, counted from `first`."""
-    cu_keys: torch.Tensor
-    """[rows + 1] of int32: where each row's slot begins. Their differences mean nothing where `used` is given."""
+    tables: torch.Tensor
+    """[rows, blocks] of int32: the blocks of each row; what stands behind its last one means nothing."""
     used: torch.Tensor
     """[rows] of int32: how many tokens it holds, the new ones included."""
     max_queries: int
@@ -107,13 +110,13 @@ class Spans:
 
         Without a window its right edge is left open: the kernel then packs the query heads of a group when it decodes.
         """
-        keys_KHD, values_KHD = (_as_list(kept[layer]) for kept in (kv_cache.keys, kv_cache.values))
+        keys_NBHD, values_NBHD = (kept[layer].transpose(1, 2) for kept in (kv_cache.keys, kv_cache.values))
         return kernel(
             q_THD[self.first : self.last],
-            keys_KHD,
-            values_KHD,
+            keys_NBHD,
+            values_NBHD,
             self.cu_queries,
-            self.cu_keys,
+            self.cu_queries,  # of the right shape: where there is a table, nobody looks where keys begin in a list
             self.max_queries,
             self.max_keys,
             0.0,
@@ -123,50 +126,37 @@ class Spans:
             window_size_left=None if window is None else window - 1,
             window_size_right=None if window is None else 0,
             seqused_k=self.used,
+            block_table=self.tables,
         )[0]
 
 
-def spans_of_decoded(slots_B: torch.Tensor, positions_B: torch.Tensor, slot_tokens: int) -> Spans:
+def spans_of_decoded(slots_B: torch.Tensor, positions_B: torch.Tensor, kv_cache: KVCache) -> Spans:
     """For one token a row, from tables of the device: the host knows no number in them."""
-    room = _room(slot_tokens)
-    starts_B = slots_B * room
     return Spans(
         first=0,
         last=len(slots_B),
         cu_queries=torch.arange(len(slots_B) + 1, dtype=torch.int32, device=slots_B.device),
-        cu_keys=torch.cat([starts_B, starts_B[-1:] + room]).int(),
+        tables=kv_cache.tables_SN[slots_B],
         used=(positions_B + 1).int(),
         max_queries=1,
-        max_keys=room,
+        max_keys=kv_cache.most_tokens,
     )
 
 
-def plan_spans(first: int, rows: Sequence[Span], slot_tokens: int, device: torch.device) -> Spans:
+def plan_spans(first: int, rows: Sequence[Span], kv_cache: KVCache) -> Spans:
     """For rows side by side; the first token of the first one is at `first` in the stream."""
-    room = _room(slot_tokens)
     ends = [row.end for row in rows]
     lengths = [row.end - row.start for row in rows]
     queries = [0, *itertools.accumulate(lengths)]
-    keys = [slot * room for slot in (*(row.slot for row in rows), rows[-1].slot + 1)]
-    table = upload([*queries, *keys, *ends], device, torch.int32)
-    cu_queries, cu_keys, used = table.split([len(queries), len(keys), len(ends)])
+    numbers = upload([*queries, *ends], kv_cache.tables_SN.device, torch.int32)
+    cu_queries, used = numbers.split([len(queries), len(ends)])
+    width = kv_cache.num_blocks(max(ends))
     return Spans(
         first=first,
         last=first + queries[-1],
         cu_queries=cu_queries,
-        cu_keys=cu_keys,
+        tables=upload(kv_cache.host_tables_SN[[row.slot for row in rows], :width], kv_cache.tables_SN.device),
         used=used,
         max_queries=max(lengths),
         max_keys=max(ends),
     )
-
-
-def _as_list(kept: torch.Tensor) -> torch.Tensor:
-    """All tokens of a cache as they lie in memory, [slots x blocks x BLOCK, kv heads, head size]: never a copy."""
-    by_slot = kept.permute(1, 0, 3, 2, 4)
-    return by_slot.view(-1, *by_slot.shape[3:])
-
-
-def _room(slot_tokens: int) -> int:
-    """Tokens of a slot in memory."""
-    return -(-slot_tokens // BLOCK) * BLOCK

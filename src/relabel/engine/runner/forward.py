@@ -14,13 +14,14 @@ import torch
 
 from relabel.engine.api.request import Request
 from relabel.engine.model.collate import PER_TOKEN, collate
+from relabel.engine.model.sizes import max_tokens
 from relabel.engine.model.traits import takes_features
 from relabel.engine.model.upload import upload
 from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
 from relabel.engine.runner.flash import Span, spans_of_decoded
 from relabel.engine.runner.kernels import Kernels
-from relabel.engine.runner.kv_cache import KVCache, SlotMapping
+from relabel.engine.runner.kv_cache import KVCache
 from relabel.engine.runner.stream import Stream
 from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
 
@@ -48,14 +49,15 @@ class Forward:
     def __init__(self, model: PreTrainedModel, kernels: Kernels | None = None) -> None:
         self.model = model
         self.device: torch.device = model.device
-        self.kv_cache = KVCache(Layout(0, 0))
+        kernels = kernels or Kernels.of(self.device)
+        self.block_tokens = kernels.block_tokens
+        self.kv_cache = KVCache(Layout(0, 0, self.block_tokens))
         self._newest_S = torch.zeros(0, dtype=torch.long, device=self.device)
         """The newest token of each slot, on the device: the next step needs no look at the host."""
         self._image_token = getattr(model.config, "image_token_id", None)
         self._find_axes: FindAxes | None = getattr(model.base_model, "get_rope_index", None)
         """Of models whose positions have three axes (M-RoPE)."""
         self._takes_features = takes_features(model)
-        kernels = kernels or Kernels.of(self.device)
         self._flash, capture = kernels.flash, kernels.capture
         self._graphs = capture and Graphs(capture, buckets=kernels.buckets, first_uses=kernels.first_uses)
         """Of decode steps over these slots."""
@@ -63,8 +65,8 @@ class Forward:
         """Of rows with images: positions [3, prompt] and how far decoding is shifted against the slot's positions."""
 
     def lay_out(self, layout: Layout) -> None:
-        """Slots of another number or length; what the old ones held is forgotten."""
-        self.kv_cache = KVCache(layout)
+        """Slots and blocks of another number; what the old ones held is forgotten."""
+        self.kv_cache = KVCache(layout, self.device, most_tokens=max_tokens(self.model))
         self._newest_S = torch.zeros(layout.num_slots, dtype=torch.long, device=self.device)
         if self._graphs is not None:
             self._graphs.forget()
@@ -79,7 +81,7 @@ class Forward:
         """
         decode_rows = sorted(step.decode_rows, key=lambda row: (row.num_drafted > 0, row.slot))
         plain = [row for row in decode_rows if not row.num_drafted]
-        if self._graphs is not None and not step.chunks and plain == decode_rows and self.kv_cache.are_by_slot:
+        if self._graphs is not None and not step.chunks and plain == decode_rows and self.kv_cache.are_by_token:
             table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in decode_rows]
             if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
                 return logits_RV, [row.row for row in decode_rows]
@@ -90,7 +92,7 @@ class Forward:
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             kv_cache=self.kv_cache,
-            slot_mapping=SlotMapping.of(slots_T, positions_T),
+            places=self.kv_cache.places(slots_T, positions_T),
             decode_slots=tuple(row.slot for row in plain),
             decode_positions=tuple(row.position for row in plain),
             drafted=[
@@ -145,10 +147,10 @@ class Forward:
     def _decode(self, table_3R: torch.Tensor) -> torch.Tensor:
         """Logits [R, vocabulary] of decoded rows from their slots, their positions there and those of the model."""
         slots_R, positions_R, position_ids_R = table_3R
-        spans = spans_of_decoded(slots_R, positions_R, self.kv_cache.layout.slot_tokens)
+        spans = spans_of_decoded(slots_R, positions_R, self.kv_cache)
         ragged = Ragged(
             kv_cache=self.kv_cache,
-            slot_mapping=SlotMapping.of(slots_R, positions_R),
+            places=self.kv_cache.places(slots_R, positions_R),
             decode_slots=(),
             decode_positions=(),
             drafted=(),

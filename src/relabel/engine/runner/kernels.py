@@ -11,7 +11,8 @@ from typing import Self
 import torch
 
 from relabel.engine.runner.cuda_graphs import BUCKETS, FIRST_USES, Capture, Captured
-from relabel.engine.runner.flash import FLASH, Flash, is_new_enough
+from relabel.engine.runner.flash import FLASH, PAGE, Flash, is_new_enough
+from relabel.engine.runner.kv_cache import BLOCK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,14 @@ class Kernels:
     """Makes a graph of a decode step; None where each step is launched."""
     buckets: tuple[int, ...] = BUCKETS
     first_uses: int = FIRST_USES
+    block_tokens: int = BLOCK
+    """Tokens of a block of the KV cache."""
 
     @classmethod
     def of(cls, device: torch.device) -> Self:
         """All that the device has."""
         if device.type != "cuda":
             return cls(flash=None, capture=None)
-        return cls(flash=FLASH if is_new_enough(device) else None, capture=Captured)
+        if not is_new_enough(device):
+            return cls(flash=None, capture=Captured)
+        return cls(flash=FLASH, capture=Captured, block_tokens=PAGE)

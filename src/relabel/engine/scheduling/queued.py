@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from relabel.engine.scheduling.step import PrefixGroup
+from relabel.engine.scheduling.step import PrefillChunk, PrefixGroup
 
 
 @dataclass(slots=True)
@@ -16,11 +16,13 @@ class Queued:
     is_whole: bool
     """Its prompt holds images: it is computed in one piece, in a step of such rows alone."""
     filled: int
-    """Tokens in its slot."""
+    """Tokens that are there."""
     shared: int
     """Those of a shared prefix, which are there from the beginning."""
     prefix_group: PrefixGroup | None
     slot: int = -1
+    blocks: list[int] = field(default_factory=list[int])
+    """Those it holds, in order."""
 
     @property
     def needs(self) -> int:
@@ -34,6 +36,13 @@ class Queued:
     def is_decoding(self) -> bool:
         """The last token is chosen but never computed: nothing comes after it."""
         return self.prompt_tokens <= self.filled < self.needs - 1
+
+    def fill(self, room: int, *, is_first: bool = False, source: tuple[int, ...] | None = None) -> PrefillChunk:
+        """The next tokens of its prompt, as many as there is room for."""
+        start, self.filled = self.filled, min(self.prompt_tokens, self.filled + room)
+        return PrefillChunk(
+            self.row, self.slot, start, self.filled, not self.is_filling, is_first=is_first, source=source
+        )
 
 
 def in_order(rows: Sequence[Queued]) -> list[Queued]:

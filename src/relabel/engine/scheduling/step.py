@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -11,15 +11,22 @@ class Limits:
     """How much the engine may hold, as the memory plan measured it."""
 
     kv_tokens: int
-    """Tokens in all slots together."""
+    """Tokens of all rows together."""
     num_slots: int
     """Rows at once, if they are short enough."""
     step_tokens: int
     """Tokens of one forward; only a single row with images may exceed it."""
+    block_tokens: int = 64
+    """Tokens of a block of the KV cache. A row takes blocks as it grows."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.num_slots < self.step_tokens and self.kv_tokens > 0):
+        if not (0 < self.num_slots < self.step_tokens and self.kv_tokens > 0 and self.block_tokens > 0):
             raise ValueError("a step must hold a token of every slot and one more")
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks that hold `kv_tokens`."""
+        return -(-self.kv_tokens // self.block_tokens)
 
     def scaled(self, num_slots: int) -> Limits:
         """The same for fewer slots."""
@@ -27,14 +34,36 @@ class Limits:
             kv_tokens=max(1, self.kv_tokens * num_slots // self.num_slots),
             num_slots=num_slots,
             step_tokens=max(num_slots + 1, self.step_tokens * num_slots // self.num_slots),
+            block_tokens=self.block_tokens,
         )
 
 
 class Layout(NamedTuple):
-    """The KV cache as slots of one length."""
+    """The KV cache as blocks of one length, which any row may take."""
 
     num_slots: int
-    slot_tokens: int
+    """Rows at once."""
+    num_blocks: int
+    block_tokens: int
+
+    @classmethod
+    def of_rows(cls, num_rows: int, num_tokens: int, block_tokens: int) -> Layout:
+        """Enough for so many rows of so many tokens."""
+        return cls(num_rows, num_rows * -(-num_tokens // block_tokens), block_tokens)
+
+
+class TakenBlock(NamedTuple):
+    """A block that is from now on the one at `at` of the row in a slot."""
+
+    slot: int
+    at: int
+    block: int
+
+
+def home(slot: int, at: int, num_slots: int) -> int:
+    """The block that a row takes if it is free: those at one place of all rows then lie side by side in the order of
+    slots, so that a matrix product takes them as they are."""
+    return at * num_slots + slot
 
 
 class PrefixGroup(NamedTuple):
@@ -45,7 +74,7 @@ class PrefixGroup(NamedTuple):
 
 
 class PrefillChunk(NamedTuple):
-    """Tokens `start` to `end` of a row's prompt, computed into its slot."""
+    """Tokens `start` to `end` of a row's prompt."""
 
     row: int
     slot: int
@@ -53,13 +82,13 @@ class PrefillChunk(NamedTuple):
     end: int
     is_last: bool
     is_first: bool = True
-    """It begins its row, whose slot is still another's."""
-    source: int | None = None
-    """The slot of a row of its prefix group, from which it takes all that comes before `start`."""
+    """It begins its row."""
+    source: tuple[int, ...] | None = None
+    """The blocks of a row of its prefix group, from which it takes all that comes before `start`."""
 
 
 class DecodeRow(NamedTuple):
-    """A row that is decoded: its newest token is computed at `position` of its slot, and a draft behind it."""
+    """A row that is decoded: its newest token is computed at `position`, and a draft behind it."""
 
     row: int
     slot: int
@@ -79,6 +108,10 @@ class Step:
     """The rows whose newest token is computed."""
     chunks: tuple[PrefillChunk, ...]
     """The pieces of prompts that are computed beside them."""
+    taken: tuple[TakenBlock, ...] = field(default=(), compare=False)
+    """Blocks that rows take with this step, before anything is copied or computed."""
+    put_back: tuple[int, ...] = field(default=(), compare=False)
+    """Rows that gave their blocks to older ones before this step: they wait again, and begin anew."""
 
     @property
     def num_tokens(self) -> int:

@@ -65,8 +65,7 @@ def times_of(
     sample: Sequence[SampledRow], num_rows: int, speed: Speed, fleet: Fleet, seed: int, *, looked_at: int
 ) -> Times:
     """What `num_rows` rows such as those of the sample take, for which so many were looked at."""
-    longest = longest_of(sample)
-    slots = rows_at_once(speed.limits, longest)
+    slots = rows_at_once(speed.limits, mean_tokens(sample))
     actors = max(1, min(fleet.actors, -(-num_rows // fleet.unit_rows)))
     own_rows = -(-num_rows // actors)
     played = seconds_of(
@@ -108,6 +107,12 @@ def mean_of(
 def longest_of(sample: Sequence[SampledRow]) -> int:
     """Tokens of the longest prompt with the longest text that it may have."""
     return max((text.prompt + text.most for row in sample for text in row.texts), default=1)
+
+
+def mean_tokens(sample: Sequence[SampledRow]) -> float:
+    """Tokens of a prompt with its text, in the mean."""
+    texts = [text for row in sample for text in row.texts]
+    return sum(text.prompt + text.chosen for text in texts) / max(1, len(texts))
 
 
 def store_requests(num_units: int) -> dict[str, int]:

@@ -18,7 +18,8 @@ CONTEXT_BYTES = 10**9
 """What CUDA itself takes of a card, with the kernels of torch."""
 VLLM_ROWS = 256
 """Rows in one step of vLLM, by its default on most cards."""
-ROUND_TOKENS = 64
+CUDA_BLOCK_TOKENS = 256
+"""Of relabel's own blocks of keys and values there, as `engine/runner/flash.py` has it, which imports torch, too."""
 
 
 def memory_limits(size: ModelSize, memory: float, *, kv_memory: int | None = None, longest: int) -> Limits | None:
@@ -31,7 +32,9 @@ def memory_limits(size: ModelSize, memory: float, *, kv_memory: int | None = Non
     kv_tokens = int(left * FREE if kv_memory is None else min(kv_memory, left)) // max(1, size.kv_bytes)
     if kv_tokens < longest:
         return None
-    return Limits(kv_tokens=kv_tokens, num_slots=CUDA_ROWS, step_tokens=CUDA_STEP_TOKENS)
+    return Limits(
+        kv_tokens=kv_tokens, num_slots=CUDA_ROWS, step_tokens=CUDA_STEP_TOKENS, block_tokens=CUDA_BLOCK_TOKENS
+    )
 
 
 def paged_limits(
@@ -47,7 +50,7 @@ def paged_limits(
     return Limits(kv_tokens=max(kv_tokens, num_slots * longest * 2), num_slots=num_slots, step_tokens=CUDA_STEP_TOKENS)
 
 
-def rows_at_once(limits: Limits, longest: int) -> int:
-    """Rows that hold a slot at a time, where the longest of them has so many tokens, prompt and text."""
-    slot_tokens = min(limits.kv_tokens, -(-max(1, longest) // ROUND_TOKENS) * ROUND_TOKENS)
-    return max(1, min(limits.num_slots, limits.kv_tokens // slot_tokens))
+def rows_at_once(limits: Limits, tokens: float) -> int:
+    """Rows that are held at a time, where one has so many tokens, prompt and text, in the mean: half a block of each is
+    empty."""
+    return max(1, min(limits.num_slots, int(limits.kv_tokens / (tokens + limits.block_tokens / 2))))

@@ -28,6 +28,7 @@ def works_of(rows: Sequence[Row], limits: Limits, *, unit_rows: int, units_at_on
     left: dict[int, int] = {}
     """Texts of each unit that are not done."""
     unit_of: dict[int, int] = {}
+    texts: dict[int, Text] = {}
     todo: dict[int, int] = {}
     """Tokens that are still to be chosen for each text."""
 
@@ -46,13 +47,14 @@ def works_of(rows: Sequence[Row], limits: Limits, *, unit_rows: int, units_at_on
                         is_whole=text.is_whole,
                         prefix_group=in_common,
                     )
-                    unit_of[number], todo[number] = unit, text.chosen
+                    unit_of[number], texts[number], todo[number] = unit, text, text.chosen
                     left[unit] = left.get(unit, 0) + 1
 
     def chose(number: int) -> None:
         todo[number] -= 1
         if todo[number] <= 0:
             scheduler.end(number)
+            del texts[number]
             unit = unit_of.pop(number)
             left[unit] -= 1
             if not left[unit]:
@@ -66,6 +68,7 @@ def works_of(rows: Sequence[Row], limits: Limits, *, unit_rows: int, units_at_on
             if not waiting:
                 return
             continue
+        todo |= {number: texts[number].chosen for number in step.put_back}
         ended = [chunk.row for chunk in step.chunks if chunk.is_last]
         decoded = [row.row for row in step.decode_rows]
         yield Work(

@@ -12,7 +12,7 @@ from relabel.engine.model.sizes import ModelSize
 from relabel.engine.scheduling.step import Limits
 from relabel.job.forecast.cards import Card, card_of
 from relabel.job.forecast.cost import BANDWIDTH_EFFICIENCY, COMPUTE_EFFICIENCY, RooflineCost
-from relabel.job.forecast.forecast import Speed, longest_of
+from relabel.job.forecast.forecast import Speed, longest_of, mean_tokens
 from relabel.job.forecast.memory import memory_limits, paged_limits, rows_at_once
 from relabel.job.forecast.rate import Rate
 from relabel.job.forecast.texts import SampledRow
@@ -45,7 +45,7 @@ def machine_of(
     if gpu is None:
         speed = measured if rate is None else Speed(cost=rate.cost, limits=_held(measured), basis="rate")
         notes = [] if speed else ["nothing says how fast it is: add --measure, --rate FILE.json, or --gpu CARD"]
-        at_once = None if measured is None else rows_at_once(measured.limits, longest)
+        at_once = None if measured is None else rows_at_once(measured.limits, mean_tokens(rows))
         return Machine(
             fits=None if measured is None else True, rows_at_once=at_once, speed=speed, start_seconds=start, notes=notes
         )
@@ -74,7 +74,8 @@ def machine_of(
             f"the hours are an estimate, not measured: {COMPUTE_EFFICIENCY:.0%} of the FLOP/s and "
             f"{BANDWIDTH_EFFICIENCY:.0%} of the bandwidth that {gpu} has; vision towers are left out"
         )
-    return Machine(fits=True, rows_at_once=rows_at_once(limits, longest), speed=speed, start_seconds=start, notes=notes)
+    at_once = rows_at_once(limits, mean_tokens(rows))
+    return Machine(fits=True, rows_at_once=at_once, speed=speed, start_seconds=start, notes=notes)
 
 
 def _held(measured: Speed | None) -> Limits:
