@@ -120,7 +120,7 @@ def compare(
     turns: int,
 ) -> dict[str, object]:
     """Rows a second with drafts over those without, and how many drafted tokens were accepted."""
-    limits = Limits(kv_tokens=320 * at_once, num_slots=at_once, step_tokens=1024)
+    limits = Limits(kv_tokens=400 * at_once, num_slots=at_once, step_tokens=1024)
     engines = {
         name: ContinuousEngine(model, tokenizer, sampling, limits=limits, drafter=drafter)
         for name, drafter in {"with": Drafter(), "without": Drafter(NeverPay())}.items()

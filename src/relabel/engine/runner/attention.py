@@ -59,7 +59,7 @@ class Ragged:
     decode_positions: tuple[int, ...]
     """Of the decoded rows, as on the device at the head of the stream."""
     drafted: Sequence[Span]
-    """Rows with drafts: their newest tokens and what was drafted."""
+    """Rows with drafts, and where these are few all others: their newest tokens and what was drafted."""
     prefill_groups: Sequence[PrefillGroup]
     flash: Flash | None
     """The kernel of the device, for the layers that it can take."""

@@ -17,6 +17,9 @@ from relabel.engine.runner.decode_attention import DecodeAttention, plan_decode_
 from relabel.engine.runner.kv_cache import KVCache
 from relabel.engine.runner.softmax import Softmax
 
+FEW = 16
+"""Rows that attend together whatever their drafts: another call a layer costs more than queries that nobody needs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftAttention:
@@ -58,10 +61,11 @@ def plan_draft_attention(
     kv_cache: KVCache, slots: Sequence[int], positions: Sequence[int], lengths: Sequence[int], window: int | None
 ) -> DraftAttentions:
     """For rows side by side in the stream, each with so many tokens from a position of its slot on."""
+    least = max(lengths) if len(lengths) <= FEW else 1
     firsts, device = np.cumsum([0, *lengths]), kv_cache.tables_SN.device
     by_width: dict[int, list[int]] = defaultdict(list)
     for row, length in enumerate(lengths):
-        by_width[1 << (length - 1).bit_length()].append(row)
+        by_width[1 << (max(length, least) - 1).bit_length()].append(row)
     groups, back_T, num_before = [], np.empty(firsts[-1], dtype=np.int64), 0
     for width, rows in by_width.items():
         lengths_N, firsts_N = np.asarray(lengths)[rows], firsts[rows]

@@ -19,6 +19,7 @@ from relabel.engine.model.traits import takes_features
 from relabel.engine.model.upload import upload
 from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
+from relabel.engine.runner.draft_attention import FEW
 from relabel.engine.runner.flash import Span, spans_of_decoded
 from relabel.engine.runner.kernels import Kernels
 from relabel.engine.runner.kv_cache import KVCache
@@ -89,14 +90,15 @@ class Forward:
         stream = Stream.of(decode_rows, drafts or {}, chunks, requests)
         slots_T, positions_T = (upload(each, self.device, torch.long) for each in (stream.slots, stream.positions))
         ids_T = torch.cat([self._newest_S[slots_T[: len(plain)]], upload(stream.ids, self.device, torch.long)])
+        alone = plain if len(decode_rows) > FEW or plain == decode_rows else []
         images = self._images([requests[chunk.row] for chunk in chunks if self._has_image(requests[chunk.row], chunk)])
         ragged = Ragged(
             kv_cache=self.kv_cache,
             places=self.kv_cache.places(slots_T, positions_T),
-            decode_slots=tuple(row.slot for row in plain),
-            decode_positions=tuple(row.position for row in plain),
+            decode_slots=tuple(row.slot for row in alone),
+            decode_positions=tuple(row.position for row in alone),
             drafted=[
-                Span(row.slot, row.position, row.position + 1 + row.num_drafted) for row in decode_rows[len(plain) :]
+                Span(row.slot, row.position, row.position + 1 + row.num_drafted) for row in decode_rows[len(alone) :]
             ],
             prefill_groups=_prefill_groups(chunks, step.num_decoded),
             flash=self._flash,
