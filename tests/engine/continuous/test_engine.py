@@ -188,3 +188,21 @@ def test_calls_from_several_threads_share_the_slots_and_get_their_own_rows() -> 
     for thread in threads:
         thread.join(timeout=60)
     assert got == expected
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_row_that_is_put_back_has_the_text_that_it_would_have_had(is_late: bool) -> None:
+    """Rows that end with their first token let more in than find room when they go on."""
+    model, text = models.llama(), [token for prompt in inputs.prompts(60) for token in prompt]
+    brief = Sampling(max_new_tokens=200, stop_token_ids=list(range(128)))
+    long = Sampling(max_new_tokens=200, temperature=0.9, seed=5, stop_token_ids=[127])
+    requests = [Request(id=row, prompt_ids=text[9 * row : 9 * row + 50]) for row in range(8)]
+    expected = continuous(model, long, Limits(kv_tokens=20_000, num_slots=8, step_tokens=512)).generate(requests)
+    engine = continuous(model, long, Limits(kv_tokens=14 * 64, num_slots=8, step_tokens=512))
+    engine._is_late = is_late
+    if is_late:
+        engine._drafter = None
+    engine.generate([Request(id=99 + row, prompt_ids=text[:9], sampling=brief) for row in range(8)])
+    before = engine.goodput.wasted_tokens
+    assert engine.generate(requests) == expected
+    assert engine.goodput.wasted_tokens - before > 50
