@@ -21,6 +21,7 @@ from relabel.job.engines.choice import settled
 from relabel.job.job import Job
 from relabel.job.prepare import existing, on_its_day, resolve
 from relabel.job.rejects.tally import RejectTally
+from relabel.job.sample.threads import threads_of_an_actor
 from relabel.job.stages.generate import generate_unit
 from relabel.job.stages.publish import label_unit
 from relabel.job.stages.read import encode_unit
@@ -71,8 +72,9 @@ def look(spec: Spec, num_rows: int, *, generate: bool) -> Previewed:
     found = Previewed(table=table, spec=spec, units=units, columns=columns)
     if not generate:
         return found
-    engine = engine_of(spec)
-    blocks = [generate_unit(encode_unit(unit, encoder, job), engine, job) for unit in units]
+    with threads_of_an_actor(spec.resources.gpus_per_actor):
+        engine = engine_of(spec)
+        blocks = [generate_unit(encode_unit(unit, encoder, job), engine, job) for unit in units]
     labels = pa.concat_tables([label_unit(block, job) for block in blocks]).to_pandas()
     places = ["source_file", "source_row", *job.kept.names]
     return replace(

@@ -9,9 +9,7 @@ rows and with many, and not from how long the sample took.
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUnknownLambdaType=false
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -28,6 +26,7 @@ from relabel.job.forecast.texts import Text
 from relabel.job.job import Job
 from relabel.job.sample.draw import Sample
 from relabel.job.sample.requested import Asked, chosen_of, texts_by_row
+from relabel.job.sample.threads import threads_of_an_actor
 from relabel.job.sample.watch import Clock, Watched, WatchedEngine
 from relabel.job.stages.generate import generate_unit
 from relabel.job.worker import LoadEngine
@@ -58,7 +57,7 @@ def measure(sample: Sample, job: Job, load: LoadEngine, unit_rows: int, clock: C
 
     Raises RunFailed where the engine fails, ModelRefused where there is none.
     """
-    with _threads_of_an_actor(job.spec.resources.gpus_per_actor):
+    with threads_of_an_actor(job.spec.resources.gpus_per_actor):
         started = clock()
         engine = load(job.spec)
         start_seconds = clock() - started
@@ -140,19 +139,3 @@ def _all_alike(calls: Sequence[Watched]) -> LinearCost:
     tokens = sum(len(one.request.prompt_ids) + one.chosen for call in calls for one in _asked(call))
     each = seconds / max(1, tokens)
     return LinearCost(prompt=each, decoded=each)
-
-
-@contextmanager
-def _threads_of_an_actor(gpus: float) -> Iterator[None]:
-    """An actor without a GPU is given one core by Ray, and its engine one thread."""
-    if gpus or "OMP_NUM_THREADS" in os.environ:
-        yield
-        return
-    import torch  # seconds, and only for whoever generates
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
