@@ -101,3 +101,25 @@ def test_in_an_object_store_it_goes_on_too_and_leaves_nothing(store, s3_url, tmp
     export(store, str(tmp_path / "x.parquet"), piece_bytes=PIECE)
     assert Store(s3_url).read_bytes("x.parquet") == (tmp_path / "x.parquet").read_bytes()
     assert Store(s3_url).documents("_x.parquet.pieces") == {}
+
+
+def test_a_damaged_piece_is_told_and_the_next_call_begins_anew(store, tmp_path):
+    """As after a failing disk, or after a second export of other rows to the same file."""
+    expected, target = tmp_path / "expected.jsonl", tmp_path / "x.jsonl"
+    export(store, str(expected), piece_bytes=PIECE)
+    with pytest.raises(StoreFailed):
+        export(Failing(store.url, 4), str(target), piece_bytes=PIECE)
+    piece = sorted((tmp_path / "_x.jsonl.pieces").glob("*.piece"))[0]
+    content = piece.read_bytes()
+    piece.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    with pytest.raises(StoreFailed, match="is damaged"):
+        export(store, str(target), piece_bytes=PIECE)
+    export(store, str(target), piece_bytes=PIECE)
+    assert target.read_bytes() == expected.read_bytes()
+    assert not (tmp_path / "_x.jsonl.pieces").exists()
+
+
+def test_a_folder_that_is_not_there_is_not_made(store, tmp_path):
+    with pytest.raises(StoreFailed, match="there is no folder"):
+        export(store, str(tmp_path / "unmounted" / "x.jsonl"))
+    assert not (tmp_path / "unmounted").exists()

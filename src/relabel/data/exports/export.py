@@ -26,6 +26,7 @@ from relabel.data.output.manifest import Run, run_of
 from relabel.data.store.store import Store
 from relabel.errors import SpecError
 from relabel.spec.section import column_of
+from relabel.version import __version__
 
 ExportFormat = Literal["jsonl", "parquet", "webdataset", "openai"]
 _BY_SUFFIX: Mapping[str, ExportFormat] = {
@@ -109,13 +110,13 @@ def export(
     rows = ChosenRows(store=store, run=run, source=source, only_ok=only_ok)
     files = 1
     if kind == "webdataset":
-        progress = Progress(target, _digest(store, run, [join, only_ok, shard_mb]))
+        progress = Progress(target, _digest(store, run, rows.schema, [join, only_ok, shard_mb]))
         if not progress.is_complete:
             write_webdataset(rows, progress, text=_text_column(run), shard_bytes=shard_mb * 10**6)
         counts, files = progress.counts, progress.num_files
     else:
         write = write_parquet if kind == "parquet" else write_jsonl
-        counts = write(rows, target, _digest(store, run, [kind, join, only_ok, piece_bytes]), piece_bytes)
+        counts = write(rows, target, _digest(store, run, rows.schema, [kind, join, only_ok, piece_bytes]), piece_bytes)
     return _exported(kind, run, source, counts, files)
 
 
@@ -150,7 +151,8 @@ def _text_column(run: Run) -> str | None:
     return next((column for column in candidates if run.schema.field(column).type == pa.string()), None)
 
 
-def _digest(store: Store, run: Run, options: list[object]) -> str:
-    """Of which rows there are, as their parts are now, and what is written of them."""
+def _digest(store: Store, run: Run, schema: pa.Schema, options: list[object]) -> str:
+    """Of which rows there are, as their parts are now, what is written of them, and by which versions."""
     parts = {part: listed.e_tag for part, listed in store.parts().items()}
-    return hashlib.sha256(json.dumps([run.fingerprint, parts, *options], sort_keys=True).encode()).hexdigest()
+    what = [run.fingerprint, parts, str(schema), __version__, pa.__version__, *options]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

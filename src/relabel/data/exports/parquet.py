@@ -19,14 +19,15 @@ class RowGroups:
         self._writer = pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
         self._group_bytes = group_bytes
         self._group: list[pa.Table] = []
+        self._waiting_rows = self._waiting_bytes = 0
         self.num_bytes = 0
         """Of the rows that are written, in memory."""
 
     def add(self, rows: pa.Table) -> None:
         """Write the rows, as soon as there are enough for a group."""
         self._group.append(rows)
-        num_rows = sum(one.num_rows for one in self._group)
-        if num_rows >= GROUP_ROWS or sum(one.nbytes for one in self._group) >= self._group_bytes:
+        self._waiting_rows, self._waiting_bytes = self._waiting_rows + rows.num_rows, self._waiting_bytes + rows.nbytes
+        if self._waiting_rows >= GROUP_ROWS or self._waiting_bytes >= self._group_bytes:
             self._write()
 
     def close(self) -> None:
@@ -39,4 +40,5 @@ class RowGroups:
             rows = pa.concat_tables(self._group)
             self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
             self._group.clear()
+            self._waiting_rows = self._waiting_bytes = 0
             self.num_bytes += rows.nbytes

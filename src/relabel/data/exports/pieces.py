@@ -6,6 +6,7 @@ format makes of them is told.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,9 +17,14 @@ import pyarrow as pa
 from relabel.data.exports.chosen import ChosenRows
 from relabel.data.exports.parquet import GROUP_ROWS
 from relabel.data.exports.progress import Progress
+from relabel.errors import StoreFailed
+
+log = logging.getLogger("relabel")
 
 PIECE_BYTES = 64 * 2**20
 """Of the rows of a piece, in memory: one is written as soon as it has that, or as many rows as a row group."""
+MOST_TABLES = 256
+"""Of units that wait for their piece: a table of one row takes 15 KB beside its bytes, so more are made one."""
 _SUFFIX = ".piece"
 
 Encode = Callable[[pa.Table], bytes]
@@ -38,6 +44,10 @@ def write_in_pieces(
     path = target.removeprefix("file://")
     is_local = "://" not in path
     path = str(Path(path).expanduser().absolute()) if is_local else path
+    if (
+        is_local and not Path(path).parent.is_dir()
+    ):  # made by nobody: a disk that is not there is no reason to fill another
+        raise StoreFailed(f"cannot write {target}: there is no folder {Path(path).parent}; make it, or mend the path")
     folder, _, name = path.rpartition("/")
     folder = f"{folder}/_{name}.pieces"
     progress = Progress(f"{folder}/rows{_SUFFIX}", what, _SUFFIX)
@@ -52,20 +62,31 @@ def write_in_pieces(
         is_over = True
     finally:
         if is_over or not progress.num_files:
-            progress.remove()
+            _remove(progress)
             if is_local:
                 shutil.rmtree(folder, ignore_errors=True)
     return progress.counts
 
 
+def _remove(progress: Progress) -> None:
+    """The file is there, or nothing is: what cannot be deleted does not change that."""
+    try:
+        progress.remove()
+    except StoreFailed as error:
+        log.warning("pieces of an export stay: %s", error)
+
+
 def _pieces(chosen: ChosenRows, first: int, piece_bytes: int) -> Iterator[tuple[pa.Table, int]]:
     """The rows of each piece from a unit on, and the number of the unit with which the next one begins."""
-    waiting, next_unit = list[pa.Table](), first
+    waiting, num_rows, num_bytes, next_unit = list[pa.Table](), 0, 0, first
     for unit in chosen.each(first):
-        waiting.append(unit.rows)
         next_unit = unit.number + 1
-        if sum(rows.nbytes for rows in waiting) >= piece_bytes or sum(map(len, waiting)) >= GROUP_ROWS:
+        waiting.append(unit.rows)
+        num_rows, num_bytes = num_rows + unit.rows.num_rows, num_bytes + unit.rows.nbytes
+        if num_bytes >= piece_bytes or num_rows >= GROUP_ROWS:
             yield pa.concat_tables(waiting), next_unit
-            waiting.clear()
+            waiting, num_rows, num_bytes = [], 0, 0
+        elif len(waiting) == MOST_TABLES:
+            waiting = [pa.concat_tables(waiting).combine_chunks()]
     if waiting:
         yield pa.concat_tables(waiting), next_unit

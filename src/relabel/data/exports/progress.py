@@ -72,12 +72,13 @@ class Progress:
         is_whole = known is not None and all(
             shard.name in listed and listed[shard.name].size == shard.size for shard in known.shards
         )
-        self._now = known if known is not None and known.what == what and is_whole else self._begin(what, listed)
+        self._now = known if known is not None and known.what == what and is_whole else self._begin(what, listed, known)
         self._missing_before = self._now.missing
 
-    def _begin(self, what: str, listed: Iterable[str]) -> _Document:
+    def _begin(self, what: str, listed: Iterable[str], known: _Document | None) -> _Document:
         is_ours = re.compile(rf"{re.escape(self._stem)}-\d{{6}}{re.escape(self._suffix)}", re.ASCII).fullmatch
-        self._store.delete(self._name)  # first: no document names files that are gone
+        if known is not None:  # first: no document names files that are gone
+            self._store.delete(self._name)
         for name in filter(is_ours, listed):
             self._store.delete(name)
         return _Document(what=what)
@@ -119,11 +120,17 @@ class Progress:
         self.add(Shard(name=name, size=len(data), counts=dict(counts), digest=digest), next, missing)
 
     def files(self) -> Iterator[bytes]:
-        """What `put` wrote, one after the other. Raises StoreFailed where one is another now."""
+        """What `put` wrote, one after the other.
+
+        Raises StoreFailed where one is another now, and deletes all: the next call begins anew.
+        """
         for shard in self._now.shards:
             data = self._store.read_bytes(shard.name)
             if data is None or hashlib.sha256(data).hexdigest() != shard.digest:
-                raise StoreFailed(f"{self.url(shard.name)} is another now: does someone export to this file?")
+                self.remove()
+                raise StoreFailed(
+                    f"{self.url(shard.name)} is damaged, or someone exports to the same file; the next call begins anew"
+                )
             yield data
 
     def remove(self) -> None:

@@ -221,6 +221,8 @@ def outline_of(texts: Sequence[str], write: Write) -> Outline | None:
     blanks = [Blank(itemgetter(at), trace) for at in range(len(texts))]
     try:
         whole = joined(write(cast("Sequence[Traced]", blanks)))
+    except TimeoutError:  # the limit of whoever renders, which is told once
+        raise
     except Exception:
         if trace.is_looked_at:
             return None
