@@ -46,3 +46,11 @@ def test_what_was_long_ago_is_forgotten() -> None:
     for decoded in SIZES:
         costs.observe(decoded=decoded, seconds=0.1 + decoded)
     assert costs.least_acceptance(8) > 0.9
+
+
+def test_costs_that_were_learned_by_chance_are_forgotten_when_steps_are_all_alike() -> None:
+    costs = learned(0.0, 1.0, SIZES)
+    assert costs.least_acceptance(8) == pytest.approx(1.0)
+    for _ in range(2 * len(SIZES)):
+        costs.observe(decoded=8, seconds=8.0)
+    assert costs.least_acceptance(8) == UNKNOWN

@@ -81,8 +81,9 @@ class Sampler:
         row = self._rows[slot]
         if row.sampling.repetition_penalty != 1:  # each choice would have to know the one before
             return []
-        stops = self._stops.of(row.sampling.stop_token_ids)
-        draft = draft[: next((at for at, token in enumerate(draft) if token in stops), len(draft))]
+        stops, vocab_size = self._stops.of(row.sampling.stop_token_ids), self._stops.table_GV.shape[1]
+        ends = (at for at, token in enumerate(draft) if token in stops or token >= vocab_size)
+        draft = draft[: next(ends, len(draft))]
         if row.matcher and draft:
             self._consume()
             return draft[: row.matcher.num_fitting(draft)]

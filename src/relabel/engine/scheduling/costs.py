@@ -14,7 +14,7 @@ UNKNOWN = 0.5
 
 
 class StepCosts:
-    """Seconds of a step are a constant, and so much for each token that is decoded."""
+    """Seconds of a step are a constant, and so much for each token that is decoded; forgotten where steps are alike."""
 
     def __init__(self) -> None:
         self._decoded: deque[int] = deque(maxlen=WINDOW)
@@ -28,11 +28,13 @@ class StepCosts:
         self._decoded.append(decoded)
         self._seconds.append(seconds)
         self._num_seen += 1
-        if self._num_seen % EVERY == 0 and statistics.pstdev(self._decoded) >= LEAST_SPREAD * statistics.mean(
-            self._decoded
-        ):
+        if self._num_seen % EVERY:
+            return
+        if statistics.pstdev(self._decoded) >= LEAST_SPREAD * statistics.mean(self._decoded):
             token, step = statistics.linear_regression(self._decoded, self._seconds)
             self._costs = max(0.0, step), max(0.0, token)
+        elif len(self._decoded) == WINDOW:
+            self._costs = None  # what was learned once, maybe by chance, would keep steps alike for ever
 
     def least_acceptance(self, num_rows: int) -> float:
         """The fraction of drafted tokens that must be accepted for drafts to pay, where `num_rows` are decoded.

@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from relabel.engine.scheduling.blocks import Blocks
 from relabel.engine.scheduling.outlook import Outlook
+from relabel.engine.scheduling.prefix_groups import PrefixGroups
 from relabel.engine.scheduling.queued import Queued
 from relabel.engine.scheduling.step import DecodeRow, Layout, TakenBlock
+
+SPARED = 8
+"""One block in so many is kept free for prompts at most, while ended rows have left some that others would copy."""
 
 
 class Room:
@@ -53,6 +57,13 @@ class Room:
             room -= num_drafted
             decode_rows.append(DecodeRow(row.row, row.slot, row.filled, num_drafted))
         return tuple(decode_rows)
+
+    def make_way(self, groups: PrefixGroups, prompt_tokens: int, step_tokens: int) -> None:
+        """What ended rows have left for their groups goes, the oldest first, until the next prompts have room: one of
+        this length, and more of one step."""
+        needs = max(self.num_blocks(prompt_tokens), min(self.num_blocks(step_tokens), self.layout.num_blocks // SPARED))
+        while self.num_free < needs and (left := groups.evict()):
+            self.give_back(left)
 
     def give_back(self, blocks: Iterable[int]) -> None:
         """Their row needs them no longer."""

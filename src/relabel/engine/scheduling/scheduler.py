@@ -151,8 +151,8 @@ class Scheduler:
             self._window.extend(in_order(taken))
         if not self._held and self._window:
             self._lay_out(max(self._room.num_blocks(row.needs - 1) for row in self._window))
-            while self._room.num_blocks(self._window[0].prompt_tokens) > self._room.num_free:
-                self._room.give_back(self._groups.evict())
+        if self._window:
+            self._room.make_way(self._groups, self._window[0].prompt_tokens, self.limits.step_tokens)
 
     def _lay_out(self, needs: int) -> None:
         """Blocks for the longest row that waits; others stay unless there could be twice as many."""
