@@ -66,7 +66,7 @@ ROOMS = {
     ),
     "data/exports": Room(
         knows={"spec", "storage", *(f"data/{name}" for name in ("sources", "images", "labels", "quality"))}
-        | {"data/store", "data/output"},
+        | {"data/store", "data/output", "version.py"},
         packages={"numpy", "obstore", "pyarrow", "pydantic"},
     ),
     "data/tables": Room(

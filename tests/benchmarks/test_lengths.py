@@ -13,7 +13,6 @@ from relabel.engine.scheduling.step import Limits
 def test_most_of_the_rows_that_would_fit_are_held_and_hardly_any_begins_anew(
     are_full: bool, block_tokens: int, share: float
 ) -> None:
-    """One longest row in slots of one length left room for a sixth of them."""
     limits = Limits(kv_tokens=50_000, num_slots=128, step_tokens=2048, block_tokens=block_tokens)
     held = play(lengths(800, are_full=are_full), limits)
     assert held.mean_rows_held >= share * held.ideal

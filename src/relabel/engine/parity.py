@@ -72,12 +72,14 @@ class Probes:
     def ragged(self) -> torch.Tensor:
         """As the continuous engine computes them: prompts in one stream, the second token through the slots.
 
-        On a CPU some have draft tokens behind it.
+        On a CPU that of some is a draft token.
         """
         forward, requests = Forward(self._model, self._kernels), {row.id: row for row in self._rows}
         newest = [row.prompt_ids[-1] for row in self._longer]
-        drafts = {} if self._kernels.capture else {row.id: [newest[row.id]] * 3 for row in self._rows[::2]}
-        longest = max(len(row.prompt_ids) for row in self._longer) + 2
+        # the last token of the prompt once more, and the second one as its draft
+        drafted = [] if self._kernels.capture else self._rows[::2]
+        drafts = {row.id: [row.prompt_ids[-1], newest[row.id]] for row in drafted}
+        longest = max(len(row.prompt_ids) for row in self._longer)
         forward.lay_out(Layout.of_rows(len(self._rows), longest, forward.block_tokens))
         first: dict[int, torch.Tensor] = {}
         with RaggedAttention(self._model):
@@ -89,11 +91,13 @@ class Probes:
                     first.update({row: logits[at] for at, row in enumerate(order)})
             forward.set_newest(range(len(newest)), torch.tensor(newest, device=self._model.device))
             live = tuple(
-                DecodeRow(row.id, row.id, len(row.prompt_ids), 2 if row.id in drafts else 0) for row in self._rows
+                DecodeRow(row.id, row.id, len(row.prompt_ids) - (row.id in drafts), int(row.id in drafts))
+                for row in self._rows
             )
             num_runs = self._kernels.first_uses if self._kernels.capture else 1  # the last one is replayed
             second, order = [forward.run(Step(live, ()), requests, drafts) for _ in range(num_runs)][-1]
-        second = second[[order.index(row.id) for row in self._rows]]
+        last = {row: at for at, row in enumerate(order)}
+        second = second[[last[row.id] for row in self._rows]]
         return torch.cat([torch.stack([first[row.id] for row in self._rows]), second]).float()
 
     def _generated(self, rows: Sequence[Request]) -> torch.Tensor:

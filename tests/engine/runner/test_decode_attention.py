@@ -14,7 +14,7 @@ from relabel.engine.runner.softmax import Softmax
 from relabel.engine.scheduling.step import Layout, TakenBlock
 
 BLOCK = 16
-HEADS, GROUPS, SIZE, LONG, NUM_SLOTS = 2, 3, 4, 7 * BLOCK + 5, 12
+HEADS, GROUPS, SIZE, LONG, NUM_SLOTS = 2, 3, 4, 7 * BLOCK + 5, 24
 rows = st.lists(
     st.tuples(st.integers(0, NUM_SLOTS - 1), st.integers(0, LONG - 1)),
     min_size=1,

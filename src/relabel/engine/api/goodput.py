@@ -25,7 +25,7 @@ class Goodput:
     held_slots: int = 0
     """Rows in all forwards together."""
     all_slots: int = 0
-    """Rows that all forwards together had room for."""
+    """Rows that all forwards together might have held; where the memory for keys and values ends first, it is fewer."""
     num_forwards: int = 0
     """Steps that the model has made: that it goes on, before a batch is done."""
     num_batches: int = 0

@@ -161,7 +161,7 @@ class ContinuousEngine:
             self._settle(pending)
 
     def _settle(self, pending: PendingStep) -> None:
-        """Look at the tokens of a forward: rows that ended leave, their slots are free."""
+        """Look at the tokens of a forward: rows that ended leave, and their slots and blocks are free."""
         for number, turn, token, is_finite, how, logprob in pending.read():
             if (row := self._rows.get(number)) is None or row.turn != turn:
                 continue  # it had ended one forward before, or with an earlier token of this one, or was put back

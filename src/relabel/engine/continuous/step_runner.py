@@ -1,4 +1,4 @@
-"""One step of the scheduler on the device: slots are made ready, tokens computed and chosen, ends found.
+"""One step of the scheduler on the device: slots and blocks are made ready, tokens computed and chosen, ends found.
 
 Knows the model, its memory and its sampler; nothing of calls, results or what is done next.
 """

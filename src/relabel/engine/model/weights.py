@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
@@ -65,6 +65,8 @@ def load_model(
         )
     try:
         with without_adapter(folder) as plain:
+            # also of what is not used, such as a dtype where one is asked for: then the rest may be damaged, too
+            AutoConfig.from_pretrained(plain, trust_remote_code=False, local_files_only=True)
             loaded = auto.from_pretrained(
                 plain,
                 dtype=DTYPES[dtype],

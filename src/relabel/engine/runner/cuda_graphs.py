@@ -24,8 +24,8 @@ log = logging.getLogger("relabel")
 BUCKETS = (8, 16, 32, 64, 128, 192, 256, 320, 384, 448, 512)
 """Rows of the steps that are captured."""
 FIRST_USES = 4
-"""The step of a bucket that is captured first. A capture takes two forwards and gives cached memory back, and slots of
-one length may last for a few steps alone."""
+"""The step of a bucket that is captured first. A capture takes two forwards and gives cached memory back, and a bucket
+may come for a few steps alone."""
 
 
 class Graph(Protocol):

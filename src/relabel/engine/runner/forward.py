@@ -197,7 +197,7 @@ class Forward:
 
 
 class RaggedAttention:
-    """Within it the model's text layers attend through slots; outside they are as they were."""
+    """Within it the model's text layers attend through the KV cache; outside they are as they were."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model

@@ -123,7 +123,7 @@ COPIES = _counter(
 BUSY_RATIO = _of_engine("relabel_engine_busy_ratio", "Share of the last seconds in which the engine had a unit.")
 ENGINE_UNITS = _of_engine("relabel_engine_units", "Units that the engine serves side by side.")
 SLOTS = _of_engine(
-    "relabel_engine_slots", "Rows that a step of the engine had room for, in the mean of the last seconds."
+    "relabel_engine_slots", "Rows that a step of the engine takes at most, in the mean of the last seconds."
 )
 SLOTS_HELD = _of_engine("relabel_engine_slots_held", "Rows that were in it, in the mean of the last seconds.")
 

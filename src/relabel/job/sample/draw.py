@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from pyarrow.compute import call_function as compute
 
 from relabel.data.sources.plan import Plan
 from relabel.data.sources.unit import Unit
@@ -104,4 +105,4 @@ def draw_sample(plan: Plan, encoder: RowEncoder, job: Job, num_rows: int, seed: 
 
 def _lengths(block: pa.Table, name: str) -> list[int | None]:
     """Tokens of each row's prompt for a label."""
-    return [None if ids is None else len(ids) for ids in block[of_query(blocks.PROMPT_IDS, name)].to_pylist()]
+    return compute("list_value_length", [block[of_query(blocks.PROMPT_IDS, name)]]).to_pylist()

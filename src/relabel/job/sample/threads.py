@@ -11,8 +11,7 @@ from contextlib import contextmanager
 def threads_of_an_actor(gpus: float) -> Iterator[None]:
     """An actor without a GPU is given one core by Ray, and its engine one thread.
 
-    More of them than cores that are free wait for each other at every product: two rows of a preview took 218 s beside
-    a busy machine, and 15 s on one thread.
+    With torch's own number, one for each core, two rows of a preview took 218 s on a busy machine; with one thread 15.
     """
     if gpus or "OMP_NUM_THREADS" in os.environ:
         yield

@@ -71,8 +71,8 @@ class Tail(Generic[Block]):
         return part, self._offered.pop(part)
 
     def made(self, part: str, receipt: str) -> None:
-        """The copy of a unit is published; nothing where the unit itself was faster."""
-        if part in self._begun:
+        """The copy of a unit is published; nothing where the unit itself was faster, or where it was told before."""
+        if part in self._begun and part not in self._made:
             self._made[part] = receipt
             self.num_first += 1
 
