@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ from relabel.rejected import Code, Rejected
 
 Record = Mapping[str, object] | Rejected
 
+_NO_TEXT = {int, float, bool, type(None)}
 _PYTHON_TYPES = {pa.bool_(): bool, pa.binary(): bytes}
 
 
@@ -33,7 +35,7 @@ def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema
     values: dict[str, list[object]] = {}
     for name in dict.fromkeys([*columns, *kept.names]):
         values[name] = [None if isinstance(record, Rejected) else record.get(name) for record in records]
-        for row, value in enumerate(values[name]):
+        for row, value in enumerate(() if _are_unicode(values[name]) else values[name]):
             if not is_unicode(value):
                 values[name][row] = None
                 if name in columns:
@@ -42,6 +44,9 @@ def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema
                     misfits.add(row, f"column {name} holds invalid UTF-8")
     arrays = []
     for field in kept:
+        if _are_of(values[field.name], field.type):
+            arrays.append(pa.array(values[field.name], field.type))
+            continue
         fitted = []
         for row, value in enumerate(values[field.name]):
             try:
@@ -50,10 +55,10 @@ def make_rows(records: Sequence[Record], columns: Sequence[str], kept: pa.Schema
                 fitted.append(None)
                 misfits.add(row, f"column {field.name} is not {field.type}")
         arrays.append(pa.array(fitted, field.type))
-    asked = {
-        name: [value if why is None else None for value, why in zip(values[name], reasons, strict=True)]
-        for name in columns
-    }
+    asked = {name: values[name] for name in columns}
+    if any(reasons):
+        for name in columns:
+            asked[name] = [value if why is None else None for value, why in zip(values[name], reasons, strict=True)]
     return Rows(columns=asked, reasons=reasons, kept=make_table(arrays, kept, len(reasons)), remarks=misfits.remarks)
 
 
@@ -155,6 +160,21 @@ def _finite(value: object) -> object:
     if isinstance(value, list):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _are_unicode(values: Sequence[object]) -> bool:
+    """Whether all text of a column can be written as UTF-8, as far as that is seen at once."""
+    kinds = set(map(type, values))
+    return not kinds - _NO_TEXT or (kinds == {str} and "".join(cast("Sequence[str]", values)).isascii())
+
+
+def _are_of(values: Sequence[object], kind: pa.DataType) -> bool:
+    """Whether a column has this type as it is, as far as that is seen at once."""
+    kinds = set(map(type, values))
+    if kinds == {int} and pa.types.is_int64(kind):
+        numbers = cast("Sequence[int]", values)
+        return -(2**63) <= min(numbers) <= max(numbers) < 2**63
+    return kinds == {str} and pa.types.is_string(kind)
 
 
 def is_unicode(value: object) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring_ascii
+from typing import cast
 
 from relabel.data.sources.unit import Rows
 
@@ -30,19 +31,20 @@ def digest_of(rows: Rows) -> str:
     return digest.hexdigest()[:32]
 
 
-def _add(digest: hashlib._Hash, name: str, values: Iterable[object]) -> None:
+def _add(digest: hashlib._Hash, name: str, values: Sequence[object]) -> None:
     """A line a value: JSON has no line breaks, so that no two columns have the same lines."""
-    lines = [f"{_JSON.encode(name)}\n", *(f" {_line(value)}\n" for value in values)]
-    digest.update("".join(lines).encode())
+    digest.update("\n ".join([_JSON.encode(name), *_lines(values), ""])[:-1].encode())
 
 
-def _line(value: object) -> str:
-    """What JSON writes of a value, of those that are most of all without the questions that it asks of others."""
-    if type(value) is str:
-        return encode_basestring_ascii(value)
-    if value is None:
-        return "null"
-    return repr(value) if type(value) is int else _JSON.encode(value)
+def _lines(values: Sequence[object]) -> Iterable[str]:
+    """What JSON writes of each; of a column of texts, whole numbers or nulls without the questions that it asks of
+    others."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return map(encode_basestring_ascii, cast("Sequence[str]", values))
+    if kinds == {int}:
+        return map(repr, values)
+    return ["null"] * len(values) if kinds == {type(None)} else map(_JSON.encode, values)
 
 
 def _text(value: object) -> dict[str, str]:
