@@ -2,7 +2,9 @@ import json
 import os
 import shutil
 import signal
+import threading
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,17 @@ def pytest_runtest_setup(item):
         os.setpriority(os.PRIO_PROCESS, 0, 19)
 
 
+def one_write_at_a_time(app):
+    """A conditional PUT that is atomic, as in S3: moto looks and then writes, and let two of eight writers win."""
+    lock = threading.Lock()
+
+    def locked(environ, start_response):
+        with lock if environ["REQUEST_METHOD"] == "PUT" else nullcontext():
+            return app(environ, start_response)
+
+    return locked
+
+
 @pytest.fixture(scope="session")
 def s3():
     """A moto S3 server with the bucket `relabel`; obstore, s3fs and pyarrow find it through the environment."""
@@ -57,6 +70,7 @@ def s3():
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    server._server.app = one_write_at_a_time(server._server.app)
     host, port = server.get_host_and_port()
     settings = {
         "AWS_ACCESS_KEY_ID": "testing",
