@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,6 +32,15 @@ def llava_requests() -> list[Request]:
 
 def smolvlm_requests() -> list[Request]:
     return list(_image_requests(tokens_per_image=4, first_axis=True))
+
+
+def gemma3_requests() -> list[Request]:
+    requests = list(_image_requests(tokens_per_image=4, first_axis=False))
+    types = [np.array([[int(token == IMAGE) for token in request.prompt_ids]]) for request in requests]
+    return [
+        replace(request, tensors={**request.tensors, "token_type_ids": own})
+        for request, own in zip(requests, types, strict=True)
+    ]
 
 
 def _image_requests(*, tokens_per_image: int, first_axis: bool) -> Iterator[Request]:

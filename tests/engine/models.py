@@ -15,6 +15,9 @@ from transformers import (
     CLIPVisionConfig,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3TextConfig,
     GptOssConfig,
     GptOssForCausalLM,
     LlamaConfig,
@@ -30,6 +33,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
 )
@@ -132,6 +137,44 @@ def qwen2_5_vl() -> Any:
         vision_end_token_id=VISION_END,
     )
     return _build(Qwen2_5_VLForConditionalGeneration, config)
+
+
+def qwen3_vl() -> Any:
+    """It reads features of a deeper layer, too."""
+    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "out_hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 4,
+        "patch_size": 4,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0],
+    }
+    config = Qwen3VLConfig(
+        text_config={**TEXT, "rope_parameters": rope, "head_dim": 8},
+        vision_config=vision,
+        image_token_id=IMAGE,
+        video_token_id=98,
+        vision_start_token_id=VISION_START,
+        vision_end_token_id=VISION_END,
+    )
+    return _build(Qwen3VLForConditionalGeneration, config)
+
+
+def gemma3() -> Any:
+    """The tokens of an image see each other."""
+    config = Gemma3Config(
+        vision_config=VISION,
+        text_config=Gemma3TextConfig(**TEXT, head_dim=8, sliding_window=64).to_dict(),
+        mm_tokens_per_image=4,
+        image_token_id=IMAGE,
+        pad_token_id=PAD,
+    )
+    return _build(Gemma3ForConditionalGeneration, config)
 
 
 def smolvlm() -> Any:

@@ -19,6 +19,7 @@ from relabel.engine.model.collate import collate
 from relabel.engine.sampling.intake import Intake
 from relabel.engine.sampling.sampler import Sampler
 from relabel.engine.static.callbacks import BatchState, SamplerCallback, StopCriterion
+from relabel.engine.static.features import ImageFeatures, without_pixels
 from relabel.rejected import Code, Rejected
 
 SHRINK_FROM = 4
@@ -59,13 +60,16 @@ class Decoder:
     intake: Intake
     goodput: Goodput
     """Counted into."""
+    features: ImageFeatures
     can_shrink: bool
 
     def run(self, requests: list[Request]) -> list[Result]:
         """The results in order."""
         started, device, intake = time.perf_counter(), self.model.device, self.intake
         samplings = [intake.sampling_of(request) for request in requests]
-        batch = collate(requests, intake.pad_token, device)
+        features = self.features.of(requests)
+        collated = requests if features is None else [*map(without_pixels, requests)]
+        batch = collate(collated, intake.pad_token, device)
         prompt_width = batch["input_ids"].shape[1]
         full_width = prompt_width + max(own.max_new_tokens for own in samplings)
         shrink = self.can_shrink and batch.keys() <= SHRINKABLE
@@ -75,15 +79,15 @@ class Decoder:
         state = BatchState(samplings, device)
         scores = SamplerCallback(state, sampler, self.goodput)
         ends = StopCriterion(state, prompt_width, intake.stop_tokens, intake.stop_strings)
-        past: dict[str, Cache] = {}
-        """Nothing before the first call, whatever the family names its state."""
+        given: dict[str, object] = {} if features is None else {"mm_encoder_outputs": {"image": features}}
+        """No cache before the first call, whatever the family names its state."""
         results: dict[int, Result] = {}
         num_useful = 0
         while True:
             ends.leaves_early = shrink and len(state.rows) >= SHRINK_FROM
             output = self.model.generate(
                 **batch,
-                **past,
+                **given,
                 generation_config=self._config(full_width - batch["input_ids"].shape[1]),
                 logits_processor=LogitsProcessorList([scores]),
                 stopping_criteria=StoppingCriteriaList([ends]),
@@ -103,8 +107,8 @@ class Decoder:
                 return [results[row] for row in range(len(requests))]
             state.keep(kept)
             index_R = torch.tensor(kept, device=device)
-            past = {"past_key_values": output.past_key_values}
-            past["past_key_values"].batch_select_indices(index_R)
+            output.past_key_values.batch_select_indices(index_R)
+            given = {"past_key_values": output.past_key_values}
             mask = batch["attention_mask"][index_R]
             grown = mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])
             batch = {"input_ids": ids[index_R], "attention_mask": torch.cat([mask, grown], dim=1)}

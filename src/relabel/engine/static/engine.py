@@ -24,6 +24,7 @@ from relabel.engine.sampling.intake import Intake
 from relabel.engine.scheduling.batching import Budget, longest_first, take_batch
 from relabel.engine.static.bounds import first_bounds
 from relabel.engine.static.decode import Decoder, Generates
+from relabel.engine.static.features import ImageFeatures
 from relabel.rejected import Code
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ class StaticEngine:
         self.intake = Intake(model, tokenizer, sampling)
         self.end_token = self.intake.end_token
         self._detokenizer = Detokenizer(tokenizer)
+        self._features = ImageFeatures(model)
         can_be_padded = is_paddable(model)
         self._decoder = Decoder(
             model=cast(Generates, model),
             intake=self.intake,
             goodput=self.goodput,
+            features=self._features,
             # Qwen-VL keeps the positions of its rows on the model, out of reach
             can_shrink=can_be_padded and not any(hasattr(module, "rope_deltas") for module in model.modules()),
         )
@@ -79,6 +82,7 @@ class StaticEngine:
                 return self._generate(requests)
             finally:
                 self.model.generation_config = own
+                self._features.forget()
                 self.goodput.seconds += time.perf_counter() - start
 
     def _generate(self, requests: Sequence[Request]) -> list[Result]:
@@ -91,6 +95,7 @@ class StaticEngine:
         new_tokens = max((self.intake.sampling_of(requests[row]).max_new_tokens for row in queue), default=0)
         alone: list[int] = []
         while queue:
+            self._features.expect(requests[row] for row in queue)
             num_rows = take_batch(
                 [lengths[row] for row in queue[: self._max_rows]],
                 new_tokens=new_tokens,
@@ -133,6 +138,7 @@ class StaticEngine:
         if results is None:
             self.goodput.num_out_of_memory += 1
             self._budget.failed(num_tokens)
+            self._features.forget()
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
