@@ -150,7 +150,12 @@ ROOMS = {
         packages={"pandas", "pyarrow", "rich"},
     ),
     "bench": Room(
-        knows={"engine", *ENGINE_ROOMS, "version.py"}, packages={"rich", "tokenizers", "torch", "transformers"}
+        knows={"engine", *ENGINE_ROOMS, "version.py", "bench/images"},
+        packages={"rich", "tokenizers", "torch", "transformers"},
+    ),
+    "bench/images": Room(
+        knows={"engine", "engine/api", "engine/model", "bench"},
+        packages={"PIL", "numpy", "tokenizers", "torch", "transformers"},
     ),
     "report": Room(
         knows={

@@ -76,7 +76,9 @@ BenchRows = Annotated[int, typer.Option(min=1, help="How many rows each way is g
 BenchType = Annotated[str, typer.Option(help="bfloat16, float16 or float32.")]
 BenchDevice = Annotated[str | None, typer.Option(help="By default cuda where there is one, else cpu.")]
 BenchTurns = Annotated[int, typer.Option(min=1, help="How often each way runs; medians count.")]
-BenchWorkload = Annotated[str | None, typer.Option(help="ragged (by default on a CPU), 300/50 or 128/128.")]
+BenchWorkload = Annotated[
+    str | None, typer.Option(help="ragged (by default on a CPU), 300/50, 128/128, images or images/4.")
+]
 BenchEngine = Annotated[str | None, typer.Option(help="vllm: one more way beside the others.")]
 BenchFile = Annotated[Path | None, typer.Option(help="A file for the figures.")]
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from relabel.bench.__main__ import main
 from relabel.cli import app
+from relabel.demo import MODEL_PATH
 
 WITHOUT = ("ray", "pyarrow", "typer", "pydantic", "obstore", "pandas")
 
@@ -27,7 +28,16 @@ def test_the_command_prints_one_line_of_figures_and_writes_them(tiny_model, tmp_
 def test_a_wrong_workload_is_refused(tiny_model):
     result = CliRunner().invoke(app, ["bench", "--model", tiny_model, "--device", "cpu", "--workload", "1/1"])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "use one of ragged, 300/50, 128/128" in result.stderr
+    assert "use one of ragged, 300/50, 128/128, images, images/4" in result.stderr
+
+
+def test_images_have_a_table_of_their_own(capsys):
+    given = ["--model", str(MODEL_PATH), "--rows", "2", "--dtype", "float32", "--device", "cpu"]
+    assert main([*given, "--workload", "images"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["workloads"]["images"]["ways"]["continuous"]["rows"] == 2
+    heads = next(line.split() for line in printed.err.splitlines() if line.split()[:1] == ["way"])
+    assert heads == ["way", "images/s", "preparing", "vision", "text", "static", "continuous"]
 
 
 def test_the_module_does_the_same(tiny_model, tmp_path, capsys):

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--device", help="by default cuda where there is one, else cpu")
     parser.add_argument("--turns", type=int, default=1)
-    parser.add_argument("--workload", help="ragged, 300/50 or 128/128")
+    parser.add_argument("--workload", help="ragged, 300/50, 128/128, images or images/4")
     parser.add_argument("--engine", help="vllm: one more way beside the others")
     parser.add_argument("--out", type=Path, help="a file for the figures")
     given = vars(parser.parse_args(arguments))

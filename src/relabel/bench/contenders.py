@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, cast
 
 import torch
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
 from relabel.bench.model import Model
-from relabel.bench.workload import Workload
+from relabel.bench.workload import Prompt, Workload
 from relabel.engine import Engine, Request, Sampling
 from relabel.engine.loading import make_engine, settle_batching
 from relabel.errors import RunFailed
@@ -35,12 +35,12 @@ CPU_ROWS, CPU_STEP_TOKENS, PAGE_TOKENS = 32, 512, 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
+class Contender(Generic[Prompt]):
     """One way to generate."""
 
     name: str
     model: PreTrainedModel
-    generate: Callable[[Prompts], list[list[int]]]
+    generate: Callable[[Sequence[Prompt]], list[list[int]]]
     engine: Engine | None = None
     num_rows: int | None = None
     """The first rows only."""
@@ -50,7 +50,7 @@ class Contender:
     """It is another's experiment, which must not end the benchmark."""
 
 
-def make_contenders(model: Model, workload: Workload) -> list[Contender]:
+def make_contenders(model: Model, workload: Workload[list[int]]) -> list[Contender[list[int]]]:
     """All ways, ready to run. Engines are made for the workload, so that none holds memory for another."""
     ends = {"stop": workload.stop, "new_tokens": workload.new_tokens}
     sampling = Sampling(max_new_tokens=workload.new_tokens, stop_token_ids=workload.stop)
@@ -73,8 +73,13 @@ def make_contenders(model: Model, workload: Workload) -> list[Contender]:
 
 
 def by_engine(engine: Engine, prompts: Prompts) -> list[list[int]]:
-    """Static or continuous; a row that fails ends the benchmark."""
-    results = engine.generate([Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)])
+    """Static or continuous."""
+    return tokens_of(engine, [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)])
+
+
+def tokens_of(engine: Engine, requests: Sequence[Request]) -> list[list[int]]:
+    """The new tokens of each row; one that fails ends the benchmark."""
+    results = engine.generate(requests)
     if errors := [result.error for result in results if result.error is not None]:
         raise RunFailed(f"{len(errors)} of {len(results)} rows of the benchmark failed in the engine: {errors[0]}")
     return [result.token_ids or [] for result in results]
@@ -108,7 +113,7 @@ def padded(
             pad_token_id=0,
         )
         outputs.update(zip(order[at : at + batch_size], made[:, width:].tolist(), strict=True))
-    return [_until(stop, outputs[row]) for row in range(len(prompts))]
+    return [until(stop, outputs[row]) for row in range(len(prompts))]
 
 
 def generate_batch(
@@ -135,9 +140,10 @@ def generate_batch(
     errors = [output.error for output in made.values() if output.error is not None]
     if len(made) != len(prompts) or errors:
         raise RuntimeError(f"{len(made) - len(errors)} of {len(prompts)} rows came back: {(errors or ['no error'])[0]}")
-    return [_until(stop, output.generated_tokens) for output in made.values()]
+    return [until(stop, output.generated_tokens) for output in made.values()]
 
 
-def _until(stop: Sequence[int], tokens: list[int]) -> list[int]:
+def until(stop: Sequence[int], tokens: list[int]) -> list[int]:
+    """The tokens before the first stop token."""
     ends = set(stop)
     return tokens[: next((at for at, token in enumerate(tokens) if token in ends), len(tokens))]

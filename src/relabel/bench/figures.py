@@ -26,7 +26,16 @@ class Method:
     fraction_of_roofline: float | None = None
     """The least seconds for this work over the seconds it took; null on a CPU."""
     differing_rows: int | None = None
-    """Rows with other tokens than padded_64 gave: none in float32, some in half types."""
+    """Rows with other tokens than padded batches gave: none in float32, some in half types. Of texts that are drawn:
+    others than the static engine gave; null for transformers, which draws in another way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageMethod(Method):
+    """One contender on images, of which each row has one. Without FLOPs, which depend on how a model sees."""
+
+    seconds: dict[str, float]
+    """Of a turn by the clock: `preparing` is decoding and the processor, `vision` the tower, `text` all else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +45,22 @@ class Comparison:
     prompt_tokens: int
     new_tokens: int
     """The most a row may have."""
-    ways: dict[str, Method]
+    ways: Mapping[str, Method]
     ratios: dict[str, dict[str, dict[str, float]]]
     """Rows a second of each engine over each other way: engine, rival, then wall or cpu."""
     verdicts: Mapping[str, Mapping[str, object]]
     """How the parity probes let each engine run: one that fell back says so here."""
     goodput: Mapping[str, Mapping[str, object]]
     """What each engine computed in all turns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageComparison(Comparison):
+    """All contenders on images."""
+
+    ways: Mapping[str, ImageMethod]
+    samples: int
+    """Texts of each image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

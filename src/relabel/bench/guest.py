@@ -32,7 +32,7 @@ def check_guest(model: str | None, device: str) -> None:
 
 
 @contextmanager
-def vllm_contender(model: Model, folder: str | None, workload: Workload) -> Iterator[Contender]:
+def vllm_contender(model: Model, folder: str | None, workload: Workload[list[int]]) -> Iterator[Contender[list[int]]]:
     """vLLM with the model of a folder, or with that of the others written into one; it ends with the block."""
     with tempfile.TemporaryDirectory() as made:
         if folder is None:

@@ -76,16 +76,17 @@ class Model:
     def load(cls, path: str | None, dtype: torch.dtype, device: torch.device) -> Model:
         """The model of a folder; without one the small model on a CPU, the large one elsewhere."""
         if path is not None:
-            return _load(path, path, dtype, device)
+            return load_folder(path, path, dtype, device)
         if device.type != "cpu":
             model = random_llama(LARGE, dtype, device)
             return cls(name="random Llama-3-8B", plain=model, own=model)
         with tempfile.TemporaryDirectory() as folder:
             write_small(folder)
-            return _load(folder, "random Llama of 33.6 M", dtype, device)
+            return load_folder(folder, "random Llama of 33.6 M", dtype, device)
 
 
-def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> Model:
+def load_folder(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> Model:
+    """The model of a folder under a name of its own."""
     own = load_model(folder, dtype=str(dtype).removeprefix("torch."), device=str(device))
     plain = own if device.type != "cpu" else type(own).from_pretrained(folder, dtype=dtype, local_files_only=True)
     return Model(name=name, plain=plain, own=own)

@@ -12,7 +12,7 @@ import torch
 from relabel.bench.contenders import Contender
 from relabel.bench.machine import settle
 from relabel.bench.speed import Speed
-from relabel.bench.workload import Workload
+from relabel.bench.workload import Prompt, Workload
 from relabel.engine import Goodput
 
 log = logging.getLogger("relabel")
@@ -34,7 +34,7 @@ class Outcome:
     """Of the engines, warming up left out."""
 
 
-def run_rounds(contenders: Sequence[Contender], workload: Workload, num_rounds: int) -> Outcome:
+def run_rounds(contenders: Sequence[Contender[Prompt]], workload: Workload[Prompt], num_rounds: int) -> Outcome:
     """Everyone warms up, then everyone runs in every round. Only `generate_batch` may fail."""
     outcome = Outcome()
     for contender in contenders:
@@ -55,7 +55,7 @@ def run_rounds(contenders: Sequence[Contender], workload: Workload, num_rounds: 
     return outcome
 
 
-def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> Speed | None:
+def _time(contender: Contender[Prompt], prompts: list[Prompt], outcome: Outcome) -> Speed | None:
     device = contender.model.device
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what one holds back another takes for full
@@ -73,5 +73,5 @@ def _time(contender: Contender, prompts: list[list[int]], outcome: Outcome) -> S
     return Speed(rows=len(prompts), wall=time.perf_counter() - wall, cpu=_processor_seconds(contender) - cpu)
 
 
-def _processor_seconds(contender: Contender) -> float:
+def _processor_seconds(contender: Contender[Prompt]) -> float:
     return time.process_time() + (contender.children_seconds() if contender.children_seconds else 0.0)

@@ -12,12 +12,14 @@ import transformers
 from relabel.bench.contenders import Contender, make_contenders
 from relabel.bench.figures import Comparison, Figures, Method
 from relabel.bench.guest import check_guest, vllm_contender
+from relabel.bench.images.compare import compare_images
+from relabel.bench.images.model import SeeingModel
 from relabel.bench.machine import device_name, gemm_rate, memory_rate, rows_that_fit
 from relabel.bench.model import Model
 from relabel.bench.rounds import Outcome, run_rounds
 from relabel.bench.speed import num_differing, ratios_of
 from relabel.bench.work import Size, roofline_seconds, rows_of, useful_flops
-from relabel.bench.workload import FIXED, NAMES, RAGGED, Workload, make_workload
+from relabel.bench.workload import FIXED, IMAGES, NAMES, RAGGED, Workload, make_workload
 from relabel.engine.model.weights import computes_bfloat16
 from relabel.errors import SpecError
 from relabel.version import __version__
@@ -37,8 +39,9 @@ def run_bench(
 ) -> Figures:
     """Every contender on the same rows, one after the other, `turns` times over; on one thread of a CPU.
 
-    `model` is a folder, by default a model made for the purpose. `workload` is ragged, 300/50 or 128/128: by default
-    ragged on a CPU and both others elsewhere. `engine` may be vllm, which then runs beside the others.
+    `model` is a folder, by default a model made for the purpose. `workload` is ragged, 300/50, 128/128, images or
+    images/4: by default ragged on a CPU, 300/50 and 128/128 elsewhere. `engine` may be vllm, which then runs beside the
+    others.
     """
     where = _device(device)
     if dtype not in DTYPES:
@@ -49,11 +52,14 @@ def run_bench(
         raise SpecError(f"{rows} rows and {turns} turns are nothing to measure; use at least one of each")
     if engine not in (None, "vllm"):
         raise SpecError(f"engine {engine!r} cannot be measured beside the others; use vllm, or leave it out")
+    if engine and workload in IMAGES:
+        raise SpecError("engine vllm is measured on texts alone; leave it out, or use another workload")
     if engine:
         check_guest(model, where.type)
     if where.type == "cpu":
         torch.set_num_threads(1)
-    loaded = Model.load(model, DTYPES[dtype], where)
+    seeing = SeeingModel.load(model, DTYPES[dtype], where) if workload in IMAGES else None
+    loaded = seeing.model if seeing else Model.load(model, DTYPES[dtype], where)
     rates = {_name(each.dtype): gemm_rate(each) for each in (loaded.plain, loaded.own)}
     bandwidth = memory_rate(where)
     names = (workload,) if workload else (RAGGED,) if where.type == "cpu" else tuple(FIXED)
@@ -75,7 +81,9 @@ def run_bench(
             "python": platform.python_version(),
         },
         workloads={
-            name: _compare(loaded, name, rows, turns, rates, bandwidth, guest=(model,) if engine else None)
+            name: compare_images(seeing, name, rows, turns)
+            if seeing
+            else _compare(loaded, name, rows, turns, rates, bandwidth, guest=(model,) if engine else None)
             for name in names
         },
     )
@@ -111,7 +119,13 @@ def _compare(
     )
 
 
-def _method(contender: Contender, workload: Workload, outcome: Outcome, rate: float, bandwidth: float | None) -> Method:
+def _method(
+    contender: Contender[list[int]],
+    workload: Workload[list[int]],
+    outcome: Outcome,
+    rate: float,
+    bandwidth: float | None,
+) -> Method:
     name, model = contender.name, contender.model
     if name in outcome.reasons:
         return Method(computed_in=_name(model.dtype), reason=outcome.reasons[name])

@@ -6,14 +6,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from relabel.bench.figures import ENGINES, Comparison, Figures
+from relabel.bench.figures import ENGINES, Comparison, Figures, ImageComparison
 
 
 def show_bench(figures: Figures, console: Console) -> None:
     """One table a workload, and what the machine can do."""
     clock = "cpu" if figures.device == "cpu" else "wall"
     for name, comparison in figures.workloads.items():
-        console.print(_table(f"{figures.model}, {name}, {figures.rows} rows", comparison, clock))
+        title = f"{figures.model}, {name}, {figures.rows} rows"
+        if isinstance(comparison, ImageComparison):
+            console.print(_image_table(title, comparison, clock))
+        else:
+            console.print(_table(title, comparison, clock))
         for way, reason in ((way, figure.reason) for way, figure in comparison.ways.items() if figure.reason):
             console.print(f"{way} could not run: {reason}", markup=False, highlight=False)
     rates = [f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in figures.gemm_flops_per_second.items()]
@@ -35,7 +39,6 @@ def _table(title: str, comparison: Comparison, clock: str) -> Table:
     for column in ("rows/s", "of GEMM", *(["of roofline"] if of_roofline else []), *ENGINES):
         table.add_column(column, justify="right")
     for name, way in comparison.ways.items():
-        overs = [comparison.ratios[engine].get(name) for engine in ENGINES]
         rate = way.rows_per_cpu_second if clock == "cpu" else way.rows_per_second
         table.add_row(
             name,
@@ -43,9 +46,31 @@ def _table(title: str, comparison: Comparison, clock: str) -> Table:
             "-" if rate is None else f"{rate:.2f}",
             _percent(way.fraction_of_gemm),
             *([_percent(way.fraction_of_roofline)] if of_roofline else []),
-            *("" if over is None else f"{over[clock]:.2f} x" for over in overs),
+            *_overs(comparison, name, clock),
         )
     return table
+
+
+def _image_table(title: str, comparison: ImageComparison, clock: str) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD)
+    table.add_column("way", no_wrap=True)
+    for column in ("images/s", "preparing", "vision", "text", *ENGINES):
+        table.add_column(column, justify="right")
+    for name, way in comparison.ways.items():
+        whole = sum(way.seconds.values())
+        table.add_row(
+            name,
+            f"{way.rows_per_cpu_second if clock == 'cpu' else way.rows_per_second:.2f}",
+            *(_percent(seconds / whole) for seconds in way.seconds.values()),
+            *_overs(comparison, name, clock),
+        )
+    return table
+
+
+def _overs(comparison: Comparison, way: str, clock: str) -> list[str]:
+    """Of each engine over this way."""
+    overs = [comparison.ratios[engine].get(way) for engine in ENGINES]
+    return ["" if over is None else f"{over[clock]:.2f} x" for over in overs]
 
 
 def _percent(fraction: float | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from relabel.bench.figures import ENGINES
 
-RIVALS = ("one_by_one", "padded_64", "padded_64_by_length", "generate_batch", "vllm")
+RIVALS = ("one_by_one", "padded_64", "padded_64_by_length", "padded_16", "generate_batch", "vllm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
