@@ -59,8 +59,11 @@ class Drafter:
             paying.add("given")
         for rate in self._rates.values():
             rate.forget()
-        drafts = {number: self._draft(number, row, sampler, paying) for number, row in decoded.items()}
-        return {number: tokens for number, tokens in drafts.items() if tokens}
+        drafts: dict[int, list[int]] = {}
+        for number, row in decoded.items():
+            if tokens := self._draft(number, row, sampler, paying):
+                drafts[number] = tokens
+        return drafts
 
     def observe(self, step: Step, seconds: float, accepted: Mapping[int, int]) -> None:
         """A step was made, and so many tokens of each row's draft were accepted."""

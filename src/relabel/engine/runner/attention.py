@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from transformers import AttentionInterface
 
-from relabel.engine.model.upload import upload
 from relabel.engine.runner.decode_attention import DecodeAttention, plan_decode_attention
 from relabel.engine.runner.draft_attention import DraftAttentions, plan_draft_attention
 from relabel.engine.runner.flash import Flash, Span, Spans, plan_spans
 from relabel.engine.runner.kv_cache import KVCache, Places
-from relabel.engine.runner.softmax import Softmax, bias_of
+from relabel.engine.runner.prefill_attention import PrefillAttention, PrefillGroup, plan_prefill_attention
+from relabel.engine.runner.softmax import Softmax
 from relabel.errors import ModelRefused
 
 NAME = "relabel_ragged"
@@ -32,17 +31,6 @@ class Layer(Protocol):
     """The attention module of one layer."""
 
     layer_idx: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefillGroup:
-    """Chunks of equal start and length, side by side in the stream."""
-
-    first: int
-    """Index of the first token in the stream."""
-    slots: tuple[int, ...]
-    start: int
-    length: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,10 +56,9 @@ class Ragged:
     _draft_attention: dict[int | None, DraftAttentions] = field(default_factory=dict)
     of_graph: Spans | None = None
     """The rows of a CUDA graph, of which the host knows no number: only the flash kernel will do."""
-    _masks: dict[tuple[int, int, int | None, bool], torch.Tensor] = field(default_factory=dict)
+    _prefill_attention: dict[int | None, list[PrefillAttention]] = field(default_factory=dict)
     """These, too, are made by the first layer that needs them."""
     _spans: list[Spans] = field(default_factory=list)
-    _tables: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def decode_attention(self, window: int | None) -> DecodeAttention:
         """What the decoded rows read."""
@@ -89,11 +76,13 @@ class Ragged:
             self._draft_attention[window] = plan_draft_attention(self.kv_cache, slots, positions, lengths, window)
         return self._draft_attention[window]
 
-    def slots_of(self, group: PrefillGroup) -> torch.Tensor:
-        """Their slots as a table on the device."""
-        if group.first not in self._tables:
-            self._tables[group.first] = upload(group.slots, self.kv_cache.tables_SN.device)
-        return self._tables[group.first]
+    def prefill_attention(self, window: int | None) -> Sequence[PrefillAttention]:
+        """What the chunks read, group by group."""
+        if window not in self._prefill_attention:
+            self._prefill_attention[window] = [
+                plan_prefill_attention(self.kv_cache, group, window) for group in self.prefill_groups
+            ]
+        return self._prefill_attention[window]
 
     def spans(self) -> Sequence[Spans]:
         """The decoded rows, then the chunks, as the flash kernel takes them."""
@@ -104,7 +93,9 @@ class Ragged:
                 Span(slot, end, end + 1) for slot, end in zip(self.decode_slots, self.decode_positions, strict=True)
             ]
             chunks = [
-                Span(slot, own.start, own.start + own.length) for own in self.prefill_groups for slot in own.slots
+                Span(slot, own.start, own.start + length)
+                for own in self.prefill_groups
+                for slot, length in zip(own.slots, own.lengths, strict=True)
             ]
             for first, spans in ((0, decoded), (len(decoded), [*self.drafted, *chunks])):
                 if spans:
@@ -151,10 +142,8 @@ def ragged_attention(
         last = first + sum(span.end - span.start for span in ragged.drafted)
         q_THD = query[0, :, first:last].transpose(0, 1)
         parts.append(ragged.draft_attention(window).attend(ragged.kv_cache, layer, q_THD, key.shape[1], softmax))
-    for group in ragged.prefill_groups:
-        last = group.first + len(group.slots) * group.length
-        q, k, v = (tensor[0, :, group.first : last] for tensor in (query, key, value))
-        parts.append(_prefill(ragged, layer, group, (q, k, v), window, softmax))
+    own = (query[0], key[0], value[0])
+    parts.extend(group.attend(ragged.kv_cache, layer, own, softmax) for group in ragged.prefill_attention(window))
     return _joined(parts), None
 
 
@@ -163,37 +152,3 @@ AttentionInterface.register(NAME, ragged_attention)
 
 def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return (parts[0] if len(parts) == 1 else torch.cat(list(parts)))[None]
-
-
-def _prefill(
-    ragged: Ragged,
-    layer: int,
-    group: PrefillGroup,
-    qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    window: int | None,
-    softmax: Softmax,
-) -> torch.Tensor:
-    """Chunks of one shape: [chunks x length, heads, head size]."""
-    num_rows, length = len(group.slots), group.length
-    q, k, v = (tensor.unflatten(1, (num_rows, length)).transpose(0, 1) for tensor in qkv)
-    num_heads, num_kv_heads, head_size = q.shape[1], k.shape[1], q.shape[-1]
-    width = group.start + length
-    if softmax.is_plain and group.start == 0 and (window is None or window >= width):
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=softmax.scale, enable_gqa=True)
-        return out.transpose(1, 2).reshape(num_rows * length, num_heads, v.shape[-1])
-    if group.start:
-        k, v = ragged.kv_cache.read(layer, ragged.slots_of(group), width)
-    groups = num_heads // num_kv_heads
-    name = (group.start, length, window, softmax.is_plain)
-    if name not in ragged._masks:
-        ends_L, keys_W = torch.arange(group.start, width, device=q.device), torch.arange(width, device=q.device)
-        bias = bias_of(ends_L, keys_W, window).repeat(groups, 1)
-        ragged._masks[name] = bias.to(q.dtype) if softmax.is_plain else bias
-    q_BHGD, bias = q.reshape(num_rows, num_kv_heads, groups * length, head_size), ragged._masks[name]
-    if softmax.is_plain:
-        out = F.scaled_dot_product_attention(q_BHGD, k, v, attn_mask=bias, scale=softmax.scale)
-    else:
-        weights = softmax(torch.matmul(q_BHGD, k.transpose(2, 3)).float(), bias, length)
-        out = torch.matmul(weights.to(v.dtype), v)
-    out = out.reshape(num_rows, num_heads, length, v.shape[-1])
-    return out.transpose(1, 2).reshape(num_rows * length, num_heads, v.shape[-1])

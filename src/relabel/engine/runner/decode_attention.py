@@ -60,16 +60,16 @@ class Batch:
         scores = torch.zeros(*q_PHGD.shape[:3], width, device=q_NHGD.device)
         for column, block in self._columns():
             k_MHBD = _some(keys, block.blocks)
-            part = torch.matmul(_some(q_PHGD, block.at), k_MHBD.transpose(2, 3)).float()
-            scores[block.at, :, :, column] = part
+            part = torch.matmul(_some(q_PHGD, block.at), k_MHBD.transpose(2, 3))
+            scores[block.at, :, :, column] = part if isinstance(block.at, slice) else part.float()
         weights = softmax(scores, bias, num_queries).to(values.dtype)
         out_PHGD = torch.zeros(*q_PHGD.shape[:3], values.shape[-1], device=q_NHGD.device)
         for column, block in self._columns():
-            part = torch.matmul(weights[block.at, :, :, column], _some(values, block.blocks)).float()
+            part = torch.matmul(weights[block.at, :, :, column], _some(values, block.blocks))
             if isinstance(block.at, slice):
                 out_PHGD[block.at] += part
             else:
-                out_PHGD.index_add_(0, block.at, part)
+                out_PHGD.index_add_(0, block.at, part.float())
         out_PHGD = out_PHGD.to(values.dtype)
         return out_PHGD if self.rows_N is None else out_PHGD[self.rows_N]
 

@@ -5,7 +5,6 @@ Knows the model, its slots and the prompts of the rows in flight; not how tokens
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
@@ -17,12 +16,13 @@ from relabel.engine.model.collate import PER_TOKEN, collate
 from relabel.engine.model.sizes import max_tokens
 from relabel.engine.model.traits import takes_features
 from relabel.engine.model.upload import upload
-from relabel.engine.runner.attention import NAME, PrefillGroup, Ragged
+from relabel.engine.runner.attention import NAME, Ragged
 from relabel.engine.runner.cuda_graphs import Graphs
 from relabel.engine.runner.draft_attention import FEW
 from relabel.engine.runner.flash import Span, spans_of_decoded
 from relabel.engine.runner.kernels import Kernels
 from relabel.engine.runner.kv_cache import KVCache
+from relabel.engine.runner.prefill_attention import by_shape, group_chunks
 from relabel.engine.runner.stream import Stream
 from relabel.engine.scheduling.step import DecodeRow, Layout, PrefillChunk, Step
 
@@ -86,7 +86,7 @@ class Forward:
             table = [(row.slot, row.position, row.position + self._shift(row.row)) for row in decode_rows]
             if (logits_RV := self._graphs.run(self._decode, table, self.device)) is not None:
                 return logits_RV, [row.row for row in decode_rows]
-        chunks = sorted(step.chunks, key=_by_shape)
+        chunks = sorted(step.chunks, key=by_shape)
         stream = Stream.of(decode_rows, drafts or {}, chunks, requests)
         slots_T, positions_T = (upload(each, self.device, torch.long) for each in (stream.slots, stream.positions))
         ids_T = torch.cat([self._newest_S[slots_T[: len(plain)]], upload(stream.ids, self.device, torch.long)])
@@ -100,7 +100,7 @@ class Forward:
             drafted=[
                 Span(row.slot, row.position, row.position + 1 + row.num_drafted) for row in decode_rows[len(alone) :]
             ],
-            prefill_groups=_prefill_groups(chunks, step.num_decoded),
+            prefill_groups=group_chunks(chunks, step.num_decoded),
             flash=self._flash,
         )
         output = self.model(
@@ -212,18 +212,3 @@ class RaggedAttention:
 
     def _set(self, name: str) -> None:
         self._model.set_attn_implementation({"text_config": name} if self._is_nested else name)
-
-
-def _by_shape(chunk: PrefillChunk) -> tuple[int, int]:
-    """For kernels that take equal chunks together."""
-    return chunk.start, chunk.end
-
-
-def _prefill_groups(chunks: Sequence[PrefillChunk], first: int) -> list[PrefillGroup]:
-    """Neighbours of equal shape together: one call of the kernel for all of them."""
-    groups = []
-    for (start, end), group in itertools.groupby(chunks, key=lambda chunk: (chunk.start, chunk.end)):
-        slots = tuple(chunk.slot for chunk in group)
-        groups.append(PrefillGroup(first=first, slots=slots, start=start, length=end - start))
-        first += len(slots) * (end - start)
-    return groups

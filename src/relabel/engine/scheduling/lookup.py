@@ -7,6 +7,7 @@ as in transformers and vLLM). Plain integers: knows nothing of how a draft is ch
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 NGRAM = 3
 """Tokens that must have stood side by side before. Two agree by chance too often, four begin a copy a token later."""
@@ -16,11 +17,14 @@ class PromptLookup:
     """The tokens of one row, and where each run of NGRAM of them ended last."""
 
     def __init__(self, tokens: Iterable[int]) -> None:
-        self._tokens: list[int] = []
-        self._ends: dict[tuple[int, ...], int] = {}
+        self._tokens = list(tokens)
+        newest = list(zip(*(self._tokens[at:] for at in range(NGRAM)), strict=False))
+        self._ends = dict(zip(newest[:-1], count(NGRAM), strict=False))
         self._source = 0
         """Where the newest NGRAM tokens ended before the last time; 0 where they never did."""
-        self.extend(tokens)
+        if newest:
+            self._source = self._ends.get(newest[-1], 0)
+            self._ends[newest[-1]] = len(self._tokens)
 
     def __len__(self) -> int:
         return len(self._tokens)

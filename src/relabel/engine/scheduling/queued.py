@@ -23,10 +23,11 @@ class Queued:
     slot: int = -1
     blocks: list[int] = field(default_factory=list[int])
     """Those it holds, in order."""
+    needs: int = field(init=False)
+    """Tokens of it and its longest text."""
 
-    @property
-    def needs(self) -> int:
-        return self.prompt_tokens + self.new_tokens
+    def __post_init__(self) -> None:
+        self.needs = self.prompt_tokens + self.new_tokens
 
     @property
     def is_filling(self) -> bool:

@@ -6,6 +6,7 @@ Knows one layout and how texts have ended lately; not who waits or in which orde
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from relabel.engine.scheduling.blocks import Blocks
 from relabel.engine.scheduling.outlook import Outlook
@@ -15,6 +16,8 @@ from relabel.engine.scheduling.step import DecodeRow, Layout, TakenBlock
 
 SPARED = 8
 """One block in so many is kept free for prompts at most, while ended rows have left some that others would copy."""
+
+_NEEDS = attrgetter("needs")
 
 
 class Room:
@@ -50,7 +53,10 @@ class Room:
         room = (step_tokens - len(ready)) // 2
         decode_rows: list[DecodeRow] = []
         for row in ready:
-            num_drafted = min(drafts.get(row.row, 0), row.needs - row.filled - 2, room)
+            if row.row not in drafts:  # it has a place for the next token
+                decode_rows.append(DecodeRow(row.row, row.slot, row.filled))
+                continue
+            num_drafted = min(drafts[row.row], row.needs - row.filled - 2, room)
             lacks = self.num_blocks(row.filled + 1 + num_drafted) - len(row.blocks)
             self.take(row, max(0, min(lacks, self.num_free)))
             num_drafted = min(num_drafted, len(row.blocks) * self.layout.block_tokens - row.filled - 1)
@@ -77,6 +83,8 @@ class Room:
     def is_enough(self, rows: Sequence[Queued], share: float = 1) -> bool:
         """Whether these rows stay within this share of the blocks, as far as can be expected."""
         room = int(share * self.layout.num_blocks)
+        if len(rows) * self.num_blocks(max(map(_NEEDS, rows), default=0)) <= room:
+            return True
         if sum(self.num_blocks(row.needs - 1) for row in rows) <= room:
             return True
         return self._outlook.peak(rows, self.layout.block_tokens) <= room * self.layout.block_tokens
