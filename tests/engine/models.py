@@ -66,27 +66,27 @@ VISION: dict[str, Any] = {
 
 
 def llama() -> Any:
-    return _build(LlamaForCausalLM, LlamaConfig(**TEXT))
+    return build(LlamaForCausalLM, LlamaConfig(**TEXT))
 
 
 def qwen3() -> Any:
-    return _build(Qwen3ForCausalLM, Qwen3Config(**TEXT, head_dim=8))
+    return build(Qwen3ForCausalLM, Qwen3Config(**TEXT, head_dim=8))
 
 
 def mistral() -> Any:
     """Its window is shorter than the prompts of the tests."""
-    return _build(MistralForCausalLM, MistralConfig(**TEXT, sliding_window=6))
+    return build(MistralForCausalLM, MistralConfig(**TEXT, sliding_window=6))
 
 
 def gemma2() -> Any:
     """The cap on its attention is low enough to bite."""
     config = Gemma2Config(**TEXT, head_dim=8, sliding_window=6, attn_logit_softcapping=2.0, tie_word_embeddings=False)
-    return _build(Gemma2ForCausalLM, config)
+    return build(Gemma2ForCausalLM, config)
 
 
 def gpt_oss() -> Any:
     """Sinks in the attention, experts in the MLP."""
-    return _build(
+    return build(
         GptOssForCausalLM,
         GptOssConfig(**TEXT, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=6),
     )
@@ -98,7 +98,7 @@ def mamba2() -> Any:
         vocab_size=VOCAB_SIZE, hidden_size=32, num_hidden_layers=2, state_size=8, expand=2, num_heads=8, head_dim=8,
         n_groups=2, chunk_size=8, pad_token_id=PAD, bos_token_id=BOS, eos_token_id=EOS,
     )  # fmt: skip
-    return _build(Mamba2ForCausalLM, config)
+    return build(Mamba2ForCausalLM, config)
 
 
 def llava() -> Any:
@@ -110,7 +110,7 @@ def llava() -> Any:
         vision_feature_select_strategy="default",
         pad_token_id=PAD,
     )
-    return _build(LlavaForConditionalGeneration, config)
+    return build(LlavaForConditionalGeneration, config)
 
 
 def qwen2_5_vl() -> Any:
@@ -136,7 +136,7 @@ def qwen2_5_vl() -> Any:
         vision_start_token_id=VISION_START,
         vision_end_token_id=VISION_END,
     )
-    return _build(Qwen2_5_VLForConditionalGeneration, config)
+    return build(Qwen2_5_VLForConditionalGeneration, config)
 
 
 def qwen3_vl() -> Any:
@@ -162,7 +162,7 @@ def qwen3_vl() -> Any:
         vision_start_token_id=VISION_START,
         vision_end_token_id=VISION_END,
     )
-    return _build(Qwen3VLForConditionalGeneration, config)
+    return build(Qwen3VLForConditionalGeneration, config)
 
 
 def gemma3() -> Any:
@@ -174,7 +174,7 @@ def gemma3() -> Any:
         image_token_id=IMAGE,
         pad_token_id=PAD,
     )
-    return _build(Gemma3ForConditionalGeneration, config)
+    return build(Gemma3ForConditionalGeneration, config)
 
 
 def smolvlm() -> Any:
@@ -185,10 +185,11 @@ def smolvlm() -> Any:
         image_token_id=IMAGE,
         pad_token_id=PAD,
     )
-    return _build(SmolVLMForConditionalGeneration, config)
+    return build(SmolVLMForConditionalGeneration, config)
 
 
-def _build(kind: Any, config: Any) -> Any:
+def build(kind: Any, config: Any) -> Any:
+    """Random weights, the same every time."""
     torch.manual_seed(0)
     model = kind(config)
     with torch.no_grad():

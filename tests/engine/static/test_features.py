@@ -13,6 +13,7 @@ import torch
 from relabel.engine import Request, Sampling, StaticEngine
 from relabel.engine.static.features import MOST_KEPT
 from tests.engine import inputs, models
+from tests.engine.static import families
 
 SAMPLING = Sampling(max_new_tokens=8, temperature=0.8, seed=4, stop_token_ids=[5, 22, 39, 56])
 FAMILIES = {
@@ -21,6 +22,9 @@ FAMILIES = {
     "qwen2_5_vl": (models.qwen2_5_vl, inputs.qwen2_5_vl_requests),
     "qwen3_vl": (models.qwen3_vl, inputs.qwen2_5_vl_requests),
     "gemma3": (models.gemma3, inputs.gemma3_requests),
+    "internvl": (families.internvl, families.internvl_requests),
+    "mistral3": (families.mistral3, families.mistral3_requests),
+    "llava_next": (families.llava_next, families.llava_next_requests),
 }
 
 
