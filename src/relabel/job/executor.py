@@ -15,6 +15,7 @@ from relabel.job.course import Course
 from relabel.job.job import Job
 from relabel.job.metrics.follow import following
 from relabel.job.progress.heartbeat import Heartbeat
+from relabel.job.progress.recount import Recount
 from relabel.job.progress.units import RunProgress, add_receipt, no_figures
 from relabel.job.receipt import Receipt
 from relabel.job.rejects.tally import FEWEST_LABELLED, RejectTally
@@ -36,9 +37,9 @@ class Executor(Protocol):
 
 
 def execute_units(
-    units: Sequence[Unit], job: Job, execute: Executor, guard: Guard, *, num_rows: int
+    units: Sequence[Unit], job: Job, execute: Executor, guard: Guard, *, num_rows: int, recount: Recount
 ) -> dict[str, object]:
-    """Have the units done and show how they come along; the figures of this run alone.
+    """Have the units done and show how they come along, and count in between; the figures of this run alone.
 
     Where nearly all of the first rows are rejected for one reason it ends there: `stopped` in the figures says why.
     Where the guard lets no more begin, what has begun is finished: `reached` has the limit. `changed` has the parts
@@ -61,9 +62,12 @@ def execute_units(
         RunProgress(num_units=len(units), num_rows=num_rows) as progress,
         heartbeat.watching(progress),
         following(heartbeat, progress, course, job.spec.model.path),
+        recount,
     ):
         for receipt in receipts:
             progress.add(receipt)
+            if receipt.failure is None:
+                recount.published()
             guard.hear(progress.figures, progress.engines)
             changed += [receipt.part] if receipt.changed else []
             tally.add(receipt.rows, receipt.reasons, receipt.examples)

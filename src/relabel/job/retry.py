@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from relabel.data.output.audit import conclude
+from relabel.data.output.audit import conclude, take_note
 from relabel.data.output.census import Census
 from relabel.data.output.manifest import RUN, read_gates, run_of
 from relabel.data.output.recipe import fields_of
@@ -27,6 +27,7 @@ from relabel.job.engines.choice import with_engine
 from relabel.job.executor import Executor, execute_units, executor_at
 from relabel.job.job import Retry
 from relabel.job.prepare import prepare_retry
+from relabel.job.progress.recount import Recount
 from relabel.job.progress.units import no_figures
 from relabel.spec import Spec, make_spec
 from relabel.spec.engines.keys import OF_SPEED
@@ -119,7 +120,9 @@ def retry(
     figures: dict[str, object] = {**no_figures(), "seconds": 0.0}
     guard = Guard(asked.resources, runs_before(asked.resources, store), rows_done=0)
     if units := todo[: guard.allow(len(todo), rows)]:
-        figures = execute_units(units, job, execute or executor_at(address), guard, num_rows=sum(rows[: len(units)]))
+        recount = Recount(partial(take_note, plan, store, job.fingerprint), num_parts=len(found))
+        num_rows, execute = sum(rows[: len(units)]), execute or executor_at(address)
+        figures = execute_units(units, job, execute, guard, num_rows=num_rows, recount=recount)
     gates = {query.name: query.label.gate for query in asked.queries}
     report = conclude(plan, store, job.fingerprint, gates, partial(commit_table, table))
     done = cast(int, figures["units"]) + cast(int, figures["failed"])

@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 from relabel.data.labels.kept import not_kept
-from relabel.data.output.audit import conclude, resume
+from relabel.data.output.audit import conclude, resume, take_note
 from relabel.data.output.manifest import write_gates
 from relabel.data.output.report import Report
 from relabel.data.sources.listing import say
@@ -26,6 +26,7 @@ from relabel.job.job import Job
 from relabel.job.notify.notifier import Notifier
 from relabel.job.prepare import prepare
 from relabel.job.progress.phases import Phases
+from relabel.job.progress.recount import Recount
 from relabel.job.rejects.first_rows import first_rows
 from relabel.job.rejects.tally import FEWEST_READ
 from relabel.job.sample.kept import compared, read_forecast
@@ -132,8 +133,11 @@ def _run(spec: Spec, redo_changed: bool, execute: Executor) -> RunReport:
     rows_done = 0 if spec.resources.budget.rows is None else sum(unit.num_rows for unit in start.done)
     guard = Guard(spec.resources, runs_before(spec.resources, store), rows_done=rows_done)
     units = todo[: guard.allow(len(todo), (unit.num_rows for unit in todo))]
+    recount = Recount(partial(take_note, plan, store, job.fingerprint), num_parts=len(start.done))
+    figures: dict[str, object] = {}
     try:
-        figures = execute_units(units, job, execute, guard, num_rows=units.num_rows) if units else {}
+        if units:
+            figures = execute_units(units, job, execute, guard, num_rows=units.num_rows, recount=recount)
     except RecipeChanged:  # the output is another recipe's by now: that count takes back what is this run's
         conclude(plan, store, job.fingerprint)
         raise

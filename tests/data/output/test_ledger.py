@@ -1,11 +1,12 @@
 """The ledger saves reading, and decides nothing: whatever it holds, a count says what the parts say."""
 
 import os
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relabel.data.output.audit import audit, conclude, resume
+from relabel.data.output.audit import audit, conclude, resume, take_note
 from relabel.data.output.ledger import LEDGER
 from relabel.data.output.status import status
 from relabel.data.output.verify import verify
@@ -38,6 +39,24 @@ def test_a_run_that_publishes_the_rest_reads_that_alone(begun, out):
     publish(begun, A.units[1], MINE)
     assert conclude(PLAN, store, MINE).complete
     assert store.read_names == [A.units[1].part]
+
+
+def test_what_a_run_noted_before_it_was_killed_is_not_read_again(begun, out):
+    """However often it noted: the quality of all is that of a count without a ledger."""
+    for unit in PLAN.units:
+        publish(begun, unit, MINE, quality=labels_of(unit))
+        take_note(PLAN, begun, MINE, lambda: False)
+    store = Counting(str(out))
+    assert resume(PLAN, store, MINE).done == tuple(PLAN.units)
+    report = conclude(PLAN, store, MINE)
+    assert store.read_names == []
+    assert report == plainly(begun)
+
+
+def test_a_note_that_is_taken_when_the_run_is_over_is_none(begun):
+    publish(begun, A.units[0], MINE)
+    take_note(PLAN, begun, MINE, lambda: True)
+    assert not (Path(begun.url) / LEDGER).exists()
 
 
 def test_a_part_that_is_another_than_the_ledger_knows_is_read(store):

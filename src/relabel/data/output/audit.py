@@ -91,6 +91,15 @@ def resume(plan: Plan, store: Store, fingerprint: str) -> ResumeState:
     )
 
 
+def take_note(plan: Plan, store: Store, fingerprint: str, is_over: Callable[[], bool]) -> None:
+    """In the middle of a run: what the parts say of themselves goes into the ledger, unless it is over before."""
+    census = Census(store, by_part(plan), fingerprint)
+    for _ in census.stamps():
+        if is_over():
+            return
+    census.save()
+
+
 def audit(plan: Plan, store: Store, fingerprint: str, gates: Mapping[str, Gate] = {}) -> Report:
     """Count what is published against the plan, and hold it against the gate of each label by name."""
     units = by_part(plan)
