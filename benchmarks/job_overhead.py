@@ -3,6 +3,8 @@
 Draws the demo's dataset, encodes it once, and in one run measures token positions a second (prompt and text of finished
 rows, the same rows for both) of
   bare   the engine alone over the encoded units, one thread
+  beside the same, while another process keeps a second core busy with what the job's readers do: what is lost there is
+         lost to caches and clocks that the cores share, and by no job to be had back
   job    the Ray job over the dataset, one actor of one thread: from when the first part is out, so that starting Ray,
          the stages and the model is not counted, and every wait of the engine is
 
@@ -13,9 +15,12 @@ The last line on stdout is one line of JSON.
 
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +56,28 @@ def bare_tokens_per_second(spec: Spec) -> float:
     return (engine.goodput.useful_tokens - before) / (time.perf_counter() - started)
 
 
+@contextmanager
+def beside_readers(spec: Spec) -> Iterator[None]:
+    """Another process reads and encodes the units, over and over."""
+    process = multiprocessing.get_context("spawn").Process(target=read_on, args=(spec,), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def read_on(spec: Spec) -> None:
+    torch.set_num_threads(1)
+    resolved = resolve(spec, {})
+    plan = resolved.plan(None)
+    job = resolved.job(plan.columns)
+    while True:
+        for unit in plan.units:
+            encode_unit(unit, resolved.encoder, job)
+
+
 class Timed:
     """The engine of an actor, which notes beside the output how far it was whenever a call began or ended."""
 
@@ -74,12 +101,12 @@ class Timed:
     def _note(self) -> None:
         goodput = self.goodput
         with self._notes.open("a") as notes:
-            notes.write(f"{time.time()} {goodput.useful_tokens} {goodput.seconds}\n")
+            notes.write(f"{time.time()} {goodput.useful_tokens} {goodput.seconds} {time.process_time()}\n")
 
 
-def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
-    """The rate since the first part was out, when the processes of every stage were up; and the share of that time that
-    the engine was at work, not waiting."""
+def job_tokens_per_second(spec: Spec) -> tuple[float, float, float]:
+    """The rate since the first part was out, when the processes of every stage were up; the share of that time that
+    the engine was at work, not waiting; and the share that its process was on a core."""
     job, plan, _ = prepare(spec, Store(spec.output.path))
     all_up = None
     with OnRay("local", load=Timed)(list(plan.units), job, num_rows=plan.num_rows, course=Course()) as receipts:
@@ -88,8 +115,8 @@ def job_tokens_per_second(spec: Spec) -> tuple[float, float]:
             all_up = all_up or time.time()
     lines = Path(f"{spec.output.path}.times").read_text().splitlines()
     notes = [note for note in sorted([float(word) for word in line.split()] for line in lines) if note[0] >= all_up]
-    (first, tokens, at_work), (last, all_tokens, all_work) = notes[0], notes[-1]
-    return (all_tokens - tokens) / (last - first), (all_work - at_work) / (last - first)
+    seconds, tokens, at_work, on_core = (last - first for first, last in zip(notes[0], notes[-1], strict=True))
+    return tokens / seconds, at_work / seconds, on_core / seconds
 
 
 def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -> None:
@@ -98,8 +125,10 @@ def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -
         spec = demo_spec(Task.caption, Path(folder))
         write_dataset(Path(folder) / "data", rows)
         before = bare_tokens_per_second(spec)
-        job, busy = job_tokens_per_second(spec)
+        job, busy, on_core = job_tokens_per_second(spec)
         after = bare_tokens_per_second(spec)
+        with beside_readers(spec):
+            beside = bare_tokens_per_second(spec)
     bare = (before + after) / 2
     figures = {
         "rows": rows,
@@ -107,7 +136,10 @@ def main(rows: int = 8000, out: Annotated[Path | None, typer.Option()] = None) -
         "bare_before_and_after": [round(before), round(after)],
         "job_tokens_per_second": round(job),
         "job_over_bare": round(job / bare, 3),
+        "bare_beside_readers_tokens_per_second": round(beside),
+        "job_over_bare_beside_readers": round(job / beside, 3),
         "engine_busy": round(busy, 3),
+        "engine_on_a_core": round(on_core, 3),
         "cores": os.cpu_count(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
