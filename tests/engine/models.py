@@ -166,10 +166,11 @@ def qwen3_vl() -> Any:
 
 
 def gemma3() -> Any:
-    """The tokens of an image see each other."""
+    """The tokens of an image see each other; the window of every other layer is shorter than the prompts."""
+    kinds = ["sliding_attention", "full_attention"]
     config = Gemma3Config(
         vision_config=VISION,
-        text_config=Gemma3TextConfig(**TEXT, head_dim=8, sliding_window=64).to_dict(),
+        text_config=Gemma3TextConfig(**TEXT, head_dim=8, sliding_window=16, layer_types=kinds).to_dict(),
         mm_tokens_per_image=4,
         image_token_id=IMAGE,
         pad_token_id=PAD,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import (
     CLIPVisionConfig,
+    GemmaConfig,
     InternVLConfig,
     InternVLForConditionalGeneration,
     InternVLVisionConfig,
@@ -19,7 +21,10 @@ from transformers import (
     Mistral3Config,
     Mistral3ForConditionalGeneration,
     MistralConfig,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
     PixtralVisionConfig,
+    SiglipVisionConfig,
 )
 
 from relabel.engine import Request
@@ -58,6 +63,24 @@ def llava_next() -> Any:
         image_grid_pinpoints=[[28, 56], [56, 28], [56, 56]],
     )
     return build(LlavaNextForConditionalGeneration, config)
+
+
+def paligemma() -> Any:
+    """All tokens of a prompt see each other."""
+    config = PaliGemmaConfig(
+        vision_config=SiglipVisionConfig(**VISION, projection_dim=32, vision_use_head=False),
+        text_config={**GemmaConfig(**TEXT, head_dim=8).to_dict(), "model_type": "gemma"},
+        image_token_id=IMAGE,
+        projection_dim=32,
+    )
+    return build(PaliGemmaForConditionalGeneration, config)
+
+
+def paligemma_requests() -> list[Request]:
+    return [
+        replace(one, tensors={**one.tensors, "token_type_ids": np.zeros((1, len(one.prompt_ids)), dtype=np.int64)})
+        for one in inputs.llava_requests()
+    ]
 
 
 def internvl_requests() -> list[Request]:

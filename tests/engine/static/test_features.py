@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from relabel.engine import Request, Sampling, StaticEngine
-from relabel.engine.static.features import MOST_KEPT
+from relabel.engine.static.features import MOST_KEPT, ImageFeatures
 from tests.engine import inputs, models
 from tests.engine.static import families
 
@@ -26,6 +27,11 @@ FAMILIES = {
     "mistral3": (families.mistral3, families.mistral3_requests),
     "llava_next": (families.llava_next, families.llava_next_requests),
 }
+
+
+@dataclass
+class WithMore(BaseModelOutputWithPooling):
+    more: torch.Tensor | None = None
 
 
 def four_samples(requests: list[Request]) -> list[Request]:
@@ -107,9 +113,47 @@ def test_an_image_that_comes_twice_is_encoded_for_each_row_that_brings_it():
 
 
 def test_features_that_are_laid_out_otherwise_are_not_guessed_at():
-    """One entry for all images of a batch: nothing says which of them are whose."""
+    """What a model reads besides, nobody knows to share: it is given its pixels."""
     model, requests = models.llava(), four_samples(inputs.llava_requests())
     wanted = StaticEngine(model, None, SAMPLING).generate(as_strangers(requests))
+    encode = model.base_model.get_image_features
+
+    @functools.wraps(encode)
+    def with_more(*args: Any, **kwargs: Any) -> Any:
+        return WithMore(**encode(*args, **kwargs), more=torch.ones(1))
+
+    model.base_model.get_image_features = with_more
+    counts = count_encoded(model)
+    engine = StaticEngine(model, None, SAMPLING)
+    assert engine.generate(requests) == wanted
+    assert sum(counts[1:]) == image_tokens(requests), "a row was tried, then pixels were given"
+    counts.clear()
+    assert engine.generate(requests) == wanted
+    assert sum(counts) == image_tokens(requests), "and never tried again"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_encoded_together_have_the_features_of_rows_alone(family):
+    build, make_requests = FAMILIES[family]
+    model, requests = build(), four_samples(make_requests())
+    counts, found = count_encoded(model), []
+    for is_by_row in (True, False):
+        features = ImageFeatures(model, is_by_row=is_by_row)
+        features.expect(requests)
+        with torch.inference_mode():
+            found.append(features.of(requests))
+    num_rows = sum(bool(one.tensors.keys() - {"token_type_ids"}) for one in make_requests())
+    assert len(counts) == num_rows + 1
+    alone, together = found
+    assert alone.keys() == together.keys()
+    torch.testing.assert_close(alone.to_tuple(), together.to_tuple())
+
+
+def test_rows_that_cannot_be_told_apart_or_have_nothing_in_common_are_not_encoded_together():
+    model, requests = models.llava(), inputs.llava_requests()
+    features = ImageFeatures(model, is_by_row=False)
+    features.expect(requests)
+    assert features.of(requests) is None, "nothing in common"
     encode = model.base_model.get_image_features
 
     @functools.wraps(encode)
@@ -119,12 +163,9 @@ def test_features_that_are_laid_out_otherwise_are_not_guessed_at():
         return output
 
     model.base_model.get_image_features = in_one
-    counts = count_encoded(model)
-    engine = StaticEngine(model, None, SAMPLING)
-    assert engine.generate(requests) == wanted
-    assert counts == [image_tokens(requests) // 4, image_tokens(requests)], "tried once, then given the pixels"
-    assert engine.generate(requests) == wanted
-    assert len(counts) == 3, "and never tried again"
+    features.expect(four_samples(requests))
+    with torch.inference_mode():
+        assert features.of(four_samples(requests)) is None, "one entry for all images"
 
 
 def test_features_that_wait_for_other_rows_are_bounded():

@@ -25,7 +25,8 @@ from relabel.rejected import Code, Rejected
 SHRINK_FROM = 4
 """Rows below which a smaller batch is not worth a new call of `generate`."""
 SHRINKABLE = frozenset({"input_ids", "attention_mask", "pixel_values", "pixel_attention_mask", "image_sizes"})
-"""Batches with other tensors (token types, grids) may need them again later, so they are computed whole."""
+SHRINKABLE |= {"token_type_ids"}  # which tokens of a prompt see each other
+"""What only prompts need. Batches with other tensors (grids) may need them again later, so they are computed whole."""
 
 
 class Cache(Protocol):

@@ -47,10 +47,16 @@ class Sees(Protocol):
 class ImageFeatures:
     """Those of the call in hand, from its first batch to its last."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, is_by_row: bool | None = None) -> None:
+        """By default rows are encoded one by one on a CPU, shared or not, and all of a batch together elsewhere.
+
+        On one core a picture took a small tower 91 ms alone or in four, 110 ms in 16 and 124 ms in 32: its activations
+        leave the caches.
+        """
         self._model = model
         self._token: int | None = getattr(model.config, "image_token_id", None)
         self._is_understood = self._token is not None and takes_features(model)
+        self._is_by_row = model.device.type == "cpu" if is_by_row is None else is_by_row
         self._kind: type[ModelOutput] = BaseModelOutputWithPooling
         self._shared: frozenset[Key] = frozenset()
         self._kept: dict[Key, list[Entries]] = {}
@@ -66,10 +72,11 @@ class ImageFeatures:
     def of(self, batch: Sequence[Request]) -> ModelOutput | None:
         """The features of a batch, row by row; None where `generate` is to be given the pixels."""
         rows = {_key(request): request for request in batch if _sees(request)}
-        if not self._is_understood or self._shared.isdisjoint(rows):
+        if not self._is_understood or not rows or (self._shared.isdisjoint(rows) and not self._is_by_row):
             return None
         new = [request for key, request in rows.items() if key not in self._kept]
-        if new and not self._encode(new):
+        groups = [[request] for request in new] if self._is_by_row else [new] if new else []
+        if not all(map(self._encode, groups)):
             return None
         entries = [self._kept[_key(request)] for request in batch if _sees(request)]
         last, *deeper = map(_joined, zip(*entries, strict=True))
