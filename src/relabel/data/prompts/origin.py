@@ -202,11 +202,11 @@ def join(texts: Iterable[str]) -> Traced:
         return texts[0]
     whole = "".join(texts)
     spans: list[tuple[int, int]] = []
-    at = end = 0
+    at, end = 0, -1
     for text in texts:
-        if type(text) is Traced:
-            for first, last in text._own:  # pyright: ignore[reportPrivateUsage]
-                if spans and end == at + first:
+        if type(text) is Traced and (own := text._own):  # pyright: ignore[reportPrivateUsage]
+            for first, last in own:
+                if end == at + first:
                     spans[-1] = (spans[-1][0], at + last)
                 else:
                     spans.append((at + first, at + last))

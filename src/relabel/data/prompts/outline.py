@@ -160,7 +160,7 @@ def _filling(parts: Sequence[object]) -> Fill:
             known += [blank._fill for blank in cast("Iterable[Blank]", some)]  # pyright: ignore[reportPrivateUsage]
         else:
             known.append(join(cast("Iterable[str]", some)))
-    return lambda texts: join([part if isinstance(part, str) else part(texts) for part in known])
+    return lambda texts: join([part if isinstance(part, Traced) else part(texts) for part in known])
 
 
 class Outline:

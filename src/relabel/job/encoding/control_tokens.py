@@ -57,7 +57,7 @@ class ControlTokens:
 
     def has_foreign(self, text: str) -> bool:
         """Whether a rendered prompt has such a token; most have none, and stay in one piece."""
-        return not are_own(text, (found.span() for found in self._pattern.finditer(plain(text))))
+        return not are_own(text, map(re.Match.span, self._pattern.finditer(plain(text))))
 
     def foreign(self, text: str) -> list[str]:
         """The tokens in a rendered prompt that its templates did not write."""

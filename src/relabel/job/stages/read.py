@@ -5,6 +5,7 @@ A plain function of files, so that a unit can also be read without Ray.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -129,4 +130,6 @@ def _kept_encoder(job: Job, image_root: str | None, _model: str) -> RowEncoder:
 
     encoder = RowEncoder(job.spec, image_root)
     encoder.has_row = job.has_row
+    # what was imported and loaded stays: to look through it again takes 0.25 s of the first 1,024 rows of text
+    gc.freeze()
     return encoder
