@@ -39,6 +39,19 @@ def four_samples(requests: list[Request]) -> list[Request]:
     return [replace(one, id=10 * at + sample, group=at) for at, one in enumerate(requests) for sample in range(4)]
 
 
+def two_labels(requests: list[Request]) -> list[Request]:
+    """Prompts that differ before and behind the images of a row."""
+    rows = []
+    for at, one in enumerate(requests):
+        for label in range(2):
+            ids = [60 + label, *one.prompt_ids, *range(20, 21 + 5 * label)]
+            tensors = dict(one.tensors)
+            for name in {"mm_token_type_ids", "token_type_ids"} & tensors.keys():
+                tensors[name] = np.pad(tensors[name], ((0, 0), (1, 1 + 5 * label)))
+            rows.append(Request(id=2 * at + label, prompt_ids=ids, tensors=tensors, group=at))
+    return rows
+
+
 def as_strangers(requests: list[Request]) -> list[Request]:
     """The same rows, which do not know that their images are the same."""
     return [
@@ -86,14 +99,7 @@ def test_four_samples_of_a_row_have_its_images_encoded_once(family, batch_tokens
 @pytest.mark.parametrize("family", FAMILIES)
 def test_labels_whose_prompts_differ_share_the_images_too(family):
     build, make_requests = FAMILIES[family]
-    model, rows = build(), []
-    for at, one in enumerate(make_requests()):
-        for label in range(2):
-            ids = [60 + label, *one.prompt_ids, *range(20, 21 + 5 * label)]
-            tensors = dict(one.tensors)
-            for name in {"mm_token_type_ids", "token_type_ids"} & tensors.keys():
-                tensors[name] = np.pad(tensors[name], ((0, 0), (1, 1 + 5 * label)))
-            rows.append(Request(id=2 * at + label, prompt_ids=ids, tensors=tensors, group=at))
+    model, rows = build(), two_labels(make_requests())
     counts = count_encoded(model)
     engine = StaticEngine(model, None, SAMPLING, batch_tokens=300)
     labels = engine.generate(rows)
@@ -114,7 +120,7 @@ def test_an_image_that_comes_twice_is_encoded_for_each_row_that_brings_it():
 
 def test_features_that_are_laid_out_otherwise_are_not_guessed_at():
     """What a model reads besides, nobody knows to share: it is given its pixels."""
-    model, requests = models.llava(), four_samples(inputs.llava_requests())
+    model, requests = models.llava(), two_labels(inputs.llava_requests())
     wanted = StaticEngine(model, None, SAMPLING).generate(as_strangers(requests))
     encode = model.base_model.get_image_features
 
@@ -135,7 +141,7 @@ def test_features_that_are_laid_out_otherwise_are_not_guessed_at():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_encoded_together_have_the_features_of_rows_alone(family):
     build, make_requests = FAMILIES[family]
-    model, requests = build(), four_samples(make_requests())
+    model, requests = build(), two_labels(make_requests())
     counts, found = count_encoded(model), []
     for is_by_row in (True, False):
         features = ImageFeatures(model, is_by_row=is_by_row)
@@ -163,9 +169,9 @@ def test_rows_that_cannot_be_told_apart_or_have_nothing_in_common_are_not_encode
         return output
 
     model.base_model.get_image_features = in_one
-    features.expect(four_samples(requests))
+    features.expect(two_labels(requests))
     with torch.inference_mode():
-        assert features.of(four_samples(requests)) is None, "one entry for all images"
+        assert features.of(two_labels(requests)) is None, "one entry for all images"
 
 
 def test_features_that_wait_for_other_rows_are_bounded():

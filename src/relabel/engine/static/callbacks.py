@@ -62,18 +62,23 @@ class SamplerCallback(LogitsProcessor):
         """When the first logits came, on the clock of `time.perf_counter`."""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.FloatTensor:
+        tokens_R = self.choose(scores)
+        return cast(torch.FloatTensor, torch.full_like(scores, -torch.inf).scatter_(1, tokens_R[:, None], 0.0))
+
+    def choose(self, scores_RV: torch.Tensor) -> torch.Tensor:
+        """The next token of each row that is left."""
         rows = self._state.rows
         if self._step:
             self.num_decoded += len(rows)
         else:
             self.prefilled_at = time.perf_counter()
-        tokens_R, finite_R, logprobs_R = self._sampler.choose(scores, rows, [self._step] * len(rows))
+        tokens_R, finite_R, logprobs_R = self._sampler.choose(scores_RV, rows, [self._step] * len(rows))
         if any(own.logprobs for own in self._state.samplings):
             self._logprobs.append((rows, logprobs_R))
         self._state.nonfinite |= ~finite_R & ~self._state.done
         self._goodput.num_forwards += 1
         self._step += 1
-        return cast(torch.FloatTensor, torch.full_like(scores, -torch.inf).scatter_(1, tokens_R[:, None], 0.0))
+        return tokens_R
 
     def logprobs(self, row: int, num_chosen: int) -> list[float]:
         """Of the tokens of one row, on the host."""

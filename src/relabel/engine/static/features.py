@@ -64,21 +64,21 @@ class ImageFeatures:
 
     def expect(self, requests: Iterable[Request]) -> None:
         """Find what these rows, a call or what is left of it, have in common. Features of others are dropped."""
-        times = Counter(_key(request) for request in requests if _sees(request))
+        times = Counter(images_of(request) for request in requests if _sees(request))
         still = ((key, entries) for key, entries in self._kept.items() if key in times)
         self._kept = dict(itertools.islice(still, MOST_KEPT))
         self._shared = frozenset(key for key, number in times.items() if number > 1) | self._kept.keys()
 
     def of(self, batch: Sequence[Request]) -> ModelOutput | None:
         """The features of a batch, row by row; None where `generate` is to be given the pixels."""
-        rows = {_key(request): request for request in batch if _sees(request)}
+        rows = {images_of(request): request for request in batch if _sees(request)}
         if not self._is_understood or not rows or (self._shared.isdisjoint(rows) and not self._is_by_row):
             return None
         new = [request for key, request in rows.items() if key not in self._kept]
         groups = [[request] for request in new] if self._is_by_row else [new] if new else []
         if not all(map(self._encode, groups)):
             return None
-        entries = [self._kept[_key(request)] for request in batch if _sees(request)]
+        entries = [self._kept[images_of(request)] for request in batch if _sees(request)]
         last, *deeper = map(_joined, zip(*entries, strict=True))
         return self._kind(**{LAST: last}, **({DEEPER: deeper} if hasattr(self._kind, DEEPER) else {}))
 
@@ -101,7 +101,7 @@ class ImageFeatures:
             return False
         self._kind = type(output)
         for request, cut in zip(requests, cuts, strict=True):
-            self._kept[_key(request)] = [layer[cut] for layer in layers]
+            self._kept[images_of(request)] = [layer[cut] for layer in layers]
         return True
 
 
@@ -114,7 +114,8 @@ def _sees(request: Request) -> bool:
     return "pixel_values" in request.tensors
 
 
-def _key(request: Request) -> Key:
+def images_of(request: Request) -> Key:
+    """Names the images of a row."""
     return tuple(id(array) for name, array in request.tensors.items() if name not in PER_TOKEN)
 
 
