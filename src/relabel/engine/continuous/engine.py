@@ -22,6 +22,7 @@ from relabel.engine.continuous.drafter import Drafter
 from relabel.engine.continuous.prefixes import Prefixes
 from relabel.engine.continuous.sequences import PendingStep, Sequence
 from relabel.engine.continuous.step_runner import StepRunner
+from relabel.engine.continuous.threads import Threads
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.runner.forward import Forward, RaggedAttention
 from relabel.engine.runner.kernels import Kernels
@@ -66,6 +67,7 @@ class ContinuousEngine:
         self._kernels = kernels or Kernels.of(self.device)
         self.limits = replace(limits, block_tokens=self._kernels.block_tokens)
         self._runner = StepRunner(Forward(model, self._kernels), self.intake)
+        self._threads = Threads(self.device)
         self._attention = RaggedAttention(model)
         self._scheduler = Scheduler(self.limits)
         self._prefixes = Prefixes(model, self._scheduler.limits.step_tokens, self._kernels)
@@ -145,7 +147,8 @@ class ContinuousEngine:
             start, why = time.perf_counter(), None
             try:
                 self._runner.lay_out(self._scheduler.layout)
-                pending = self._runner.run(step, self._rows, drafts)
+                with self._threads.of_step(step.num_tokens):
+                    pending = self._runner.run(step, self._rows, drafts)
             except Exception as error:
                 # a model may fail in any way on a row that it cannot take; what this hides is bounded by MAX_LOST
                 if is_device_fault(error) or isinstance(error, ModelRefused):

@@ -1,0 +1,37 @@
+"""Steps have the threads that are chosen for them, and all else in the process the number that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from relabel.engine.continuous.threads import Threads
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_after_a_few_steps_one_thread_is_tried_and_after_each_step_there_are_two() -> None:
+    threads, seen = Threads(torch.device("cpu")), list[int]()
+    for _ in range(8):
+        with threads.of_step(100):
+            seen.append(torch.get_num_threads())
+        assert torch.get_num_threads() == 2
+    assert seen == [2] * 4 + [1] * 4
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_step_that_fails_leaves_two_threads() -> None:
+    threads = Threads(torch.device("cpu"))
+    for _ in range(6):
+        with pytest.raises(RuntimeError, match="out of memory"), threads.of_step(100):
+            raise RuntimeError("out of memory")
+    assert torch.get_num_threads() == 2
