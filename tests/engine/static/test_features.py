@@ -12,10 +12,12 @@ import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from relabel.engine import Request, Sampling, StaticEngine
+from relabel.engine.model.traits import takes_features
 from relabel.engine.static.features import MOST_KEPT, ImageFeatures
 from tests.engine import inputs, models
 from tests.engine.static import families
 
+pytestmark = pytest.mark.skipif(not takes_features(models.llava()), reason="before transformers 5.18 pixels are given")
 SAMPLING = Sampling(max_new_tokens=8, temperature=0.8, seed=4, stop_token_ids=[5, 22, 39, 56])
 FAMILIES = {
     "llava": (models.llava, inputs.llava_requests),

@@ -51,24 +51,21 @@ class SeeingModel:
     @classmethod
     def load(cls, path: str | None, dtype: torch.dtype, device: torch.device) -> SeeingModel:
         """The model of a folder; without one the small model."""
-        if path is not None:
-            return _load(path, path, dtype, device)
-        with tempfile.TemporaryDirectory() as folder:
-            write_small(folder)
-            return _load(folder, "random Idefics3 of 46 M", dtype, device)
+        if path is None:
+            processor = make_processor()
+            with tempfile.TemporaryDirectory() as folder:
+                write_small(folder, processor)
+                model = load_folder(folder, "random Idefics3 of 46 M", dtype, device)
+            return cls(model=model, processor=processor)
+        loaded = load_processor(path)
+        if not hasattr(loaded, "image_processor"):
+            raise ModelRefused(f"{path} takes no images, or lacks the file that says how (processor_config.json)")
+        return cls(model=load_folder(path, path, dtype, device), processor=cast("ProcessorMixin", loaded))
 
 
-def _load(folder: str, name: str, dtype: torch.dtype, device: torch.device) -> SeeingModel:
-    processor = load_processor(folder)
-    if not hasattr(processor, "image_processor"):
-        raise ModelRefused(f"{folder} takes no images, or lacks the file that says how (processor_config.json)")
-    return SeeingModel(model=load_folder(folder, name, dtype, device), processor=cast("ProcessorMixin", processor))
-
-
-def write_small(folder: str) -> None:
-    """The small model in bfloat16 and its processor; the same seed, so the same model every time."""
+def write_small(folder: str, processor: Idefics3Processor) -> None:
+    """The small model in bfloat16; the same seed, so the same model every time."""
     torch.manual_seed(0)
-    processor = _processor()
     config = Idefics3Config(
         vision_config=VISION,
         text_config={**SMALL, "model_type": "llama"},
@@ -81,10 +78,9 @@ def write_small(folder: str) -> None:
             weight.data.mul_(3.0)  # random weights that are not sharpened repeat one token for ever
     cast(torch.nn.Module, model).to(torch.bfloat16)
     model.save_pretrained(folder)
-    processor.save_pretrained(folder)
 
 
-def _processor() -> Idefics3Processor:
+def make_processor() -> Idefics3Processor:
     """A word-level tokenizer that knows the question, and what makes tiles of pictures, without torchvision."""
     known = ["<pad>", "<s>", "</s>", "<unk>", *SPECIAL, *TILES, *QUESTION.split()]
     words = [*known, *(f"w{token}" for token in range(len(known), SMALL["vocab_size"]))]
@@ -92,7 +88,12 @@ def _processor() -> Idefics3Processor:
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     backend.add_special_tokens([AddedToken(token) for token in (*SPECIAL, *TILES)])
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+        tokenizer_object=backend,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        padding_side="left",
     )
     pictures = Idefics3ImageProcessorPil(size={"longest_edge": EDGE}, max_image_size={"longest_edge": TILE})
     return Idefics3Processor(pictures, tokenizer, image_seq_len=IMAGE_TOKENS)
