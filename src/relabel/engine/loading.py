@@ -15,6 +15,7 @@ from relabel.engine.api.request import Request, Sampling
 from relabel.engine.api.verdict import Verdict
 from relabel.engine.continuous.engine import ContinuousEngine
 from relabel.engine.continuous.limits import measured_limits
+from relabel.engine.continuous.threads import one_thread
 from relabel.engine.model.faults import is_device_fault, is_out_of_memory
 from relabel.engine.model.gpu_share import take_share
 from relabel.engine.model.processor import load_processor, load_tokenizer
@@ -100,6 +101,7 @@ def make_engine(
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)
 
 
+@one_thread()
 def settle_batching(
     model: PreTrainedModel, path: str, batching: str, with_image: Request | None = None, kernels: Kernels | None = None
 ) -> Verdict:

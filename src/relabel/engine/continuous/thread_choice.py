@@ -2,8 +2,8 @@
 work on the same cores.
 
 The threads of a step wait for each other some hundred times in it. Where another process is on one core, all wait for
-the one that shares it, and do so by spinning: on two cores, one of them taken, two threads are 0.4 times as fast as
-one. (Threads that sleep while they wait are not, but on two idle cores two of them are slower than one.) Knows counts
+the one that shares it, and do so by spinning: on two cores, one of them taken, two threads take 2.5 to 20 times as long
+as one. (Threads that sleep while they wait do not, but on two idle cores two of them are slower than one.) Knows counts
 and seconds alone.
 """
 
@@ -14,26 +14,30 @@ from collections import deque
 
 TRIED = 4
 """Steps in a row by which two numbers of threads are compared."""
-FIRST, LONGEST = 32, 512
-"""Steps until another number is tried; twice as many each time that it was no better."""
+EVERY = 32
+"""Steps until another number is tried, at least."""
+PATIENCE = 25
+"""A trial that failed is not made again before it has cost one part in so many of all steps."""
 BETTER = 1.1
 """What is not faster by so much is by chance."""
-SLOWER = 1.5
-"""Times as long as usual: something has changed, and another number is tried at once."""
+SLOWER, ABANDONED = 1.5, 3.0
+"""Times as long as usual. Two steps that take longer: something has changed, and fewer threads are tried at once. One
+step of a trial: it has failed."""
 STEP_TOKENS = 64
 """A step costs as much as so many tokens more than it has."""
 
 
 class ThreadChoice:
-    """Tries half and twice as many now and then."""
+    """Begins with one, and tries half and twice as many now and then."""
 
     def __init__(self, most: int) -> None:
-        self._most = self._current = most
+        self._most, self._current = most, 1
         self._trying: int | None = None
         self._costs: deque[float] = deque(maxlen=TRIED)
         """Of the newest steps with as many threads as now: seconds for a token."""
         self._usual = float("inf")
-        self._every, self._left = FIRST, TRIED
+        self._left = TRIED
+        """Steps until the next trial."""
         self._goes_up = False
 
     @property
@@ -45,25 +49,28 @@ class ThreadChoice:
         """A step of so many tokens with `now` threads took so long."""
         self._costs.append(seconds / (num_tokens + STEP_TOKENS))
         self._left -= 1
-        if len(self._costs) < TRIED:
-            return
         cost = statistics.median(self._costs)
         if self._trying is not None:
-            self._decide(self._trying, cost)
-        elif self._left <= 0 or cost > SLOWER * self._usual:
-            self._usual = cost
-            self._try()
+            if len(self._costs) == TRIED or self._costs[-1] > ABANDONED * self._usual:
+                self._decide(self._trying, cost)
+        elif self._left <= 0 and len(self._costs) == TRIED:
+            may_go_down = self._current > 1
+            self._goes_up = self._current < self._most and not (may_go_down and self._goes_up)
+            self._try(min(2 * self._current, self._most) if self._goes_up else (self._current + 1) // 2, cost)
+        elif (
+            self._current > 1 and len(self._costs) > 1 and min(self._costs[-1], self._costs[-2]) > SLOWER * self._usual
+        ):
+            self._try((self._current + 1) // 2, cost)
 
-    def _try(self) -> None:
-        may_go_up, may_go_down = self._current < self._most, self._current > 1
-        self._goes_up = may_go_up and not (may_go_down and self._goes_up)
-        self._trying = min(2 * self._current, self._most) if self._goes_up else (self._current + 1) // 2
+    def _try(self, number: int, cost: float) -> None:
+        self._trying, self._usual = number, cost
         self._costs.clear()
 
     def _decide(self, tried: int, cost: float) -> None:
-        if cost * BETTER < self._usual:
-            self._current, self._usual, self._every = tried, cost, FIRST
-        else:
-            self._every = min(2 * self._every, LONGEST)
-        self._trying, self._left = None, self._every
+        is_better = cost * BETTER < self._usual
+        lost = sum(self._costs) / self._usual - len(self._costs)
+        self._left = EVERY if is_better else max(EVERY, round(PATIENCE * lost))
+        if is_better:
+            self._current, self._usual = tried, cost
+        self._trying = None
         self._costs.clear()

@@ -14,6 +14,17 @@ import torch
 from relabel.engine.continuous.thread_choice import ThreadChoice
 
 
+@contextmanager
+def one_thread() -> Generator[None]:
+    """For what is small and soon over: beside a busy neighbour two threads of two cores took 30 times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Threads:
     """For steps on one device, one at a time."""
 
