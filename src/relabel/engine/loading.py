@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("relabel")
 
+SMALL = 500_000_000
+"""Parameters of a model whose probes one core computes in some seconds."""
 LEAST_PROMPT = 256
 """Tokens of a prompt that must find room beside the new ones, or continuous batching is not worth beginning."""
 
@@ -101,7 +104,6 @@ def make_engine(
     return StaticEngine(model, tokenizer, sampling, batch_tokens=batch_tokens, verdict=verdict)
 
 
-@one_thread()
 def settle_batching(
     model: PreTrainedModel, path: str, batching: str, with_image: Request | None = None, kernels: Kernels | None = None
 ) -> Verdict:
@@ -109,6 +111,13 @@ def settle_batching(
 
     `with_image` is a row as the processor of a model that sees makes it.
     """
+    with one_thread() if model.num_parameters() < SMALL else nullcontext():
+        return _settle(model, path, batching, with_image, kernels)
+
+
+def _settle(
+    model: PreTrainedModel, path: str, batching: str, with_image: Request | None, kernels: Kernels | None
+) -> Verdict:
     try:
         probes = Probes(model, with_image, kernels)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:

@@ -57,12 +57,12 @@ def execute_units(
     course.run = heartbeat.run
     # the time that is shown is that of the units, without the start of Ray or of an engine
     with (
+        recount,  # waited for when the engines have been let go
         heartbeat,
         execute(units, job, num_rows=num_rows, course=course) as receipts,
         RunProgress(num_units=len(units), num_rows=num_rows) as progress,
         heartbeat.watching(progress),
         following(heartbeat, progress, course, job.spec.model.path),
-        recount,
     ):
         for receipt in receipts:
             progress.add(receipt)

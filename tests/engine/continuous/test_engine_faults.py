@@ -24,6 +24,16 @@ def test_a_row_that_is_not_finite_leaves_nothing_behind_in_its_slot() -> None:
     assert [results[row] for row in sound] == [clean[row] for row in sound]
 
 
+def test_a_row_that_is_not_finite_is_no_neighbour_of_rows_that_attend_with_it() -> None:
+    """Prompts of about one length are padded to one; what is padded is a row's own."""
+    prompts = [[POISON, *range(20, 39)], [*range(30, 51)], [*range(40, 62)]]
+    requests = [Request(id=row, prompt_ids=prompt) for row, prompt in enumerate(prompts)]
+    clean = continuous(models.llama(), limits=WIDE).generate(requests)
+    results = continuous(poisoned(models.llama()), limits=WIDE).generate(requests)
+    assert results[0].error is not None
+    assert results[1:] == clean[1:]
+
+
 def cramp(model: Any, *, room: int = 10**9, hates: int | None = None, once_at: int | None = None) -> list[int]:
     """The model runs out of memory above `room` tokens, with the token `hates` in a row, and in forward `once_at`.
 

@@ -82,3 +82,17 @@ def test_one_thread_stays_one() -> None:
     choice = ThreadChoice(1)
     run(choice, idle, 500, random.Random(0))
     assert choice.now == 1
+
+
+@pytest.mark.parametrize("most", [4, 16, 64])
+def test_on_idle_cores_all_are_at_work_within_thirty_steps(most: int) -> None:
+    choice, draw = ThreadChoice(most), random.Random(0)
+    run(choice, idle, 30, draw)
+    assert usual(choice, idle) == most
+
+
+def test_a_trial_that_froze_is_made_again_within_a_thousand_steps() -> None:
+    choice, draw = ThreadChoice(2), random.Random(0)
+    run(choice, lambda threads: 600 if threads == 2 else 1, 5, draw)
+    run(choice, idle, 1020, draw)
+    assert usual(choice, idle) == 2

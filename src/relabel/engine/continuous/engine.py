@@ -115,7 +115,9 @@ class ContinuousEngine:
                 else:
                     self._calls.finish(call, at, Result(id=request.id, error=why))
             requests = [call.requests[at] for at in taken]
-            for at, request, (prefix, group) in zip(taken, requests, self._prefixes.find(requests), strict=True):
+            with self._threads.as_chosen():
+                found = self._prefixes.find(requests)
+            for at, request, (prefix, group) in zip(taken, requests, found, strict=True):
                 own = self.intake.sampling_of(request)
                 self._take(Sequence(call=call, at=at, request=request, sampling=own, prefix=prefix, prefix_group=group))
 

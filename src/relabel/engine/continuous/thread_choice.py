@@ -16,8 +16,8 @@ TRIED = 4
 """Steps in a row by which two numbers of threads are compared."""
 EVERY = 32
 """Steps until another number is tried, at least."""
-PATIENCE = 25
-"""A trial that failed is not made again before it has cost one part in so many of all steps."""
+PATIENCE, MOST_PATIENCE = 25, 1000
+"""A trial that failed is not made again before it has cost one part in so many of all steps; or after so many steps."""
 BETTER = 1.1
 """What is not faster by so much is by chance."""
 SLOWER, ABANDONED = 1.5, 3.0
@@ -54,8 +54,7 @@ class ThreadChoice:
             if len(self._costs) == TRIED or self._costs[-1] > ABANDONED * self._usual:
                 self._decide(self._trying, cost)
         elif self._left <= 0 and len(self._costs) == TRIED:
-            may_go_down = self._current > 1
-            self._goes_up = self._current < self._most and not (may_go_down and self._goes_up)
+            self._goes_up = self._current < self._most and (self._current == 1 or self._goes_up)
             self._try(min(2 * self._current, self._most) if self._goes_up else (self._current + 1) // 2, cost)
         elif (
             self._current > 1 and len(self._costs) > 1 and min(self._costs[-1], self._costs[-2]) > SLOWER * self._usual
@@ -69,8 +68,12 @@ class ThreadChoice:
     def _decide(self, tried: int, cost: float) -> None:
         is_better = cost * BETTER < self._usual
         lost = sum(self._costs) / self._usual - len(self._costs)
-        self._left = EVERY if is_better else max(EVERY, round(PATIENCE * lost))
+        self._left = max(EVERY, min(round(PATIENCE * lost), MOST_PATIENCE))
         if is_better:
+            if tried > self._current:
+                self._left = TRIED  # perhaps more are better still
             self._current, self._usual = tried, cost
+        else:
+            self._goes_up = not self._goes_up
         self._trying = None
         self._costs.clear()

@@ -34,14 +34,20 @@ class Threads:
 
     @contextmanager
     def of_step(self, num_tokens: int) -> Generator[None]:
-        """While a step of so many tokens is computed; whatever else this process does has all of them."""
+        """While a step of so many tokens is computed; whatever else this thread does has all of them."""
+        start = time.perf_counter()
+        with self.as_chosen():
+            yield
+        self._choice.observe(num_tokens=num_tokens, seconds=time.perf_counter() - start)
+
+    @contextmanager
+    def as_chosen(self) -> Generator[None]:
+        """For what is no step, and computed like one."""
         if self._most == 1:
             yield
             return
         torch.set_num_threads(self._choice.now)
-        start = time.perf_counter()
         try:
             yield
         finally:
             torch.set_num_threads(self._most)
-        self._choice.observe(num_tokens=num_tokens, seconds=time.perf_counter() - start)

@@ -100,7 +100,7 @@ class PrefillAttention:
         if softmax.is_plain and (q_BHLD.device.type != "cpu" or num_scores > FEW_SCORES):
             out_BHLD = self._fused(q_BHLD, k_BHWD, v_BHWD, softmax)
         else:
-            at_once = max(1, FEW_SCORES // num_scores)
+            at_once = max(1, FEW_SCORES // num_scores) if q_BHLD.device.type == "cpu" else len(q_BHLD)
             q_parts, k_parts, v_parts = (each.split(at_once) for each in (q_BHLD, k_BHWD, v_BHWD))
             parts = zip(q_parts, k_parts, v_parts, strict=True)
             out_BHLD = torch.cat([self._by_products(q, k, v, softmax) for q, k, v in parts])
@@ -139,10 +139,10 @@ def plan_prefill_attention(kv_cache: KVCache, group: PrefillGroup, window: int |
     tokens_BL = back_T = None
     if group.lengths[0] < length:
         lengths_B = np.asarray(group.lengths)
-        firsts_B, nth_L = np.cumsum(lengths_B) - lengths_B, np.arange(length)
-        is_token_BL = nth_L < lengths_B[:, None]
-        # what stands where a row has no token comes after all of its own: none of these sees it
-        tokens_BL = upload(np.where(is_token_BL, firsts_B[:, None] + nth_L, 0).ravel(), device)
+        firsts_B, nth_L, lasts_B = np.cumsum(lengths_B) - lengths_B, np.arange(length), lengths_B[:, None] - 1
+        is_token_BL = nth_L <= lasts_B
+        # behind its last token a row has that one again: none of its own sees it, and no other row's NaN is met
+        tokens_BL = upload((firsts_B[:, None] + np.minimum(nth_L, lasts_B)).ravel(), device)
         back_T = upload(np.flatnonzero(is_token_BL.ravel()), device)
     positions_W = torch.arange(width, device=device)
     return PrefillAttention(

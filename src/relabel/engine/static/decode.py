@@ -114,6 +114,7 @@ class Decoder:
         else:
             ends.leaves_early = len(requests) in may_leave
             output = self._generate(batch, given, full_width, scores, ends)
+        del features, given  # they are in the cache now
         while True:
             ids, cache = output.sequences, output.past_key_values
             goes_on = [not done and ids.shape[1] < full_width for done in state.done.tolist()]

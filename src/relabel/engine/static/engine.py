@@ -116,6 +116,7 @@ class StaticEngine:
             # padding itself makes some attention kernels give NaN: such a row gets a second try without any
             if num_rows > 1:
                 alone += [row for row in rows if _is_nonfinite(results[row])]
+        self._features.forget()  # of a batch, whose smaller images were padded, too
         for row in alone:
             again = self._run([requests[row]])
             if again is None:

@@ -79,6 +79,7 @@ class ImageFeatures:
         if not all(map(self._encode, groups)):
             return None
         entries = [self._kept[images_of(request)] for request in batch if _sees(request)]
+        self._kept = {key: entries for key, entries in self._kept.items() if key in self._shared}
         last, *deeper = map(_joined, zip(*entries, strict=True))
         return self._kind(**{LAST: last}, **({DEEPER: deeper} if hasattr(self._kind, DEEPER) else {}))
 

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from relabel.errors import RelabelError
+from relabel.data.store.fault import first_fault
 
 log = logging.getLogger("relabel")
 
@@ -34,9 +34,10 @@ class Recount:
     def __enter__(self) -> Recount:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Where the run ends by an error nobody waits: what is noted late is noted of parts that are there."""
         self._is_over.set()
-        if self._thread.is_alive():
+        if kind is None and self._thread.is_alive():
             self._thread.join()
 
     def published(self) -> None:
@@ -51,5 +52,5 @@ class Recount:
     def _run(self) -> None:
         try:
             self._count(self._is_over.is_set)
-        except RelabelError as error:
-            log.info("the parts are not counted this time: %s", error)
+        except Exception as error:  # noqa: BLE001  the boundary of the thread: the count at the end raises what it meets
+            log.info("the parts are not counted this time: %s", first_fault(error))
