@@ -7,10 +7,15 @@ import pyarrow.parquet as pq
 
 
 def rows_of(folder: Path) -> list[dict]:
-    """Every row of every visible part, by source file and row."""
+    """Every row of every visible part, by source file and row.
+
+    Each part by one look: pyarrow's datasets open a file twice, for its footer and for its pages, and a part that a
+    retry replaces in between is two files by then.
+    """
     parts = [path for path in Path(folder).rglob("*.parquet") if not path.name.startswith(("_", "."))]
     parts = [path for path in parts if not any(step.startswith(("_", ".")) for step in path.relative_to(folder).parts)]
-    tables = [pq.read_table(path, page_checksum_verification=True, partitioning=None) for path in parts]
+    files = [pa.BufferReader(path.read_bytes()) for path in parts]
+    tables = [pq.ParquetFile(file, page_checksum_verification=True).read() for file in files]
     rows = pa.concat_tables(tables).to_pylist() if tables else []
     return sorted(rows, key=lambda row: (row["source_file"], row["source_row"]))
 
