@@ -130,7 +130,7 @@ ROOMS = {
     "job/sample": Room(
         knows={
             *STAGE_ROOMS,
-            *("engine/model", "engine/scheduling", "version.py", "job/worker.py"),
+            *("engine/model", "engine/scheduling", "engine/continuous/threads.py", "version.py", "job/worker.py"),
             *(f"job/{name}" for name in ("encoding", "faults", "forecast", "rejects", "stages")),
         },
         packages={"pyarrow", "pydantic", "rich", "torch"},

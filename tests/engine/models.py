@@ -113,17 +113,22 @@ def llava() -> Any:
     return build(LlavaForConditionalGeneration, config)
 
 
+QWEN_VISION = {
+    "depth": 2,
+    "hidden_size": 32,
+    "out_hidden_size": 32,
+    "intermediate_size": 48,
+    "num_heads": 4,
+    "patch_size": 4,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+}
+
+
 def qwen2_5_vl() -> Any:
     rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
     vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "out_hidden_size": 32,
-        "intermediate_size": 48,
-        "num_heads": 4,
-        "patch_size": 4,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
+        **QWEN_VISION,
         "window_size": 16,
         "fullatt_block_indexes": [1],
         "in_channels": 3,
@@ -143,14 +148,7 @@ def qwen3_vl() -> Any:
     """It reads features of a deeper layer, too."""
     rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
     vision = {
-        "depth": 2,
-        "hidden_size": 32,
-        "out_hidden_size": 32,
-        "intermediate_size": 48,
-        "num_heads": 4,
-        "patch_size": 4,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
+        **QWEN_VISION,
         "num_position_embeddings": 64,
         "deepstack_visual_indexes": [0],
     }

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image
 
 from relabel.bench.images.model import QUESTION
-from relabel.engine import Request, quantise
+from relabel.engine import Request
+from relabel.engine.model.pixels import Normalises, with_levels
 
 if TYPE_CHECKING:
     from transformers import BatchFeature, ProcessorMixin
-
-
-class ImageProcessor(Protocol):
-    """How pixels are made."""
-
-    do_normalize: bool
-    do_rescale: bool
-    image_mean: Sequence[float]
-    image_std: Sequence[float]
 
 
 class Preparer:
@@ -30,7 +22,7 @@ class Preparer:
 
     def __init__(self, processor: ProcessorMixin) -> None:
         self._process = cast("Callable[..., BatchFeature]", processor)
-        self._image_processor = cast(ImageProcessor, processor.image_processor)
+        self._image_processor = cast(Normalises, processor.image_processor)
         self._prompt = _prompt(processor)
 
     def batch(self, jpegs: Sequence[bytes]) -> BatchFeature:
@@ -43,11 +35,7 @@ class Preparer:
         batch = self._process(text=[self._prompt], images=[[_decoded(jpeg)]], return_tensors="pt")
         arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
         ids = arrays.pop("input_ids")[0].tolist()
-        own = self._image_processor
-        if own.do_normalize and own.do_rescale:
-            levels, norm = quantise(arrays["pixel_values"], own.image_mean, own.image_std)
-            arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
-        return Request(id=row, prompt_ids=ids, tensors=arrays, group=row)
+        return Request(id=row, prompt_ids=ids, tensors=with_levels(arrays, self._image_processor), group=row)
 
 
 def _prompt(processor: ProcessorMixin) -> str:

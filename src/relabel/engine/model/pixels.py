@@ -5,8 +5,8 @@ Knows the two layouts of processors (channels third from the end, or rows of Qwe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-5
 """In normalised units: far below the step of one byte (1/255 over the deviation), far above the noise of float32."""
+
+
+class Normalises(Protocol):
+    """An image processor, as far as it says how pixels are made of bytes."""
+
+    do_normalize: bool
+    do_rescale: bool
+    image_mean: Sequence[float]
+    image_std: Sequence[float]
+
+
+def with_levels(tensors: Mapping[str, np.ndarray], processor: Normalises) -> dict[str, np.ndarray]:
+    """What a processor gave for an image; its pixels as bytes, and `pixel_norm`, where these give the same pixels."""
+    if not (processor.do_normalize and processor.do_rescale):
+        return dict(tensors)
+    levels, norm = quantise(tensors["pixel_values"], processor.image_mean, processor.image_std)
+    return {**tensors, "pixel_values": levels} | ({} if norm is None else {"pixel_norm": norm})
 
 
 def quantise(

@@ -18,7 +18,7 @@ from relabel.data.labels.reasoning_formats import FORMATS, find_format, unknown_
 from relabel.data.prompts.chat import Message
 from relabel.data.prompts.origin import Traced, plain
 from relabel.engine.model.chat import source_of, template_in
-from relabel.engine.model.pixels import quantise
+from relabel.engine.model.pixels import with_levels
 from relabel.engine.model.processor import load_processor
 from relabel.engine.model.token_ids import ids_of
 from relabel.errors import ModelRefused, RowRejected
@@ -141,11 +141,7 @@ class PromptTokenizer:
         batch = self._processor(text=[piece], images=images, return_tensors="pt", add_special_tokens=special)
         arrays = {name: np.asarray(value) for name, value in batch.items() if name != "attention_mask"}
         ids = arrays.pop("input_ids")[0].tolist()
-        made = self._processor.image_processor
-        if made.do_normalize and made.do_rescale:
-            levels, norm = quantise(arrays["pixel_values"], made.image_mean, made.image_std)
-            arrays |= {"pixel_values": levels} if norm is None else {"pixel_values": levels, "pixel_norm": norm}
-        return Encoded(prompt_ids=ids, tensors=arrays)
+        return Encoded(prompt_ids=ids, tensors=with_levels(arrays, self._processor.image_processor))
 
     def _ids_of(self, piece: str, *, is_first: bool) -> list[int]:
         return self._ids(piece, add_special_tokens=self._adds(piece, is_first=is_first))

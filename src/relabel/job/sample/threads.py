@@ -16,11 +16,7 @@ def threads_of_an_actor(gpus: float) -> Iterator[None]:
     if gpus or "OMP_NUM_THREADS" in os.environ:
         yield
         return
-    import torch  # seconds, and only for whoever generates
+    from relabel.engine.continuous.threads import one_thread  # torch: seconds, and only for whoever generates
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         yield
-    finally:
-        torch.set_num_threads(before)
